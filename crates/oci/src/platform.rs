@@ -1,0 +1,163 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What an image runs on (image-spec 1.1, image-index.md, `platform`), in Go's words: `linux`, `amd64`, `arm64`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    pub architecture: String,
+    pub os: String,
+    #[serde(
+        rename = "os.version",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub os_version: Option<String>,
+    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is an invalid platform: wanted is os/architecture or os/architecture/variant")]
+pub struct InvalidPlatform(String);
+
+impl Platform {
+    pub fn linux(architecture: &str) -> Platform {
+        Platform {
+            architecture: architecture.to_owned(),
+            os: "linux".to_owned(),
+            ..Platform::default()
+        }
+    }
+
+    /// The platform this program was built for.
+    pub fn host() -> Platform {
+        Platform::linux(normal_architecture(std::env::consts::ARCH).0)
+    }
+
+    /// Whether an image made for `image` runs where `self` is asked for. A variant that one side leaves out, or the
+    /// base variant of the architecture, fits.
+    pub fn accepts(&self, image: &Platform) -> bool {
+        let (arch, variant) = self.normal();
+        let (image_arch, image_variant) = image.normal();
+        let os = if image.os.is_empty() {
+            "linux"
+        } else {
+            &image.os
+        };
+        self.os == os
+            && arch == image_arch
+            && (variant == image_variant
+                || variant.is_none()
+                || (arch == "amd64" && image_variant.is_none()))
+    }
+
+    fn normal(&self) -> (&str, Option<&str>) {
+        let (architecture, implied) = normal_architecture(&self.architecture);
+        let variant = self
+            .variant
+            .as_deref()
+            .filter(|v| !v.is_empty())
+            .or(implied);
+        let variant = match (architecture, variant) {
+            ("amd64", Some("v1")) | ("arm64", Some("8" | "v8")) | (_, None) => None,
+            ("arm", Some("5")) => Some("v5"),
+            ("arm", Some("6")) => Some("v6"),
+            ("arm", Some("7")) => Some("v7"),
+            (_, other) => other,
+        };
+        (architecture, variant)
+    }
+}
+
+/// The names that containerd's platforms package also takes for an architecture, and the variant they imply.
+fn normal_architecture(name: &str) -> (&str, Option<&str>) {
+    match name {
+        "x86_64" | "x86-64" => ("amd64", None),
+        "i386" | "i686" | "x86" => ("386", None),
+        "aarch64" => ("arm64", None),
+        "armhf" => ("arm", Some("v7")),
+        "armel" => ("arm", Some("v6")),
+        "powerpc64" => ("ppc64le", None),
+        other => (other, None),
+    }
+}
+
+impl FromStr for Platform {
+    type Err = InvalidPlatform;
+
+    /// `os/arch`, `os/arch/variant`, or an architecture alone.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidPlatform(s.chars().take(80).collect());
+        let word = |w: &str| {
+            !w.is_empty()
+                && w.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        };
+        let parts: Vec<&str> = s.split('/').collect();
+        if !parts.iter().all(|p| word(p)) {
+            return Err(invalid());
+        }
+        let (os, architecture, variant) = match parts[..] {
+            [one] if matches!(one, "linux" | "windows" | "darwin" | "freebsd") => {
+                (one, Platform::host().architecture, None)
+            }
+            [one] => ("linux", one.to_owned(), None),
+            [os, arch] => (os, arch.to_owned(), None),
+            [os, arch, variant] => (os, arch.to_owned(), Some(variant)),
+            _ => return Err(invalid()),
+        };
+        let (normal, implied) = normal_architecture(&architecture);
+        Ok(Platform {
+            architecture: normal.to_owned(),
+            os: os.to_ascii_lowercase(),
+            variant: variant.or(implied).map(str::to_owned),
+            ..Platform::default()
+        })
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match self.variant.as_deref() {
+            Some(variant) if !variant.is_empty() => write!(f, "/{variant}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(text: &str) -> Platform {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_are_normalised() {
+        assert_eq!(platform("x86_64").to_string(), "linux/amd64");
+        assert_eq!(platform("linux/aarch64").to_string(), "linux/arm64");
+        assert_eq!(platform("linux/arm/v7").to_string(), "linux/arm/v7");
+        assert_eq!(platform("armhf").to_string(), "linux/arm/v7");
+        for bad in ["", "/", "linux/", "linux/amd64/v1/x", "linux amd64"] {
+            assert!(bad.parse::<Platform>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_base_variant_may_be_left_out() {
+        let accepts = |want: &str, image: &str| platform(want).accepts(&platform(image));
+        assert!(accepts("linux/amd64", "linux/amd64"));
+        assert!(accepts("linux/arm64", "linux/arm64/v8"));
+        assert!(accepts("linux/arm64/v8", "linux/arm64"));
+        assert!(accepts("linux/arm", "linux/arm/v7"));
+        assert!(!accepts("linux/arm/v6", "linux/arm/v7"));
+        assert!(!accepts("linux/amd64", "linux/arm64"));
+        assert!(!accepts("linux/amd64", "windows/amd64"));
+    }
+}
