@@ -1,1 +1,25 @@
+//! The client: Docker's command line.
+//!
+//! A start reads the words, finds the one row of the [table](commands::COMMANDS) that was called, and runs it; nothing else is
+//! built, and no file is read that the command does not need. Flags are read as Docker's client reads them
+//! ([`flags`]); errors have its words and its exit statuses, because scripts know them.
+
 #![forbid(unsafe_code)]
+
+pub mod command;
+pub mod commands;
+pub mod context;
+pub mod failure;
+pub mod flags;
+pub mod globals;
+mod help;
+pub mod host;
+mod launch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the client. `words` are the program's arguments, its own name first.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(launch::launch(words))
+}

@@ -1,0 +1,71 @@
+//! How a command ends: a status for the shell, and what is written on stderr.
+
+/// The status a command ends with when nothing went wrong with the client itself. For `run`, `exec`, `start -a` and
+/// `attach` it is the container's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// All went well.
+    pub const OK: Exit = Exit(0);
+}
+
+/// What a command returns.
+pub type Outcome = Result<Exit, Failure>;
+
+/// A command that failed: the message goes to stderr as it stands, the status to the shell.
+///
+/// Docker's wording is kept where tools parse it, so a message is already what the user reads; causes are part of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What the user reads; nothing is printed when it is empty.
+    pub message: String,
+    /// The exit status.
+    pub status: u8,
+}
+
+impl Failure {
+    /// A failure with status 1.
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            status: 1,
+        }
+    }
+
+    /// A failure with the given status.
+    pub fn with_status(status: u8, message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            status,
+        }
+    }
+
+    /// A failure about which everything has been said already.
+    pub fn silent(status: u8) -> Failure {
+        Failure {
+            message: String::new(),
+            status,
+        }
+    }
+
+    /// Collects the failures of a command that works on several things: one line each, status 1. Fine when there are none.
+    pub fn join(failures: impl IntoIterator<Item = Failure>) -> Outcome {
+        let lines: Vec<String> = failures
+            .into_iter()
+            .map(|failure| failure.message)
+            .collect();
+        if lines.is_empty() {
+            Ok(Exit::OK)
+        } else {
+            Err(Failure::new(lines.join("\n")))
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
