@@ -1,1 +1,46 @@
+//! Containers as users know them: their life, their processes, their logs, their files.
+//!
+//! The daemon speaks to [`Engine`] in this crate's own types and turns wire types into them; nothing here knows HTTP or
+//! the names of JSON fields. Each container has one owner task; its state moves only through a pure `step`.
 #![forbid(unsafe_code)]
+
+mod archive;
+mod attach;
+mod config;
+mod detach;
+mod engine;
+mod error;
+mod events;
+mod exec;
+mod list;
+mod logs;
+pub mod options;
+mod stream;
+mod view;
+
+pub use archive::{PathStat, PutOptions};
+pub use attach::{AttachOptions, Attached, Flow, Input, Output, Stream};
+pub use config::{Config, ExternalRuntime};
+pub use detach::DetachKeys;
+pub use engine::{
+    Counts, CreateRequest, Created, DiskUsage, Engine, Pruned, RemoveOptions, StopOptions,
+    TopTable, VolumeView, Wait, WaitCondition, WaitOutcome,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use events::{Event, EventQuery, EventStream, Subject};
+pub use exec::{ExecOptions, ExecStart, ExecView};
+pub use list::ListQuery;
+pub use logs::{LogQuery, LogStream};
+pub use stream::{ByteReceiver, ByteSender, pipe};
+pub use view::{ContainerView, GraphView, MountKind, MountView, SizeView, StateView, Status};
+
+/// The name of our own runtime, as `--runtime` and `inspect` have it.
+pub const RUNTIME: &str = "tare-runtime";
+
+/// Runs sync code that waits for the disk or the kernel on a thread made for that.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
