@@ -23,3 +23,19 @@ pub struct PutOptions {
     /// Give what is made to the container's user.
     pub copy_uid_gid: bool,
 }
+
+/// How a path differs from the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    Modified,
+    Added,
+    Deleted,
+}
+
+/// One line of `diff`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Absolute in the container.
+    pub path: String,
+    pub kind: ChangeKind,
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use oci::ContainerId;
 
-use crate::archive::{PathStat, PutOptions};
+use crate::archive::{Change, PathStat, PutOptions};
 use crate::attach::{AttachOptions, Attached};
 use crate::config::Config;
 use crate::error::Result;
@@ -152,12 +152,6 @@ impl Engine {
         &self.shared.config
     }
 
-    /// The images. Calls block: use [`blocking`](crate::blocking). Events for what is changed there are the caller's
-    /// to publish, with [`Engine::publish`].
-    pub fn images(&self) -> &Arc<image::Store> {
-        todo!()
-    }
-
     /// Tells everyone who listens.
     pub fn publish(&self, _event: crate::events::Event) {
         todo!()
@@ -259,7 +253,7 @@ impl Engine {
     }
 
     /// What the container changed in its image.
-    pub async fn changes(&self, _name: &str) -> Result<Vec<image::Change>> {
+    pub async fn changes(&self, _name: &str) -> Result<Vec<Change>> {
         todo!()
     }
 

@@ -18,7 +18,7 @@ pub mod options;
 mod stream;
 mod view;
 
-pub use archive::{PathStat, PutOptions};
+pub use archive::{Change, ChangeKind, PathStat, PutOptions};
 pub use attach::{AttachOptions, Attached, Flow, Input, Output, Stream};
 pub use config::{Config, ExternalRuntime};
 pub use detach::DetachKeys;
