@@ -13,6 +13,7 @@ mod manifest;
 pub mod media_type;
 mod platform;
 mod reference;
+pub mod runtime;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs, StringSet};
 pub use container_id::{ContainerId, InvalidContainerId};
