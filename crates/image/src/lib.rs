@@ -1,1 +1,38 @@
+//! Images on disk: configs by digest, names, layers as overlayfs directories, and the writable layers of containers.
+//!
+//! # The tree
+//!
+//! Everything below one data root; nobody but this crate writes or deletes here.
+//!
+//! ```text
+//! <root>/image/store.redb            images, names, layers, configs and manifests: the one truth (see `state`)
+//! <root>/overlay2/<cache id>/diff    one layer's files, as overlayfs wants a lower directory
+//! <root>/overlay2/<cache id>/skeleton.zst   the rest of the layer's tar: all its bytes but file contents
+//! <root>/overlay2/<cache id>/replaced/<n>   files which the same tar held twice; only `save` reads them
+//! <root>/overlay2/l/<short>          link to ../<cache id>/diff: 128 of them fit into one page of mount options
+//! <root>/overlay2/init/diff          mount points every container needs, below every image's layers
+//! <root>/overlay2/<container id>/{diff,work,merged,lower}   a container's writable layer
+//! <root>/tmp/image-*                 work in progress; removed at open
+//! ```
+//!
+//! # The order of writes
+//!
+//! A layer is applied in `tmp`, synced, renamed to its cache id; then one redb transaction makes the image, its
+//! layers and its names visible together. A crash before that leaves directories that no record names, which the
+//! next [`Store::open`] removes. Layers are kept **by diff ID**, not by chain: a directory that overlayfs stacks has
+//! the same content whatever lies below it, so two images share a layer even at different heights. How often a layer
+//! is used is never stored but counted from the images and snapshots that name it, so it cannot be wrong.
 #![forbid(unsafe_code)]
+
+mod error;
+mod image;
+mod query;
+mod store;
+
+pub use error::{Error, Kind, Result};
+pub use image::{GraphPaths, HistoryItem, Image, ImageId};
+pub use query::{LabelFilter, ListQuery, PruneQuery};
+pub use store::{
+    Change, ChangeKind, DiskUsage, ImportOptions, LoadEvent, Loaded, Pruned, RemoveOptions,
+    Removed, Snapshot, Store, User,
+};
