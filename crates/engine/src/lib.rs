@@ -14,8 +14,12 @@ mod events;
 mod exec;
 mod list;
 mod logs;
+mod names;
 pub mod options;
+mod seccomp;
 mod stream;
+mod top;
+mod users;
 mod view;
 
 pub use archive::{Change, ChangeKind, PathStat, PutOptions};
