@@ -7,6 +7,8 @@
 //! Nothing here knows what a container is: these are documents and a way to carry them.
 #![forbid(unsafe_code)]
 
+pub mod client;
+pub mod stdcopy;
 pub mod types;
 
 /// The newest API version whose documents these types describe.
@@ -14,3 +16,7 @@ pub const MAX_VERSION: &str = "1.55";
 
 /// The oldest API version that is still served.
 pub const MIN_VERSION: &str = "1.24";
+
+/// The API version our own client speaks: the newest one that both Docker 28 and this daemon know, so that neither
+/// costs a round trip to find that out.
+pub const CLIENT_VERSION: &str = "1.51";

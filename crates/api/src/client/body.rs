@@ -1,0 +1,154 @@
+//! Bodies: up from memory or from a reader, down in pieces.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::mpsc;
+
+use super::error::{Error, Result};
+
+/// How much is read at a time from what is sent.
+const PIECE: usize = 256 * 1024;
+
+/// Pieces that may wait to be sent: with [`PIECE`] 1 MiB.
+const WAITING: usize = 4;
+
+/// A request's body that is streamed.
+#[derive(Debug, Default)]
+pub struct UploadBody {
+    pieces: Option<mpsc::Receiver<io::Result<Bytes>>>,
+}
+
+impl UploadBody {
+    /// Pieces as they come. An error breaks the request off.
+    pub fn from_channel(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+        Self {
+            pieces: Some(pieces),
+        }
+    }
+
+    /// Everything a reader has, read on a thread of its own. Call it within the runtime.
+    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
+        let (sender, pieces) = mpsc::channel(WAITING);
+        tokio::task::spawn_blocking(move || send_all(reader, &sender));
+        Self::from_channel(pieces)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_none()
+    }
+}
+
+fn send_all(mut reader: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
+    loop {
+        let mut piece = BytesMut::zeroed(PIECE);
+        let read = match reader.read(&mut piece) {
+            Ok(0) => return,
+            Ok(read) => {
+                piece.truncate(read);
+                Ok(piece.freeze())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = read.is_err();
+        // The receiver is gone when the daemon has answered early.
+        if sender.blocking_send(read).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// The body as hyper takes it.
+#[derive(Debug)]
+pub(super) enum WireBody {
+    Whole(Option<Bytes>),
+    Pieces(mpsc::Receiver<io::Result<Bytes>>),
+}
+
+impl WireBody {
+    pub(super) fn new(whole: Bytes, upload: UploadBody) -> Self {
+        match upload.pieces {
+            Some(pieces) => Self::Pieces(pieces),
+            None => Self::Whole(Some(whole).filter(|bytes| !bytes.is_empty())),
+        }
+    }
+}
+
+impl Body for WireBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Pieces(pieces) => pieces
+                .poll_recv(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// An answer's body.
+#[derive(Debug)]
+pub struct ResponseBody {
+    incoming: Incoming,
+}
+
+impl ResponseBody {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Self { incoming }
+    }
+
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        while let Some(frame) = self.incoming.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All of it, in memory.
+    pub async fn collect(self) -> Result<Bytes> {
+        Ok(self.incoming.collect().await?.to_bytes())
+    }
+
+    /// Reads it to the end, so that the connection can be used again.
+    pub async fn discard(mut self) -> Result<()> {
+        while self.next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Writes all of it; returns how much that was. Writing blocks, which a client with one thing to do may.
+    pub async fn copy_to(mut self, out: &mut impl Write) -> Result<u64> {
+        let mut total = 0;
+        while let Some(piece) = self.next().await? {
+            out.write_all(&piece).map_err(Error::Io)?;
+            total += piece.len() as u64;
+        }
+        out.flush().map_err(Error::Io)?;
+        Ok(total)
+    }
+}
