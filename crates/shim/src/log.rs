@@ -9,10 +9,20 @@
 //! <path>.2 ...      up to max_file - 1, the oldest is dropped
 //! ```
 
+mod files;
+mod json;
+mod local;
+mod reader;
+mod tail;
+mod writer;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use reader::Reader;
+pub use writer::Writer;
 
 use crate::time::Timestamp;
 
@@ -84,48 +94,46 @@ pub struct Entry<'a> {
     pub attrs: &'a str,
 }
 
-/// Writes a log. Output comes in as it is read from the container; lines are cut, stamped and written in batches.
+/// A line found in a reader's buffer: its text's place, counted from the line's start.
 #[derive(Debug)]
-pub struct Writer {}
+struct Decoded {
+    stream: Stream,
+    at: Timestamp,
+    text: std::ops::Range<usize>,
+}
 
-impl Writer {
-    /// Opens the log for appending and creates it if need be.
-    pub fn open(_config: &Config) -> Result<Self, Error> {
-        todo!()
-    }
-
-    /// Adds what the container wrote at `at`. Whole lines are on disk when this returns; the start of an unfinished line is
-    /// kept for the next call.
-    pub fn write(&mut self, _stream: Stream, _bytes: &[u8], _at: Timestamp) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Writes what is left of an unfinished line.
-    pub fn finish(&mut self, _at: Timestamp) -> Result<(), Error> {
-        todo!()
+impl Error {
+    /// Adds what was tried, and on which path, to an I/O error.
+    fn of<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Self + 'a {
+        move |source| Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
-/// Reads a log through its rotated files, oldest first.
-///
-/// [`Reader::next_entry`] answers `None` at the end of what there is. To follow, watch the log's folder (inotify on
-/// modify, create and move) and ask again: the reader notices rotation by itself and finishes the old file first.
-#[derive(Debug)]
-pub struct Reader {}
-
-impl Reader {
-    /// Opens the log at the first entry the query wants. A log that does not exist yet is empty.
-    pub fn open(_driver: Driver, _path: &Path, _query: Query) -> Result<Self, Error> {
-        todo!()
-    }
-
-    /// The next entry; `None` when there is none now.
-    pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>, Error> {
-        todo!()
-    }
-
-    /// Whether no later entry can be wanted: the query's `until` has passed in the log itself.
-    pub fn is_finished(&self) -> bool {
-        todo!()
-    }
+/// Attributes as `logs --details` shows them: `key=value`, both escaped as in a query, joined by commas.
+fn details(attrs: &BTreeMap<String, String>) -> String {
+    let pairs = attrs
+        .iter()
+        .map(|(key, value)| format!("{}={}", query_escape(key), query_escape(value)));
+    pairs.collect::<Vec<_>>().join(",")
 }
+
+fn query_escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte))
+            }
+            b' ' => out.push('+'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

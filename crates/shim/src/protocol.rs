@@ -45,7 +45,7 @@ pub const SOCKET_FILE: &str = "shim.sock";
 pub const INIT: &str = "init";
 
 /// The process of an exec, as the OCI runtime spec describes processes.
-pub type Process = serde_json::Value;
+pub use oci::runtime::Process;
 
 /// The argument vector a shim is spawned with; its working folder is the bundle.
 pub fn arguments(id: &str) -> Vec<String> {
