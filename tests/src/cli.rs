@@ -100,7 +100,7 @@ impl Command {
     }
 
     pub fn run(mut self) -> Run {
-        let words = format!("{:?}", self.command);
+        let words = words(&self.command);
         let stdin = if self.input.is_empty() {
             Stdio::null()
         } else {
@@ -132,7 +132,7 @@ impl Command {
 
     /// Starts it with its standard input as a pipe and its lines at hand.
     pub fn spawn(mut self) -> Running {
-        let words = format!("{:?}", self.command);
+        let words = words(&self.command);
         self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -326,6 +326,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The command line, for messages.
+fn words(command: &std::process::Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The exit code as a shell counts it: 128 and the signal where a signal ended it.
