@@ -7,6 +7,7 @@
 mod archive;
 mod attach;
 mod config;
+mod copy;
 mod detach;
 mod engine;
 mod error;
@@ -21,6 +22,7 @@ mod stream;
 mod top;
 mod users;
 mod view;
+mod volumes;
 
 pub use archive::{Change, ChangeKind, PathStat, PutOptions};
 pub use attach::{AttachOptions, Attached, Flow, Input, Output, Stream};
