@@ -6,6 +6,7 @@
 
 mod archive;
 mod attach;
+mod cgroups;
 mod config;
 mod copy;
 mod detach;
