@@ -1,4 +1,13 @@
 //! The end-to-end suites, one module a part of what users do.
 #![forbid(unsafe_code)]
 
+mod api;
+mod copy;
+mod events;
+mod exec;
+mod images;
+mod lifecycle;
+mod listing;
+mod logs;
 mod run;
+mod system;

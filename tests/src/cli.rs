@@ -330,8 +330,13 @@ impl Drop for Running {
 
 /// The command line, for messages.
 fn words(command: &std::process::Command) -> String {
-    let words = [command.get_program()].into_iter().chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    let words = [command.get_program()]
+        .into_iter()
+        .chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The exit code as a shell counts it: 128 and the signal where a signal ended it.

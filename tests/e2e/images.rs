@@ -1,0 +1,5 @@
+//! load, save, tag, rmi, history, inspect, images, prune; and archives that mean harm.
+
+mod archives;
+mod hostile;
+mod names;
