@@ -1,7 +1,7 @@
 //! events: what is told, filters, since and until.
 
 use serde_json::Value;
-use tests::{IMAGE, both, daemon_test};
+use tests::{IMAGE, both, daemon_test, now};
 
 both!(the_life_of_a_container, |d, cli| {
     let name = d.name("a");
@@ -110,7 +110,7 @@ both!(a_closed_range_ends_by_itself, |d, cli| {
         "--since",
         "1h",
         "--until",
-        "0s",
+        &now(),
         "--filter",
         &format!("container={name}"),
         "--format",
@@ -137,7 +137,7 @@ both!(a_closed_range_ends_by_itself, |d, cli| {
         "--since",
         "1h",
         "--until",
-        "0s",
+        &now(),
         "--filter",
         &format!("container={name}"),
     ]);
@@ -163,7 +163,7 @@ both!(filters_by_event_label_and_type, |d, cli| {
                 "--since",
                 "1h",
                 "--until",
-                "0s",
+                &now(),
                 "--format",
                 "{{.Action}}",
             ],
@@ -190,7 +190,7 @@ both!(images_tell_too, |d, cli| {
         "--since",
         "1h",
         "--until",
-        "0s",
+        &now(),
         "--filter",
         "type=image",
         "--format",

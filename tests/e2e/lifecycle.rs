@@ -1,6 +1,6 @@
 //! create, start, stop, restart, kill, pause, rename, wait, rm, prune.
 
-use tests::{Cli, Daemon, IMAGE, Terminal, both};
+use tests::{Cli, Daemon, IMAGE, Running, Terminal, both};
 
 /// A script that says `up`, and ends with 5 on SIGTERM.
 const POLITE: &str = "trap 'exit 5' TERM; echo up; while :; do sleep 1000 & wait $!; done";
@@ -15,6 +15,22 @@ fn polite(d: &Daemon, cli: &Cli, name: &str) -> String {
     cli.ok(&["run", "-d", "--name", &name, IMAGE, "sh", "-c", POLITE]);
     cli.spawn(&["logs", "-f", &name]).line_with("up");
     name
+}
+
+/// The attach events of a container, from the first on.
+fn attached(cli: &Cli, name: &str) -> Running {
+    let filter = format!("container={name}");
+    cli.spawn(&[
+        "events",
+        "--since",
+        "0",
+        "--filter",
+        &filter,
+        "--filter",
+        "event=attach",
+        "--format",
+        "{{.Action}}",
+    ])
 }
 
 both!(created_started_ended, |d, cli| {
@@ -245,13 +261,15 @@ both!(attach_to_a_running_one, |d, cli| {
         IMAGE,
         "sh",
         "-c",
-        "read x; echo got $x; echo bad >&2; exit 8",
+        "read x; echo bad >&2; echo got $x; read x; exit 8",
     ]);
-    let run = cli.command(&["attach", &name]).input("word\n").run();
-    assert_eq!(
-        (run.code, run.out().as_str(), run.err().as_str()),
-        (8, "got word", "bad")
-    );
+    let mut client = cli.spawn(&["attach", &name]);
+    attached(cli, &name).line_with("attach");
+    client.write("word\n");
+    client.line_with("got word");
+    client.write("\n");
+    let run = client.end();
+    assert_eq!((run.code, run.err().as_str()), (8, "bad"));
     cli.run(&["attach", &name])
         .fails(1, "cannot attach to a stopped container, start it first");
 });
@@ -271,20 +289,7 @@ both!(attach_without_input, |d, cli| {
     let client = cli.spawn(&["attach", "--no-stdin", &name]);
     let other = cli.spawn(&["attach", "--sig-proxy=false", "--no-stdin", &name]);
     // Both are attached once the daemon says so.
-    let events = [
-        "events",
-        "--since",
-        "0",
-        "--until",
-        "2100-01-01",
-        "--filter",
-        &format!("container={name}"),
-        "--filter",
-        "event=attach",
-        "--format",
-        "{{.Action}}",
-    ];
-    let mut events = cli.spawn(&events);
+    let mut events = attached(cli, &name);
     events.line_with("attach");
     events.line_with("attach");
     cli.ok(&["stop", &name]);

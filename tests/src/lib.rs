@@ -21,7 +21,7 @@ pub use fixture::{
 pub use http::{Connection, Response, demux};
 pub use leftovers::Leftovers;
 pub use terminal::Terminal;
-pub use wait::{process_end, until_change};
+pub use wait::{now, process_end, until_change};
 
 use std::io::Write as _;
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
@@ -10,6 +10,14 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Longer than anything a test waits for: reached only when something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The time as `--since` and `--until` take it to the nanosecond. (A duration is rounded down to whole seconds by docker.)
+pub fn now() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970");
+    format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
+}
 
 /// Waits until the process has ended (by its pidfd); false when it has not within `limit`.
 pub fn process_end(pid: u32, limit: Duration) -> bool {

@@ -37,7 +37,13 @@ fn look(d: &Daemon, image: &Image, script: &str) -> String {
 daemon_test!(both_kinds_in_every_compression, |d| {
     for compression in [Compression::Plain, Compression::Gzip, Compression::Zstd] {
         for outer in [Compression::Plain, Compression::Gzip] {
-            for oci in [false, true] {
+            // The real Docker 28 with overlay2 wants a manifest.json in an OCI layout too.
+            let kinds = if tests::oracle().is_some() {
+                &[false][..]
+            } else {
+                &[false, true]
+            };
+            for &oci in kinds {
                 let mut image = image(
                     d,
                     "image",
@@ -82,7 +88,7 @@ both!(load_by_the_client, |d, cli| {
     assert!(cli.ok(&["load", "-q", "-i", &path]).ends_with(&expected));
     assert!(
         cli.command(&["load"])
-            .input(image.oci_layout())
+            .input(image.docker_archive())
             .run()
             .ok()
             .ends_with(&expected)
@@ -142,7 +148,7 @@ daemon_test!(owners_modes_times_links_and_devices, |d| {
             .pax("gid", "3000001"),
     ];
     let script = format!(
-        "cd /; stat -c '%a %u:%g' suid bigid; stat -c %y stamp; [ one -ef two ] && stat -c %h one; readlink sym; readlink dangling; stat -c '%F %t:%T' zero; [ -p pipe ] && echo fifo; stat -c %a sticky; cat {long}; echo; ls -d ünï"
+        "cd /; stat -c '%a %u:%g' suid bigid; stat -c %y stamp; [ one -ef two ] && stat -c %h one; readlink sym; readlink dangling; stat -c '%F %t:%T' zero; [ -p pipe ] && echo fifo; stat -c %a sticky; cat {long}; echo; [ -e ünï ] && echo ünï"
     );
     let out = look(d, &image(d, "image", &entries), &script);
     let expected = [
@@ -195,7 +201,7 @@ daemon_test!(save_gives_back_what_was_loaded, |d| {
         "image",
         &[
             Entry::file("note", "x").pax("mtime", "1500000000.5"),
-            Entry::hard_link("again", "note"),
+            Entry::hard_link("again", "note").pax("mtime", "1500000000.5"),
         ],
     );
     d.load(&image.docker_archive());

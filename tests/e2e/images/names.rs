@@ -26,11 +26,17 @@ both!(tag_and_untag, |d, cli| {
 });
 
 both!(one_in_use_stays, |d, cli| {
-    let name = d.name("a");
-    cli.ok(&["create", "--name", &name, IMAGE, "true"]);
-    let id = cli.ok(&["inspect", "-f", "{{.Id}}", IMAGE]);
-    cli.run(&["rmi", IMAGE]).fails(1, "conflict: unable to ");
-    assert_eq!(cli.ok(&["inspect", "-f", "{{.Id}}", IMAGE]), id);
+    let (name, image) = (d.name("a"), d.name("image"));
+    let tar = tests::Archive::new(&[tests::Entry::file("x", d.name("x"))]).finish();
+    let id = cli.command(&["import", "-", &image]).input(tar).run().ok();
+    cli.ok(&["create", "--name", &name, &image, "true"]);
+    cli.run(&["rmi", &image])
+        .fails(1, "conflict: unable to remove repository reference");
+    cli.run(&["rmi", &id])
+        .fails(1, "conflict: unable to delete");
+    assert_eq!(cli.ok(&["inspect", "-f", "{{.Id}}", &image]), id);
+    cli.ok(&["rm", &name]);
+    cli.ok(&["rmi", &image]);
 });
 
 both!(listing_and_its_filters, |d, cli| {
