@@ -11,6 +11,7 @@ pub mod commands;
 pub mod context;
 pub mod failure;
 pub mod flags;
+pub(crate) mod format;
 pub mod globals;
 mod help;
 pub mod host;

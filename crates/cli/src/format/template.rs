@@ -1,0 +1,162 @@
+//! Go templates. This module alone knows the crate that runs them.
+//!
+//! That crate has maps where Go has structs, which differ in three ways that users of `--format` meet; each is mended here:
+//! a map's members are sorted (`json` looks up the document that a value came from and prints that), a struct has methods
+//! (`.Label "x"` becomes `call .Label "x"`), and a nil slice is not nil (see [`Data`]).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gotmpl::{MissingKey, TemplateError, Value};
+
+use super::data::{Data, Origins};
+use super::functions;
+use super::methods::as_calls;
+
+/// A template that has been read.
+pub(crate) struct Template {
+    source: String,
+    inner: gotmpl::Template,
+    origins: Arc<Mutex<Origins>>,
+}
+
+/// A template that cannot be read or run, in Go's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// It is no template.
+    #[error("template: {name}:{message}")]
+    Parse { name: String, message: String },
+    /// A field that is not there.
+    #[error("template: {name}:{at}: can't evaluate field {field} in type {type_name}")]
+    NoField {
+        name: String,
+        at: String,
+        field: String,
+        type_name: String,
+    },
+    /// A key that is not there.
+    #[error("template: {name}:{at}: map has no entry for key {key:?}")]
+    NoKey {
+        name: String,
+        at: String,
+        key: String,
+    },
+    /// It failed in another way.
+    #[error("template: {name}: {message}")]
+    Run { name: String, message: String },
+}
+
+/// How a missing field is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Missing<'a> {
+    /// As one of a Go struct of this type.
+    Field(&'a str),
+    /// As one of a map.
+    Key,
+}
+
+impl Template {
+    /// Reads a template.
+    pub(crate) fn parse(source: &str) -> Result<Self, Error> {
+        let origins = Arc::new(Mutex::new(Origins::default()));
+        let functions = functions::of_values(&origins);
+        Self::with_functions(source, functions, origins)
+    }
+
+    /// Reads the same template for a table's header: functions leave the titles as they are.
+    pub(crate) fn parse_header(source: &str) -> Result<Self, Error> {
+        Self::with_functions(source, functions::of_titles(), Arc::default())
+    }
+
+    fn with_functions(
+        source: &str,
+        functions: gotmpl::FuncMap,
+        origins: Arc<Mutex<Origins>>,
+    ) -> Result<Self, Error> {
+        let inner = gotmpl::Template::new("")
+            .missing_key(MissingKey::Error)
+            .funcs(functions)
+            .parse(&as_calls(source))
+            .map_err(|error| parse_error(&error))?;
+        Ok(Self {
+            source: source.to_owned(),
+            inner,
+            origins,
+        })
+    }
+
+    /// Runs it. An error leaves nothing printed of this document.
+    pub(crate) fn render(&self, data: &Data, missing: Missing<'_>) -> Result<String, Error> {
+        self.origins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(data.origins());
+        let rendered = self.inner.execute_to_string(data.value());
+        // The crate's word for nil is Go's for a map; the documents are structs.
+        rendered
+            .map(|text| text.replace("<no value>", "<nil>"))
+            .map_err(|error| self.run_error(&error, missing))
+    }
+
+    fn run_error(&self, error: &TemplateError, missing: Missing<'_>) -> Error {
+        let name = String::new();
+        let TemplateError::MissingKey { key } = error else {
+            return Error::Run {
+                name,
+                message: error.to_string(),
+            };
+        };
+        let (at, key) = (self.place_of(key), key.clone());
+        match missing {
+            Missing::Field(type_name) => Error::NoField {
+                name,
+                at,
+                field: key,
+                type_name: type_name.to_owned(),
+            },
+            Missing::Key => Error::NoKey { name, at, key },
+        }
+    }
+
+    /// `1:2: executing "" at <.State.Foo>`: where a field is used first.
+    fn place_of(&self, field: &str) -> String {
+        let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let needle = format!(".{field}");
+        let found = self
+            .source
+            .match_indices(&needle)
+            .map(|(start, _)| start)
+            .find(|start| !self.source[start + needle.len()..].starts_with(is_name))
+            .unwrap_or(0);
+        let start = self.source[..found]
+            .rfind(|letter: char| !is_name(letter) && letter != '.' && letter != '$')
+            .map_or(0, |before| before + 1);
+        let line_start = self.source[..found]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        let line = self.source[..found].matches('\n').count() + 1;
+        let chain = &self.source[start..found];
+        format!(
+            "{line}:{}: executing \"\" at <{chain}{needle}>",
+            found - line_start
+        )
+    }
+}
+
+fn parse_error(error: &TemplateError) -> Error {
+    let (name, at) = (String::new(), |line: &usize| *line);
+    let message = match error {
+        TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
+            format!("{}: {message}", at(line))
+        }
+        other => format!("1: {other}"),
+    };
+    Error::Parse { name, message }
+}
+
+/// A value as a template prints it.
+pub(super) fn shown(value: &Value) -> String {
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests;
