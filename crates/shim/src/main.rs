@@ -1,1 +1,24 @@
-fn main() {}
+//! `tare-shim`: one file, three roles, chosen by the name it is called by.
+//!
+//! - `tare-shim`: the process beside every container (see [`supervise`]).
+//! - `tare-runtime`: an OCI runtime with runc's command line.
+//! - `hello`: the first container of a fresh machine.
+#![forbid(unsafe_code)]
+
+mod hello;
+mod supervise;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let called = args.next().unwrap_or_default();
+    let args: Vec<OsString> = args.collect();
+    match Path::new(&called).file_name().and_then(|name| name.to_str()) {
+        Some("hello") => hello::main(),
+        Some("tare-runtime") => runtime::cli::main(args),
+        _ => supervise::main(&args),
+    }
+}
