@@ -14,6 +14,7 @@ pub mod exe;
 pub mod fd;
 pub mod file;
 pub mod inotify;
+pub mod memory;
 pub mod mount;
 pub mod ns;
 pub mod pidfd;

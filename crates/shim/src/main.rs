@@ -16,9 +16,12 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let called = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
-    match Path::new(&called).file_name().and_then(|name| name.to_str()) {
+    match Path::new(&called)
+        .file_name()
+        .and_then(|name| name.to_str())
+    {
         Some("hello") => hello::main(),
-        Some("tare-runtime") => runtime::cli::main(args),
+        Some("tare-runtime") => runtime::cli::main(args.into_iter()),
         _ => supervise::main(&args),
     }
 }

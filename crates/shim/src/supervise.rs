@@ -42,7 +42,9 @@ use process::Process;
 /// What went wrong while the shim itself was set up.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("usage: tare-shim --id ID, with the bundle as the current folder; the engine starts it")]
+    #[error(
+        "usage: tare-shim --id ID, with the bundle as the current folder; the engine starts it"
+    )]
     Usage,
     #[error("read {file}")]
     Read {
@@ -65,7 +67,9 @@ enum Error {
 /// Runs the shim until its container has ended.
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let result = Supervisor::new(args).and_then(|mut supervisor| supervisor.run());
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
     let mut text = format!("tare-shim: {error}");
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
@@ -176,9 +180,11 @@ impl Supervisor {
 
     fn watch(mut self, control: UnixStream) -> Result<Self, Error> {
         if let Some(listener) = &self.listener {
-            self.epoll.add(listener, Token::Listener.pack(), EventFlags::IN)?;
+            self.epoll
+                .add(listener, Token::Listener.pack(), EventFlags::IN)?;
         }
-        self.epoll.add(&self.signals, Token::Signals.pack(), EventFlags::IN)?;
+        self.epoll
+            .add(&self.signals, Token::Signals.pack(), EventFlags::IN)?;
         self.adopt(control);
         Ok(self)
     }

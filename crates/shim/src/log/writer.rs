@@ -121,6 +121,11 @@ impl Writer {
         Ok(true)
     }
 
+    /// Whether [`Writer::compress_some`] has something to do.
+    pub fn has_work(&self) -> bool {
+        self.config.compress && self.file.is_some() && (self.plain || self.compressor.is_some())
+    }
+
     /// Gives memory back; for when the container is quiet.
     pub fn trim(&mut self) {
         self.batch = Vec::new();

@@ -66,7 +66,11 @@ impl Connection {
                 self.decoder.push(&buffer[..count]);
                 Received::Bytes
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Received::Nothing,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                Received::Nothing
+            }
             Err(_) => Received::Gone,
         }
     }
@@ -115,8 +119,15 @@ impl Connection {
 
     /// Whether it carries that stream of that process.
     pub(super) fn takes(&self, process: &str, kind: Kind) -> bool {
-        let Role::Attach(attach) = &self.role else { return false };
-        attach.process == process && if kind == Kind::Stderr { attach.stderr } else { attach.stdout }
+        let Role::Attach(attach) = &self.role else {
+            return false;
+        };
+        attach.process == process
+            && if kind == Kind::Stderr {
+                attach.stderr
+            } else {
+                attach.stdout
+            }
     }
 
     /// The process it is attached to.

@@ -81,10 +81,22 @@ impl Pipes {
             linux::fd::set_nonblocking(&input, true)?;
             (stdin, Some(File::from(input)))
         } else {
-            (linux::file::open("/dev/null".as_ref(), linux::file::OFlags::RDONLY)?, None)
+            (
+                linux::file::open("/dev/null".as_ref(), linux::file::OFlags::RDONLY)?,
+                None,
+            )
         };
         let outputs = [Some(File::from(output)), Some(File::from(error))];
-        Ok(Self { stdin, stdout, stderr, ours: Ours { input, outputs, terminal: None } })
+        Ok(Self {
+            stdin,
+            stdout,
+            stderr,
+            ours: Ours {
+                input,
+                outputs,
+                terminal: None,
+            },
+        })
     }
 }
 
@@ -94,7 +106,11 @@ impl Ours {
         linux::fd::set_nonblocking(&master, true)?;
         let input = Some(File::from(linux::fd::duplicate(&master)?));
         let output = Some(File::from(linux::fd::duplicate(&master)?));
-        Ok(Self { input, outputs: [output, None], terminal: Some(master) })
+        Ok(Self {
+            input,
+            outputs: [output, None],
+            terminal: Some(master),
+        })
     }
 }
 
@@ -103,8 +119,16 @@ impl Process {
         Self {
             name,
             pid,
-            outputs: ours.outputs.map(|file| file.map(|file| Output { file, paused: false })),
-            input: Input { file: ours.input, ..Input::default() },
+            outputs: ours.outputs.map(|file| {
+                file.map(|file| Output {
+                    file,
+                    paused: false,
+                })
+            }),
+            input: Input {
+                file: ours.input,
+                ..Input::default()
+            },
             input_once: input_once && ours.terminal.is_none(),
             terminal: ours.terminal,
             exit: None,
@@ -114,7 +138,11 @@ impl Process {
 
     /// Which frames an output becomes.
     pub(super) fn kind(stream: usize) -> Kind {
-        if stream == 0 { Kind::Stdout } else { Kind::Stderr }
+        if stream == 0 {
+            Kind::Stdout
+        } else {
+            Kind::Stderr
+        }
     }
 
     /// Whether all output has been read.
@@ -151,7 +179,9 @@ impl Input {
 
     /// Writes what the process takes; true when the input has just ended.
     pub(super) fn flush(&mut self) -> bool {
-        let Some(file) = &mut self.file else { return false };
+        let Some(file) = &mut self.file else {
+            return false;
+        };
         while self.taken < self.pending.len() {
             match file.write(&self.pending[self.taken..]) {
                 Ok(count) => self.taken += count,

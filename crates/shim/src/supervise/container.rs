@@ -1,0 +1,215 @@
+//! The running container, made by our own runtime or by another one.
+
+use std::path::Path;
+
+use linux::signal::Signal;
+use oci::runtime::Spec;
+use runtime::{Launch, Overlay, ProcessIo, Rootfs};
+use shim::protocol::{self, ErrorKind, OpError, RootfsSetup, Setup};
+
+use super::external::External;
+use super::process::{Ours, Pipes};
+use super::requests::{Stdio, chain, failed};
+
+/// A container that has been started.
+pub(super) enum Container {
+    Own(runtime::Container),
+    External(External),
+}
+
+/// A process that runs, and the shim's ends of its input and output.
+pub(super) struct Started {
+    pub(super) pid: u32,
+    pub(super) ours: Ours,
+}
+
+impl Container {
+    /// Makes and starts a container. An error leaves nothing behind.
+    pub(super) fn launch(
+        setup: &Setup,
+        spec: &Spec,
+        stdio: Stdio,
+    ) -> Result<(Self, Started), OpError> {
+        if let Some(external) = &setup.external_runtime {
+            let (external, started) = External::launch(external, setup, stdio)?;
+            return Ok((Self::External(external), started));
+        }
+        let overlay = overlay(&setup.rootfs);
+        let rootfs = match (&setup.rootfs, &overlay) {
+            (_, Some(overlay)) => Rootfs::Overlay(overlay),
+            (RootfsSetup::Dir { path } | RootfsSetup::Overlay { upper: path, .. }, None) => {
+                Rootfs::Dir(path)
+            }
+        };
+        let (io, ours) = own_io(stdio)?;
+        let bundle = linux::process::current_dir().map_err(linux_failed)?;
+        let launch = Launch {
+            id: &setup.id,
+            spec,
+            bundle: &bundle,
+            rootfs,
+            io,
+            preserved: Vec::new(),
+        };
+        let mut created = runtime::create(launch).map_err(|error| refused(&error))?;
+        let console = created.console();
+        let container = created.start().map_err(|error| refused(&error))?;
+        let pid = container.pid();
+        let ours = match ours_of(ours, console) {
+            Ok(ours) => ours,
+            Err(error) => {
+                let _ = container.delete();
+                return Err(error);
+            }
+        };
+        Ok((Self::Own(container), Started { pid, ours }))
+    }
+
+    /// Starts a further process.
+    pub(super) fn exec(
+        &self,
+        process: &protocol::Process,
+        stdio: Stdio,
+    ) -> Result<Started, OpError> {
+        match self {
+            Self::Own(container) => {
+                let (io, ours) = own_io(stdio)?;
+                let exec = container
+                    .exec(process, io)
+                    .map_err(|error| refused(&error))?;
+                Ok(Started {
+                    pid: exec.pid,
+                    ours: ours_of(ours, exec.console)?,
+                })
+            }
+            Self::External(external) => external.exec(process, stdio),
+        }
+    }
+
+    pub(super) fn kill_all(&self) -> Result<(), String> {
+        match self {
+            Self::Own(container) => container.kill_all().map_err(|error| chain(&error)),
+            Self::External(external) => external.kill_all(),
+        }
+    }
+
+    /// Signals every process of the container.
+    pub(super) fn signal_all(&self, signal: Signal) -> Result<(), String> {
+        if signal == Signal::KILL {
+            return self.kill_all();
+        }
+        for pid in self.pids()? {
+            // One that has just ended needs no signal.
+            let _ = linux::signal::kill(pid.cast_signed(), signal);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(&self) -> Result<(), String> {
+        match self {
+            Self::Own(container) => container.pause().map_err(|error| chain(&error)),
+            Self::External(external) => external.pause(),
+        }
+    }
+
+    pub(super) fn resume(&self) -> Result<(), String> {
+        match self {
+            Self::Own(container) => container.resume().map_err(|error| chain(&error)),
+            Self::External(external) => external.resume(),
+        }
+    }
+
+    pub(super) fn pids(&self) -> Result<Vec<u32>, String> {
+        match self {
+            Self::Own(container) => container.pids().map_err(|error| chain(&error)),
+            Self::External(external) => external.pids(),
+        }
+    }
+
+    pub(super) fn oom_killed(&self) -> bool {
+        match self {
+            Self::Own(container) => container.oom_killed(),
+            Self::External(external) => external.oom_killed(),
+        }
+    }
+
+    /// Removes what the container leaves.
+    pub(super) fn delete(self) -> Result<(), String> {
+        match self {
+            Self::Own(container) => container.delete().map_err(|error| chain(&error)),
+            Self::External(external) => external.delete(),
+        }
+    }
+}
+
+/// The overlay a setup describes.
+pub(super) fn overlay(rootfs: &RootfsSetup) -> Option<Overlay> {
+    match rootfs {
+        RootfsSetup::Dir { .. } => None,
+        RootfsSetup::Overlay { lower, upper, work } => Some(Overlay {
+            lower: lower.clone(),
+            upper: upper.clone(),
+            work: work.clone(),
+        }),
+    }
+}
+
+fn own_io(stdio: Stdio) -> Result<(ProcessIo, Option<Ours>), OpError> {
+    if stdio.tty {
+        return Ok((
+            ProcessIo::Terminal {
+                size: stdio.terminal_size(),
+            },
+            None,
+        ));
+    }
+    let Pipes {
+        stdin,
+        stdout,
+        stderr,
+        ours,
+    } = Pipes::new(stdio.stdin).map_err(linux_failed)?;
+    Ok((
+        ProcessIo::Fds {
+            stdin,
+            stdout,
+            stderr,
+        },
+        Some(ours),
+    ))
+}
+
+/// The pipes, or else the terminal.
+fn ours_of(pipes: Option<Ours>, console: Option<std::os::fd::OwnedFd>) -> Result<Ours, OpError> {
+    match (pipes, console) {
+        (Some(pipes), _) => Ok(pipes),
+        (None, Some(console)) => Ours::terminal(console).map_err(linux_failed),
+        (None, None) => Err(failed("the runtime gave no terminal".to_owned())),
+    }
+}
+
+fn linux_failed(error: linux::Error) -> OpError {
+    failed(error.to_string())
+}
+
+fn refused(error: &runtime::Error) -> OpError {
+    let kind = match error.kind() {
+        runtime::Kind::NotFound => ErrorKind::ExecutableNotFound,
+        runtime::Kind::PermissionDenied => ErrorKind::PermissionDenied,
+        runtime::Kind::Invalid => ErrorKind::Invalid,
+        runtime::Kind::NoSuchContainer => ErrorKind::NoSuchProcess,
+        runtime::Kind::WrongState => ErrorKind::Conflict,
+        runtime::Kind::System => ErrorKind::System,
+    };
+    OpError {
+        kind,
+        message: chain(error),
+    }
+}
+
+/// The bundle's place, for runtimes that are told it.
+pub(super) fn bundle() -> Result<std::path::PathBuf, OpError> {
+    linux::process::current_dir()
+        .map_err(linux_failed)
+        .map(|path| Path::new(&path).to_owned())
+}

@@ -1,0 +1,199 @@
+//! How processes end, and how the shim ends with the first one.
+
+use std::time::{Duration, Instant};
+
+use linux::process::ExitStatus;
+use shim::protocol::{Event, ExitRecord, INIT, Phase, VERSION};
+use shim::time::Timestamp;
+
+use super::Supervisor;
+use super::process::{Exit, Process};
+
+/// How long the output of an ended process is read on while somebody else holds it open. Docker waits as long.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long clients wait for the exit code of a process that has closed its outputs: mostly it is just ending.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How long clients may take over the last output, after the container has ended.
+const LINGER: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Takes in every child that has ended: our processes, and orphans of theirs.
+    pub(super) fn reap(&mut self) {
+        while let Ok(Some(_)) = self.signals.read() {}
+        while let Ok(Some((pid, status))) = linux::process::reap_any() {
+            let ours = self
+                .processes
+                .iter()
+                .find(|(_, process)| process.pid == pid && process.exit.is_none());
+            if let Some(number) = ours.map(|(number, _)| *number) {
+                self.ended(number, status);
+            }
+        }
+    }
+
+    fn ended(&mut self, number: u32, status: ExitStatus) {
+        let Some(process) = self.processes.get_mut(&number) else {
+            return;
+        };
+        process.exit = Some(Exit {
+            code: status.code(),
+            at: Timestamp::now(),
+        });
+        process.deadline = Some(Instant::now() + DRAIN);
+        let drained = process.is_drained();
+        if process.name == INIT {
+            self.phase = Phase::Exiting;
+            if let Some(container) = &self.container {
+                // What shares our pid namespace with a container outlives its first process, and would hold the output
+                // open. Whatever cannot be killed now is met again when the container is deleted.
+                let _ = container.kill_all();
+            }
+        }
+        if drained {
+            self.drained(number);
+        }
+    }
+
+    /// All output of a process has been read.
+    pub(super) fn drained(&mut self, number: u32) {
+        let Some(process) = self.processes.get_mut(&number) else {
+            return;
+        };
+        match process.exit {
+            None => process.deadline = Some(Instant::now() + GRACE),
+            Some(_) if process.name == INIT => self.finish(),
+            Some(exit) => self.finish_exec(number, exit),
+        }
+    }
+
+    /// Acts on deadlines that have passed.
+    pub(super) fn check_deadlines(&mut self) {
+        let now = Instant::now();
+        let due = |process: &Process| process.deadline.is_some_and(|deadline| deadline <= now);
+        let numbers = self
+            .processes
+            .iter()
+            .filter(|(_, process)| due(process))
+            .map(|(number, _)| *number);
+        for number in numbers.collect::<Vec<_>>() {
+            self.overdue(number);
+        }
+        if self.linger.is_some_and(|linger| linger <= now) {
+            self.done = true;
+        }
+    }
+
+    fn overdue(&mut self, number: u32) {
+        let Some(process) = self.processes.get_mut(&number) else {
+            return;
+        };
+        process.deadline = None;
+        if process.exit.is_some() {
+            self.abandon_outputs(number);
+        } else {
+            let name = process.name.clone();
+            self.end_attached(&name, None);
+        }
+    }
+
+    fn finish_exec(&mut self, number: u32, exit: Exit) {
+        self.close_input(number);
+        let Some(process) = self.processes.remove(&number) else {
+            return;
+        };
+        self.tell(&Event::Exited {
+            process: process.name.clone(),
+            code: exit.code,
+            at: exit.at,
+            oom_killed: false,
+        });
+        self.end_attached(&process.name, Some(exit.code));
+    }
+
+    /// The first process has ended and its output is read: the log is closed, the record written, the cgroup removed,
+    /// and only then anyone told.
+    fn finish(&mut self) {
+        let Some(exit) = self
+            .processes
+            .values()
+            .find(|process| process.name == INIT)
+            .and_then(|init| init.exit)
+        else {
+            return;
+        };
+        if let Some(mut log) = self.log.take() {
+            let result = log.finish(Timestamp::now());
+            self.check_log(result);
+        }
+        self.oom_killed = self
+            .container
+            .as_ref()
+            .is_some_and(super::container::Container::oom_killed);
+        self.write_record(exit);
+        if let Some(container) = self.container.take()
+            && let Err(message) = container.delete()
+        {
+            self.tell(&Event::Warning { message });
+        }
+        self.finish_all_execs();
+        self.tell(&Event::Exited {
+            process: INIT.to_owned(),
+            code: exit.code,
+            at: exit.at,
+            oom_killed: self.oom_killed,
+        });
+        self.end_attached(INIT, Some(exit.code));
+        self.farewell();
+    }
+
+    fn write_record(&mut self, exit: Exit) {
+        let record = ExitRecord {
+            version: VERSION,
+            id: self.setup.id.clone(),
+            code: exit.code,
+            at: exit.at,
+            oom_killed: self.oom_killed,
+        };
+        let bytes = serde_json::to_vec(&record).unwrap_or_default();
+        if let Err(error) = linux::durable::replace(&self.setup.exit_record, &bytes) {
+            let message = format!("the exit record could not be written: {error}");
+            self.tell(&Event::Warning { message });
+        }
+    }
+
+    /// Execs end with the container: those not met yet by [`Supervisor::reap`] have been killed with it.
+    fn finish_all_execs(&mut self) {
+        const KILLED: i32 = 128 + 9;
+        self.reap();
+        let execs = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.name != INIT);
+        for number in execs.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.abandon_outputs(number);
+            self.finish_exec(
+                number,
+                Exit {
+                    code: KILLED,
+                    at: Timestamp::now(),
+                },
+            );
+        }
+    }
+
+    /// Takes no new client, and stays until those that are here have the rest of the output.
+    pub(super) fn farewell(&mut self) {
+        self.listener = None;
+        self.processes.clear();
+        self.linger = Some(Instant::now() + LINGER);
+        for number in self.connections.keys().copied().collect::<Vec<_>>() {
+            if let Some(connection) = self.connections.get_mut(&number) {
+                connection.closing = true;
+            }
+            self.settle(number);
+        }
+        self.done |= self.connections.is_empty();
+    }
+}
