@@ -1,1 +1,53 @@
+//! The daemon: Docker's Engine API over HTTP, in front of the engine.
+//!
+//! [`main`] reads flags and `daemon.json`, opens the engine, listens, and answers until it is told to stop. Nothing a
+//! container needs to live is here: when this process ends, in whatever way, containers run on.
+//!
+//! The way of a request: `http::serve` takes it from the connection, `http::router` finds its line in the table of
+//! `routes`, a function there turns wire types into a call of the engine with the help of `convert`, and its error
+//! becomes a status in `http::failure`, the only place that knows status codes of errors.
+//!
+//! Who knows HTTP: this crate and nothing below it. Who knows what a container is: not this crate.
 #![forbid(unsafe_code)]
+
+mod app;
+mod config;
+mod convert;
+mod host;
+mod http;
+mod listen;
+mod logging;
+mod networks;
+mod pidfile;
+mod routes;
+mod run;
+
+use std::process::ExitCode;
+
+use config::{CommandLine, Request};
+
+/// Runs `tare daemon` with the words after it; returns when the daemon has ended.
+pub fn main<I: IntoIterator<Item = String>>(args: I) -> ExitCode {
+    match obey(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey<I: IntoIterator<Item = String>>(args: I) -> Result<(), String> {
+    let command_line =
+        CommandLine::parse(args).map_err(|e| format!("{e}\nSee 'tare daemon --help'."))?;
+    match command_line.request().map_err(|e| e.to_string())? {
+        Request::Help => print!("{}", config::usage()),
+        Request::Version => println!("Tare version {}", env!("CARGO_PKG_VERSION")),
+        Request::Validate => println!("configuration OK"),
+        Request::Serve(config) => {
+            return run::daemon(&command_line, *config)
+                .map_err(|e| format!("failed to start daemon: {e}"));
+        }
+    }
+    Ok(())
+}

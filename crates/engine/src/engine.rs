@@ -152,6 +152,11 @@ impl Engine {
         &self.shared.config
     }
 
+    /// The images. Its calls block; whoever changes something through it tells the others with [`Engine::publish`].
+    pub fn images(&self) -> &image::Store {
+        todo!()
+    }
+
     /// Tells everyone who listens.
     pub fn publish(&self, _event: crate::events::Event) {
         todo!()

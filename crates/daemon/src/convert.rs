@@ -1,0 +1,12 @@
+//! Between the wire's words and the engine's. Nothing here decides anything.
+
+pub(crate) mod compat;
+pub(crate) mod create;
+pub(crate) mod event;
+pub(crate) mod exec;
+pub(crate) mod files;
+pub(crate) mod image;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod status_text;
+pub(crate) mod time;

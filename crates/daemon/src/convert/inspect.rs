@@ -1,0 +1,217 @@
+//! A container as `inspect` shows it: what the client said, completed by what the engine made of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use api::types::container::{ContainerConfig, ContainerInspect, GraphDriver, HealthConfig, State};
+use api::types::host_config::{HostConfig, LogConfig};
+use api::types::mount::MountPoint;
+use api::types::network::{EndpointSettings, NetworkSettings};
+use api::types::{Set, StrSlice};
+use engine::options::{ContainerOptions, Healthcheck};
+use engine::{ContainerView, GraphView, MountView, StateView, Status};
+
+use super::time;
+use crate::http::failure::Failure;
+use crate::networks::Networks;
+
+/// The whole document.
+pub(crate) fn container(
+    view: &ContainerView,
+    networks: &Networks,
+) -> Result<ContainerInspect, Failure> {
+    let echoed = |error| {
+        Failure::internal(format!(
+            "the record of container {} is damaged: {error}",
+            view.id
+        ))
+    };
+    let config: ContainerConfig = serde_json::from_str(view.echo.config.get()).map_err(echoed)?;
+    let host: HostConfig = serde_json::from_str(view.echo.host_config.get()).map_err(echoed)?;
+    Ok(ContainerInspect {
+        id: view.id.to_string(),
+        created: time::text(Some(view.created)),
+        path: view.path.clone(),
+        args: view.args.clone(),
+        state: Some(state(&view.state)),
+        image: view
+            .image
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        resolv_conf_path: shown(&view.resolv_conf_path),
+        hostname_path: shown(&view.hostname_path),
+        hosts_path: shown(&view.hosts_path),
+        log_path: shown(&view.log_path),
+        name: format!("/{}", view.name),
+        restart_count: i64::from(view.restart_count),
+        driver: "overlay2".to_owned(),
+        platform: "linux".to_owned(),
+        exec_ids: (!view.exec_ids.is_empty()).then(|| view.exec_ids.clone()),
+        host_config: Some(host_config(host, view)),
+        graph_driver: Some(graph(view.id.as_str(), &view.graph)),
+        size_rw: view.size.map(|s| signed(s.rw)),
+        size_root_fs: view.size.map(|s| signed(s.root_fs)),
+        mounts: view.mounts.iter().map(mount).collect(),
+        config: Some(self::config(config, &view.options)),
+        network_settings: Some(network_settings(view, networks)),
+        ..Default::default()
+    })
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Sizes are signed on the wire.
+pub(crate) fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+fn state(state: &StateView) -> State {
+    State {
+        status: state.status.as_str().to_owned(),
+        running: state.running,
+        paused: state.status == Status::Paused,
+        restarting: state.status == Status::Restarting,
+        oom_killed: state.oom_killed,
+        dead: state.status == Status::Dead,
+        pid: i64::from(state.pid),
+        exit_code: i64::from(state.exit_code),
+        error: state.error.clone(),
+        started_at: time::text(state.started_at),
+        finished_at: time::text(state.finished_at),
+        health: None,
+    }
+}
+
+fn graph(id: &str, graph: &GraphView) -> GraphDriver {
+    let data = BTreeMap::from([
+        ("ID".to_owned(), id.to_owned()),
+        ("LowerDir".to_owned(), joined(&graph.lower)),
+        ("MergedDir".to_owned(), shown(&graph.merged)),
+        ("UpperDir".to_owned(), shown(&graph.upper)),
+        ("WorkDir".to_owned(), shown(&graph.work)),
+    ]);
+    GraphDriver {
+        data: Some(data),
+        name: "overlay2".to_owned(),
+    }
+}
+
+/// The layers below, as overlayfs takes them.
+pub(crate) fn joined(paths: &[PathBuf]) -> String {
+    paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(":")
+}
+
+/// One line of `Mounts`.
+pub(crate) fn mount(mount: &MountView) -> MountPoint {
+    MountPoint {
+        r#type: mount.kind.as_str().to_owned(),
+        name: mount.name.clone(),
+        source: mount.source.clone(),
+        destination: mount.destination.clone(),
+        driver: mount.driver.clone(),
+        mode: mount.mode.clone(),
+        rw: mount.read_write,
+        propagation: mount.propagation.clone(),
+    }
+}
+
+/// The request's `Config` with the image's merged in.
+fn config(mut config: ContainerConfig, options: &ContainerOptions) -> ContainerConfig {
+    config.hostname.clone_from(&options.hostname);
+    config.domainname.clone_from(&options.domainname);
+    config.user.clone_from(&options.user);
+    config.working_dir.clone_from(&options.working_dir);
+    config.stop_signal.clone_from(&options.stop_signal);
+    config.env = Some(options.env.clone()).filter(|env| !env.is_empty() || config.env.is_some());
+    config.cmd = options.cmd.clone().map(StrSlice);
+    config.entrypoint = options.entrypoint.clone().map(StrSlice);
+    config.labels = Some(options.labels.clone());
+    config.exposed_ports = set(&options.exposed_ports);
+    config.volumes =
+        Some(set(&options.volumes)).filter(|v| !v.is_empty() || config.volumes.is_some());
+    config.healthcheck = options.healthcheck.as_ref().map(healthcheck);
+    config.shell = StrSlice(options.shell.clone().unwrap_or_default());
+    config
+}
+
+fn set(names: &std::collections::BTreeSet<String>) -> Set {
+    names
+        .iter()
+        .map(|name| (name.clone(), Default::default()))
+        .collect()
+}
+
+fn healthcheck(check: &Healthcheck) -> HealthConfig {
+    HealthConfig {
+        test: check.test.clone(),
+        interval: check.interval,
+        timeout: check.timeout,
+        start_period: check.start_period,
+        start_interval: check.start_interval,
+        retries: check.retries,
+    }
+}
+
+/// The request's `HostConfig` with the choices that the daemon made where the request left them open.
+fn host_config(mut host: HostConfig, view: &ContainerView) -> HostConfig {
+    let made = &view.options.host;
+    host.log_config = LogConfig {
+        r#type: view.log.driver.clone(),
+        config: Some(view.log.options.clone()),
+    };
+    host.network_mode = network_mode(view).to_owned();
+    host.runtime.clone_from(&view.runtime);
+    host.ipc_mode = or(&made.ipc_mode, "private");
+    host.cgroupns_mode = or(&made.cgroupns_mode, "private");
+    host.restart_policy.name = or(&made.restart.name, "no");
+    host.shm_size = made.shm_size;
+    host.init = made.init;
+    host.masked_paths.clone_from(&made.masked_paths);
+    host.readonly_paths.clone_from(&made.readonly_paths);
+    host.memory_swap = made.resources.memory_swap;
+    host.pids_limit = made.resources.pids_limit;
+    host.oom_kill_disable = made.resources.oom_kill_disable;
+    host.security_opt =
+        Some(made.security_opt.clone()).filter(|o| !o.is_empty() || host.security_opt.is_some());
+    host.port_bindings.get_or_insert_default();
+    host
+}
+
+fn or(text: &str, default: &str) -> String {
+    if text.is_empty() { default } else { text }.to_owned()
+}
+
+/// The network mode in force. Until there are bridge networks, no choice means none.
+pub(crate) fn network_mode(view: &ContainerView) -> &str {
+    match view.options.host.network_mode.as_str() {
+        "" | "default" => "none",
+        mode => mode,
+    }
+}
+
+fn network_settings(view: &ContainerView, networks: &Networks) -> NetworkSettings {
+    NetworkSettings {
+        ports: Some(BTreeMap::new()),
+        networks: Some(endpoints(view, networks)),
+        ..Default::default()
+    }
+}
+
+/// The network that the container is in, by name. With another container's network it has none of its own.
+pub(crate) fn endpoints(
+    view: &ContainerView,
+    networks: &Networks,
+) -> BTreeMap<String, EndpointSettings> {
+    let mode = network_mode(view);
+    let Some(id) = networks.id(mode) else {
+        return BTreeMap::new();
+    };
+    let endpoint = EndpointSettings {
+        network_id: id.to_owned(),
+        ..Default::default()
+    };
+    BTreeMap::from([(mode.to_owned(), endpoint)])
+}

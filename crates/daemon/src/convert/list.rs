@@ -1,0 +1,84 @@
+//! A container as `ps` shows it.
+
+use std::collections::HashMap;
+
+use api::types::container::{ContainerSummary, HostConfigSummary};
+use api::types::network::NetworkSettingsSummary;
+use engine::ContainerView;
+use jiff::Timestamp;
+use oci::Digest;
+
+use super::{inspect, status_text};
+use crate::networks::Networks;
+
+/// What each name that containers were made from means today; a name that means nothing is missing.
+pub(crate) type ImageNames = HashMap<String, Digest>;
+
+/// One entry of the list at the moment `now`.
+pub(crate) fn summary(
+    view: &ContainerView,
+    now: Timestamp,
+    names: &ImageNames,
+    networks: &Networks,
+) -> ContainerSummary {
+    ContainerSummary {
+        id: view.id.to_string(),
+        names: vec![format!("/{}", view.name)],
+        image: image_name(view, names),
+        image_id: view
+            .image
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        command: command(&view.path, &view.args),
+        created: view.created.as_second(),
+        ports: Vec::new(),
+        size_rw: view.size.map_or(0, |s| inspect::signed(s.rw)),
+        size_root_fs: view.size.map_or(0, |s| inspect::signed(s.root_fs)),
+        labels: Some(view.options.labels.clone()),
+        state: view.state.status.as_str().to_owned(),
+        status: status_text::status(&view.state, now),
+        host_config: HostConfigSummary {
+            network_mode: inspect::network_mode(view).to_owned(),
+            annotations: view.options.host.annotations.clone(),
+        },
+        health: None,
+        network_settings: Some(NetworkSettingsSummary {
+            networks: Some(inspect::endpoints(view, networks)),
+        }),
+        mounts: view.mounts.iter().map(inspect::mount).collect(),
+    }
+}
+
+/// The image as the user named it, or its id when that name has moved on to another image.
+fn image_name(view: &ContainerView, names: &ImageNames) -> String {
+    let said = &view.options.image;
+    match &view.image {
+        Some(id) if names.get(said) != Some(id) => id.to_string(),
+        _ => said.clone(),
+    }
+}
+
+/// The program and its arguments; those with spaces in quotes, as Docker has it.
+fn command(path: &str, args: &[String]) -> String {
+    let mut text = path.to_owned();
+    for arg in args {
+        text.push(' ');
+        if arg.contains(' ') {
+            text.push_str(&format!("'{arg}'"));
+        } else {
+            text.push_str(arg);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn commands() {
+        let args = ["-c".to_owned(), "echo hi".to_owned()];
+        assert_eq!(super::command("sh", &args), "sh -c 'echo hi'");
+        assert_eq!(super::command("sh", &[]), "sh");
+    }
+}

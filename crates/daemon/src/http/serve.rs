@@ -1,0 +1,276 @@
+//! One connection: hyper for requests, and the way out of it for those that take the connection over.
+//!
+//! `attach` and `exec start` turn the connection into a raw stream, with `Upgrade: tcp` (101) or without it (200).
+//! Both leave hyper in the same way: the handler answers with a [`Hijack`], the connection is taken apart before
+//! hyper has written anything, and the head of the response is ours.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{oneshot, watch};
+
+use super::body::Answer;
+
+pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A connection that is no longer HTTP.
+pub(crate) struct RawStream {
+    /// What the client sent behind its request already; comes before what `reader` gives.
+    pub(crate) early: Bytes,
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+}
+
+/// A response that takes the connection over.
+pub(crate) struct Hijack {
+    pub(crate) upgrade: Upgrade,
+    pub(crate) media_type: &'static str,
+    pub(crate) headers: HeaderMap,
+    /// What happens on the raw connection; when it is done, the connection is closed.
+    pub(crate) run: Box<dyn FnOnce(RawStream) -> Task + Send>,
+}
+
+/// How the client asked for the raw connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// `Upgrade: tcp`: answered with 101.
+    Tcp,
+    /// Nothing: answered with 200, and raw bytes follow.
+    Bare,
+}
+
+/// What a request comes to.
+pub(crate) enum Outcome {
+    Answer(Answer),
+    Hijack(Hijack),
+}
+
+/// A connection that can be torn into its two directions.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    fn halves(self) -> (Reader, Writer);
+}
+
+impl Duplex for tokio::net::UnixStream {
+    fn halves(self) -> (Reader, Writer) {
+        let (reader, writer) = self.into_split();
+        (Box::new(reader), Box::new(writer))
+    }
+}
+
+impl Duplex for tokio::net::TcpStream {
+    fn halves(self) -> (Reader, Writer) {
+        let (reader, writer) = self.into_split();
+        (Box::new(reader), Box::new(writer))
+    }
+}
+
+/// Answers requests; one for the whole daemon.
+pub(crate) type Handler = Arc<dyn Fn(Request<Incoming>) -> Pending<Outcome> + Send + Sync>;
+pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The place where a handler leaves its hijack for the connection's driver.
+type Slot = Arc<Mutex<Option<oneshot::Sender<Hijack>>>>;
+
+/// What hyper sees of us.
+struct Door {
+    handler: Handler,
+    slot: Slot,
+}
+
+impl Service<Request<Incoming>> for Door {
+    type Response = Answer;
+    type Error = io::Error;
+    type Future = Pending<io::Result<Answer>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (slot, outcome) = (Arc::clone(&self.slot), (self.handler)(request));
+        Box::pin(async move {
+            match outcome.await {
+                Outcome::Answer(answer) => Ok(answer),
+                Outcome::Hijack(hijack) => {
+                    leave(&slot, hijack);
+                    // The driver drops this future together with hyper's side of the connection.
+                    std::future::pending().await
+                }
+            }
+        })
+    }
+}
+
+/// Serves one connection until it is closed, taken over, or idle while `closing` turns true.
+pub(crate) async fn connection<S: Duplex>(
+    stream: S,
+    closing: watch::Receiver<bool>,
+    handler: Handler,
+) {
+    let (sender, hijacked) = oneshot::channel();
+    let slot: Slot = Arc::new(Mutex::new(Some(sender)));
+    let mut http = http1::Builder::new()
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), Door { handler, slot });
+    if let Some(hijack) = drive(&mut http, hijacked, closing).await {
+        let parts = http.into_parts();
+        take_over(parts.io.into_inner(), parts.read_buf, hijack).await;
+    }
+}
+
+fn leave(slot: &Slot, hijack: Hijack) {
+    let sender = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(sender) = sender {
+        // The driver listens for as long as this runs.
+        drop(sender.send(hijack));
+    }
+}
+
+/// Runs hyper until the connection ends (`None`) or a handler takes it over.
+async fn drive<S: Duplex>(
+    http: &mut http1::Connection<TokioIo<S>, Door>,
+    hijacked: oneshot::Receiver<Hijack>,
+    mut closing: watch::Receiver<bool>,
+) -> Option<Hijack> {
+    let mut hijacked = pin!(hijacked);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            biased;
+            hijack = &mut hijacked => return hijack.ok(),
+            ended = std::future::poll_fn(|cx| http.poll_without_shutdown(cx)) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended early");
+                }
+                return None;
+            }
+            _ = closing.wait_for(|now| *now), if !told => {
+                told = true;
+                Pin::new(&mut *http).graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Writes the head and hands the raw connection over.
+async fn take_over<S: Duplex>(mut stream: S, early: Bytes, hijack: Hijack) {
+    let head = head(&hijack);
+    if let Err(error) = stream.write_all(head.as_bytes()).await {
+        tracing::debug!(%error, "client left before its stream began");
+        return;
+    }
+    let (reader, writer) = stream.halves();
+    (hijack.run)(RawStream {
+        early,
+        reader,
+        writer,
+    })
+    .await;
+}
+
+/// The head of a response without a length: everything after it belongs to the stream.
+fn head(hijack: &Hijack) -> String {
+    let mut head = match hijack.upgrade {
+        Upgrade::Tcp => format!(
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: {}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n",
+            hijack.media_type
+        ),
+        Upgrade::Bare => format!("HTTP/1.1 200 OK\r\nContent-Type: {}\r\n", hijack.media_type),
+    };
+    for (name, value) in &hijack.headers {
+        head.push_str(&format!(
+            "{name}: {}\r\n",
+            String::from_utf8_lossy(value.as_bytes())
+        ));
+    }
+    head.push_str("\r\n");
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::body;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+
+    fn echo(upgrade: Upgrade) -> Outcome {
+        Outcome::Hijack(Hijack {
+            upgrade,
+            media_type: "application/vnd.docker.raw-stream",
+            headers: HeaderMap::new(),
+            run: Box::new(|mut raw| {
+                Box::pin(async move {
+                    let mut all = raw.early.to_vec();
+                    raw.reader.read_to_end(&mut all).await.unwrap();
+                    raw.writer.write_all(&all).await.unwrap();
+                })
+            }),
+        })
+    }
+
+    async fn exchange(request: &str, upgrade: Upgrade) -> String {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let (_open, closing) = watch::channel(false);
+        let serving = tokio::spawn(connection(
+            server,
+            closing,
+            Arc::new(move |_| Box::pin(async move { echo(upgrade) })),
+        ));
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut all = String::new();
+        client.read_to_string(&mut all).await.unwrap();
+        serving.await.unwrap();
+        all
+    }
+
+    #[tokio::test]
+    async fn upgraded_streams_keep_what_came_early_and_the_half_close() {
+        let request = "POST /x HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\nearly bytes";
+        let all = exchange(request, Upgrade::Tcp).await;
+        assert!(
+            all.starts_with(
+                "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
+            ),
+            "{all}"
+        );
+        assert!(all.ends_with("\r\n\r\nearly bytes"), "{all}");
+    }
+
+    #[tokio::test]
+    async fn bare_streams_have_no_length() {
+        let all = exchange("POST /x HTTP/1.1\r\nHost: d\r\n\r\nhello", Upgrade::Bare).await;
+        assert_eq!(
+            all,
+            "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\nhello"
+        );
+    }
+
+    #[tokio::test]
+    async fn idle_connections_close_when_told() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let (close, closing) = watch::channel(false);
+        let serving = tokio::spawn(connection(
+            server,
+            closing,
+            Arc::new(|_| Box::pin(async { Outcome::Answer(body::empty(http::StatusCode::OK)) })),
+        ));
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+            .await
+            .unwrap();
+        let mut buffer = [0; 15];
+        client.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"HTTP/1.1 200 OK");
+        close.send(true).unwrap();
+        serving.await.unwrap();
+    }
+}

@@ -1,0 +1,407 @@
+//! `/images`. The store's calls block, so each runs on a thread for that.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use api::types::progress::{Progress, ProgressDetail};
+use api::types::prune::ImagesPruned;
+use bytes::Bytes;
+use engine::{Engine, Event, Subject};
+use http::StatusCode;
+use image::{
+    Image, ImageId, ImportOptions, LabelFilter, ListQuery, LoadEvent, PruneQuery, RemoveOptions,
+    Removed, Store, User,
+};
+use jiff::Timestamp;
+use oci::{Platform, Reference};
+
+use super::files::{received, tar};
+use super::{Call, Reply};
+use crate::convert::image as wire;
+use crate::convert::{compat, time};
+use crate::http::body;
+use crate::http::failure::{Failure, chain};
+use crate::http::filters::Filters;
+
+/// Runs a call of the store.
+async fn on_store<T: Send + 'static>(
+    engine: &Engine,
+    work: impl FnOnce(Store) -> image::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let store = engine.images().clone();
+    Ok(engine::blocking(move || work(store)).await?)
+}
+
+pub(super) async fn list(call: Call) -> Reply {
+    let filters = Filters::from_query(&call.query)?;
+    filters.only(&[
+        "before",
+        "dangling",
+        "label",
+        "label!",
+        "reference",
+        "since",
+        "until",
+    ])?;
+    refuse(&call, &["manifests", "identity"])?;
+    let query = ListQuery {
+        all: call.query.on("all"),
+        dangling: filters.switch("dangling")?,
+        references: filters.get("reference").to_vec(),
+        labels: labels(&filters),
+        before: filters.get("before").to_vec(),
+        since: filters.get("since").to_vec(),
+        until: until(&filters)?,
+    };
+    let with_shared = call.query.on("shared-size");
+    let (images, shared) = on_store(&call.app.engine, move |store| {
+        let shared = if with_shared {
+            store.disk_usage()?.shared
+        } else {
+            HashMap::new()
+        };
+        Ok((store.list(&query)?, shared))
+    })
+    .await?;
+    let entry = |image: &Image| {
+        let shared = if with_shared {
+            shared
+                .get(&image.id)
+                .map_or(0, |n| i64::try_from(*n).unwrap_or(i64::MAX))
+        } else {
+            -1
+        };
+        // The list counts containers from 1.51 on.
+        let users = call
+            .version
+            .at_least(51)
+            .then(|| call.app.engine.users_of_image(&image.id).len());
+        let mut entry = wire::summary(
+            image,
+            users.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
+            shared,
+        );
+        compat::image_summary(call.version, &mut entry);
+        entry
+    };
+    body::json(&images.iter().map(entry).collect::<Vec<_>>())
+}
+
+/// Refuses parameters that ask for what is not here.
+fn refuse(call: &Call, names: &[&str]) -> Result<(), Failure> {
+    match names.iter().find(|name| call.query.on(name)) {
+        Some(name) => Err(Failure::not_built(&format!("the parameter {name}"))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn labels(filters: &Filters) -> Vec<LabelFilter> {
+    let read = |text: &String, negated| {
+        let (key, value) = text
+            .split_once('=')
+            .map_or((text.as_str(), None), |(k, v)| (k, Some(v.to_owned())));
+        LabelFilter {
+            key: key.to_owned(),
+            value,
+            negated,
+        }
+    };
+    let plain = filters.get("label").iter().map(|text| read(text, false));
+    plain
+        .chain(filters.get("label!").iter().map(|text| read(text, true)))
+        .collect()
+}
+
+/// `until`: a time, or a duration before now.
+fn until(filters: &Filters) -> Result<Option<Timestamp>, Failure> {
+    match filters.get("until") {
+        [] => Ok(None),
+        [one] => time::before(one, Timestamp::now()).map(Some),
+        _ => Err(Failure::bad_request("more than one until filter specified")),
+    }
+}
+
+pub(super) async fn inspect(call: Call) -> Reply {
+    refuse(&call, &["manifests"])?;
+    let (name, platform) = (call.name().to_owned(), platform(&call)?);
+    let image = on_store(&call.app.engine, move |store| store.resolve(&name)).await?;
+    fits(&image, platform.as_ref(), call.name())?;
+    let mut document = wire::inspect(&image);
+    compat::image(call.version, &mut document);
+    body::json(&document)
+}
+
+/// One image is here for one platform; another platform of it is not here.
+fn fits(image: &Image, platform: Option<&Platform>, name: &str) -> Result<(), Failure> {
+    match platform {
+        Some(platform) if !platform.accepts(&image.config.platform()) => {
+            Err(Failure::not_found(format!(
+                "image with reference {name} was found but does not provide the specified platform ({platform})"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `platform`: `linux/amd64`, or the same as a document.
+fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
+    let invalid =
+        |e: &dyn std::fmt::Display| Failure::bad_request(format!("invalid platform: {e}"));
+    match call.query.text("platform") {
+        "" => Ok(None),
+        text if text.starts_with('{') => serde_json::from_str(text)
+            .map(Some)
+            .map_err(|e| invalid(&e)),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|e: oci::InvalidPlatform| invalid(&e)),
+    }
+}
+
+pub(super) async fn history(call: Call) -> Reply {
+    let (name, platform) = (call.name().to_owned(), platform(&call)?);
+    let (image, history) = on_store(&call.app.engine, move |store| {
+        Ok((store.resolve(&name)?, store.history(&name)?))
+    })
+    .await?;
+    fits(&image, platform.as_ref(), call.name())?;
+    body::json(&history.iter().map(wire::history).collect::<Vec<_>>())
+}
+
+pub(super) async fn tag(call: Call) -> Reply {
+    let target = reference(call.query.text("repo"), call.query.text("tag"))?
+        .ok_or_else(|| Failure::bad_request("repository name must have at least one component"))?;
+    let (source, to) = (call.name().to_owned(), target.clone());
+    let id = on_store(&call.app.engine, move |store| store.tag(&source, &to)).await?;
+    publish(&call.app.engine, "tag", &id, &target.familiar());
+    Ok(body::empty(StatusCode::CREATED))
+}
+
+/// `repo` and `tag` together; no tag is `latest`.
+fn reference(repo: &str, tag: &str) -> Result<Option<Reference>, Failure> {
+    if repo.is_empty() {
+        return Ok(None);
+    }
+    let name = Reference::parse(repo)?;
+    if name.digest().is_some() {
+        return Err(Failure::bad_request("cannot import digest reference"));
+    }
+    Ok(Some(if tag.is_empty() {
+        name.or_latest()
+    } else {
+        name.with_tag(tag)?
+    }))
+}
+
+pub(super) async fn remove(call: Call) -> Reply {
+    refuse(&call, &["platforms"])?;
+    let options = RemoveOptions {
+        force: call.query.on("force"),
+        no_prune: call.query.on("noprune"),
+    };
+    let (name, engine) = (call.name().to_owned(), call.app.engine.clone());
+    let removed = on_store(&call.app.engine, move |store| {
+        store.remove(&name, options, &|id| users(&engine, id))
+    })
+    .await?;
+    publish_removed(&call.app.engine, &removed);
+    body::json(&wire::removed(removed))
+}
+
+fn users(engine: &Engine, id: &ImageId) -> Vec<User> {
+    engine
+        .users_of_image(id)
+        .into_iter()
+        .map(|(container, running)| User { container, running })
+        .collect()
+}
+
+pub(super) async fn prune(call: Call) -> Reply {
+    let filters = Filters::from_query(&call.query)?;
+    filters.only(&["dangling", "label", "label!", "until"])?;
+    let query = PruneQuery {
+        dangling_only: filters.switch("dangling")?.unwrap_or(true),
+        until: until(&filters)?,
+        labels: labels(&filters),
+    };
+    let engine = call.app.engine.clone();
+    let pruned = on_store(&call.app.engine, move |store| {
+        store.prune(&query, &|id| users(&engine, id))
+    })
+    .await?;
+    publish_removed(&call.app.engine, &pruned.removed);
+    let reclaimed = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
+    call.app
+        .engine
+        .publish(event("prune", String::new(), reclaimed));
+    let deleted = Some(wire::removed(pruned.removed)).filter(|lines| !lines.is_empty());
+    body::json(&ImagesPruned {
+        images_deleted: deleted,
+        space_reclaimed: pruned.reclaimed,
+    })
+}
+
+pub(super) async fn save(call: Call) -> Reply {
+    let names = vec![call.name().to_owned()];
+    save_names(call, names).await
+}
+
+pub(super) async fn save_many(call: Call) -> Reply {
+    let names = call
+        .query
+        .all("names")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    save_names(call, names).await
+}
+
+/// Resolves every name before the first byte, so that a wrong one is a 404 and not half an archive.
+async fn save_names(call: Call, names: Vec<String>) -> Reply {
+    let platform = platform(&call)?;
+    let wanted = names.clone();
+    let images = on_store(&call.app.engine, move |store| {
+        wanted
+            .iter()
+            .map(|name| store.resolve(name))
+            .collect::<image::Result<Vec<_>>>()
+    })
+    .await?;
+    for (image, name) in images.iter().zip(&names) {
+        fits(image, platform.as_ref(), name)?;
+    }
+    for image in &images {
+        publish(&call.app.engine, "save", &image.id, image.id.as_str());
+    }
+    let store = call.app.engine.images().clone();
+    let (mut sender, receiver) = engine::pipe(8);
+    tokio::task::spawn_blocking(move || {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let saved = store
+            .save(&names, &mut sender)
+            .map_err(|e| std::io::Error::other(chain(&e)));
+        if let Err(error) = saved.and_then(|()| std::io::Write::flush(&mut sender)) {
+            sender.fail(error);
+        }
+    });
+    Ok(tar(receiver))
+}
+
+/// Says what happens line by line; an error after the first line can only be said in one more.
+pub(super) async fn load(call: Call) -> Reply {
+    let platform = platform(&call)?;
+    let quiet = call.query.on_or("quiet", false);
+    let archive = received(call.body);
+    let engine = call.app.engine.clone();
+    let (sender, lines) = body::stream();
+    tokio::task::spawn_blocking(move || {
+        let say = |progress: &Progress| drop(sender.blocking_send(Ok(line(progress))));
+        let mut on = |event: LoadEvent| match event {
+            LoadEvent::Loaded(loaded) => {
+                publish(&engine, "load", &loaded.id, loaded.id.as_str());
+                say(&Progress::stream(format!("{loaded}\n")));
+            }
+            LoadEvent::Layer { id, done, total } if !quiet => say(&layer(id, done, total)),
+            LoadEvent::Layer { .. } => {}
+        };
+        if let Err(error) = engine.images().load(archive, platform.as_ref(), &mut on) {
+            say(&Progress::failure(chain(&error)));
+        }
+    });
+    Ok(body::with(StatusCode::OK, body::JSON, lines))
+}
+
+fn layer(id: String, done: u64, total: u64) -> Progress {
+    let signed = |n| i64::try_from(n).unwrap_or(i64::MAX);
+    Progress {
+        status: "Loading layer".to_owned(),
+        progress_detail: Some(ProgressDetail {
+            current: signed(done),
+            total: signed(total),
+        }),
+        id,
+        ..Default::default()
+    }
+}
+
+/// A document and the line end that separates it from the next.
+fn line(progress: &Progress) -> Bytes {
+    let mut bytes = serde_json::to_vec(progress).unwrap_or_default();
+    bytes.extend_from_slice(b"\r\n");
+    bytes.into()
+}
+
+/// Imports a root file system (`fromSrc`); pulling (`fromImage`) is not here.
+pub(super) async fn create(call: Call) -> Reply {
+    let image = call.query.text("fromImage");
+    if !image.is_empty() {
+        let what = format!("pulling the image {image} (POST /images/create with fromImage)");
+        let mut failure = Failure::not_built(&what);
+        failure.message.push_str("; use load or import");
+        return Err(failure);
+    }
+    match call.query.text("fromSrc") {
+        "-" => import(call).await,
+        "" => Err(Failure::bad_request(
+            "one of fromImage and fromSrc must be given",
+        )),
+        url => Err(Failure::not_built(&format!(
+            "importing from an address ({url})"
+        ))),
+    }
+}
+
+async fn import(call: Call) -> Reply {
+    let options = ImportOptions {
+        reference: reference(call.query.text("repo"), call.query.text("tag"))?,
+        message: call.query.text("message").to_owned(),
+        changes: call
+            .query
+            .all("changes")
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        platform: platform(&call)?,
+    };
+    let name = options.reference.as_ref().map(Reference::familiar);
+    let (engine, archive) = (Arc::new(call.app.engine.clone()), received(call.body));
+    let id = on_store(&engine, move |store| store.import(archive, &options)).await?;
+    if let Some(name) = &name {
+        publish(&engine, "tag", &id, name);
+    }
+    publish(&engine, "import", &id, id.as_str());
+    Ok(body::with(
+        StatusCode::OK,
+        body::JSON,
+        body::full(line(&Progress::status(id.as_str()))),
+    ))
+}
+
+fn publish_removed(engine: &Engine, removed: &[Removed]) {
+    for line in removed {
+        match line {
+            Removed::Untagged(_, id) => publish(engine, "untag", id, id.as_str()),
+            Removed::Deleted(id) => publish(engine, "delete", id, id.as_str()),
+        }
+    }
+}
+
+fn publish(engine: &Engine, action: &str, id: &ImageId, name: &str) {
+    let attributes = [("name".to_owned(), name.to_owned())].into();
+    engine.publish(event(action, id.to_string(), attributes));
+}
+
+fn event(
+    action: &str,
+    actor: String,
+    attributes: std::collections::BTreeMap<String, String>,
+) -> Event {
+    Event {
+        subject: Subject::Image,
+        action: action.to_owned(),
+        actor,
+        attributes,
+        time: Timestamp::now(),
+    }
+}
