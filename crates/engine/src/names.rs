@@ -1,4 +1,7 @@
-//! Names for containers that were given none: a trait and someone who built, measured or wrote something.
+//! Names for containers that were given none: a trait and someone who built, measured or wrote something; and
+//! Docker's rule for those that people give.
+
+use crate::error::{Error, Result};
 
 /// Words for the front.
 const TRAITS: [&str; 64] = [
@@ -89,6 +92,30 @@ pub(crate) fn pick(seed: u32, again: u32) -> String {
     }
 }
 
+/// A random name; `again` counts the attempts that met a taken one.
+pub(crate) fn random(again: u32) -> String {
+    pick(
+        getrandom::u32().expect("getrandom(2) does not fail once the kernel has booted"),
+        again,
+    )
+}
+
+/// Checks a name by Docker's rule and strips one leading slash.
+pub(crate) fn checked(name: &str) -> Result<&str> {
+    let bare = name.strip_prefix('/').unwrap_or(name);
+    let mut bytes = bare.bytes();
+    let good = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && bare.len() >= 2
+        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if good {
+        Ok(bare)
+    } else {
+        Err(Error::invalid(format!(
+            "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +125,25 @@ mod tests {
         assert_eq!(pick(0, 0), "able_abel");
         assert_eq!(pick(1 << 16, 3), "able_agnesi3");
         assert_eq!(pick(u32::MAX, 0), "wise_yalow");
+    }
+
+    #[test]
+    fn names_follow_docker_s_rule() {
+        for (name, good) in [
+            ("ab", true),
+            ("/ab", true),
+            ("a", false),
+            ("", false),
+            ("-a", false),
+            ("a/b", false),
+            ("a b", false),
+            ("a.b-c_d", true),
+            ("\u{e9}1", false),
+        ] {
+            assert_eq!(checked(name).is_ok(), good, "{name}");
+        }
+        for again in 0..9 {
+            assert!(checked(&random(again)).is_ok());
+        }
     }
 }

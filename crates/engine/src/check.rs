@@ -1,0 +1,335 @@
+//! The door of `create`: what makes no sense is refused in Docker's words, what this engine cannot honour yet by name.
+//!
+//! Nothing passes here that would be ignored later.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::mode::{CgroupNs, Ipc, Network, Pid, UserNs, Uts};
+use crate::options::{ContainerOptions, HostOptions, LogOptions, ResourceOptions, RestartPolicy};
+use crate::{RUNTIME, signal};
+
+/// Docker's least memory for a container.
+const MINIMUM_MEMORY: i64 = 6 << 20;
+
+/// Checks a request before the image's configuration is merged in.
+pub(crate) fn check(options: &ContainerOptions, config: &Config) -> Result<()> {
+    process(options)?;
+    unsupported_process(options)?;
+    let host = &options.host;
+    modes(host)?;
+    unsupported_host(host)?;
+    restart(&host.restart, host.auto_remove)?;
+    resources(&host.resources)?;
+    unsupported_resources(&host.resources)?;
+    if !(-1000..=1000).contains(&host.oom_score_adj) {
+        let value = host.oom_score_adj;
+        return Err(Error::invalid(format!(
+            "Invalid value {value}, range for oom score adj is [-1000, 1000]"
+        )));
+    }
+    if host.shm_size < 0 {
+        return Err(Error::invalid("SHM size can not be less than 0"));
+    }
+    runtime(&host.runtime, config)?;
+    log(&host.log)
+}
+
+fn process(options: &ContainerOptions) -> Result<()> {
+    if !options.working_dir.is_empty() && !options.working_dir.starts_with('/') {
+        return Err(Error::invalid(format!(
+            "the working directory '{}' is invalid, it needs to be an absolute path",
+            options.working_dir
+        )));
+    }
+    if let Some(bad) = options
+        .env
+        .iter()
+        .find(|e| e.is_empty() || e.starts_with('='))
+    {
+        return Err(Error::invalid(format!(
+            "invalid environment variable: {bad}"
+        )));
+    }
+    let texts = options.env.iter().chain(options.cmd.iter().flatten());
+    if texts
+        .chain(options.entrypoint.iter().flatten())
+        .any(|t| t.contains('\0'))
+    {
+        return Err(Error::invalid(
+            "the command and the environment must not hold NUL bytes",
+        ));
+    }
+    host_name("hostname", &options.hostname)?;
+    host_name("domainname", &options.domainname)?;
+    if !options.stop_signal.is_empty() {
+        signal::number(&options.stop_signal)?;
+    }
+    Ok(())
+}
+
+/// The kernel takes 64 bytes; what goes into /etc/hosts must not break its lines.
+fn host_name(what: &str, name: &str) -> Result<()> {
+    let good = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
+    if good {
+        Ok(())
+    } else {
+        Err(Error::invalid(format!(
+            "invalid {what} {name:?}: at most 64 printable characters are allowed"
+        )))
+    }
+}
+
+fn unsupported_process(options: &ContainerOptions) -> Result<()> {
+    refuse(options.args_escaped, "ArgsEscaped (Windows)")?;
+    refuse(
+        !options.mac_address.is_empty(),
+        "a MAC address (--mac-address)",
+    )?;
+    let runs_check = options
+        .healthcheck
+        .as_ref()
+        .is_some_and(|h| !h.test.is_empty() && h.test[0] != "NONE");
+    refuse(runs_check, "a health check (--health-cmd)")?;
+    let network = &options.host.network_mode;
+    let other = options
+        .endpoints
+        .iter()
+        .find(|e| *e != network && !matches!(e.as_str(), "default" | "none" | "host"));
+    match other {
+        Some(name) => Err(Error::unsupported(format_args!("the network {name:?}"))),
+        None => Ok(()),
+    }
+}
+
+fn modes(host: &HostOptions) -> Result<()> {
+    let network: Network = host.network_mode.parse()?;
+    let _: Pid = host.pid_mode.parse()?;
+    let _: Ipc = host.ipc_mode.parse()?;
+    let _: Uts = host.uts_mode.parse()?;
+    let _: CgroupNs = host.cgroupns_mode.parse()?;
+    let _: UserNs = host.userns_mode.parse()?;
+    if matches!(network, Network::Container(_)) && !host.extra_hosts.is_empty() {
+        return Err(Error::invalid(
+            "conflicting options: custom host-to-IP mapping and the network mode",
+        ));
+    }
+    Ok(())
+}
+
+fn unsupported_host(host: &HostOptions) -> Result<()> {
+    refuse(
+        !host.port_bindings.is_empty(),
+        "publishing ports (-p): there are no networks yet, it",
+    )?;
+    refuse(
+        host.publish_all_ports,
+        "publishing ports (-P): there are no networks yet, it",
+    )?;
+    refuse(!host.links.is_empty(), "a link (--link)")?;
+    refuse(!host.cgroup.is_empty(), "the Cgroup field")?;
+    refuse(
+        !host.volumes_from.is_empty(),
+        "volumes of another container (--volumes-from)",
+    )?;
+    refuse(
+        !host.storage_opt.is_empty(),
+        "a storage option (--storage-opt)",
+    )?;
+    refuse(
+        !matches!(host.volume_driver.as_str(), "" | "local"),
+        format_args!("the volume driver {:?}", host.volume_driver),
+    )?;
+    refuse(
+        !matches!(host.isolation.as_str(), "" | "default"),
+        format_args!("the isolation {:?} (Windows)", host.isolation),
+    )
+}
+
+fn restart(policy: &RestartPolicy, auto_remove: bool) -> Result<()> {
+    match policy.name.as_str() {
+        "" | "no" if policy.maximum_retry_count != 0 => Err(Error::invalid(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        )),
+        "" | "no" => Ok(()),
+        "always" | "unless-stopped" | "on-failure" if auto_remove => Err(Error::invalid(
+            "can't create 'AutoRemove' container with restart policy",
+        )),
+        name @ ("always" | "unless-stopped" | "on-failure") => Err(Error::unsupported(
+            format_args!("the restart policy {name:?} (--restart)"),
+        )),
+        name => Err(Error::invalid(format!(
+            "invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or \
+             'unless-stopped'"
+        ))),
+    }
+}
+
+fn resources(wanted: &ResourceOptions) -> Result<()> {
+    memory(wanted)?;
+    cpu(wanted)?;
+    if let Some(limit) = wanted
+        .ulimits
+        .iter()
+        .find(|u| u.hard != -1 && (u.soft == -1 || u.soft > u.hard))
+    {
+        return Err(Error::invalid(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {} > {}",
+            limit.soft, limit.hard
+        )));
+    }
+    if wanted
+        .memory_swappiness
+        .is_some_and(|s| !(-1..=100).contains(&s))
+    {
+        return Err(Error::invalid(format!(
+            "Invalid value: {}, valid memory swappiness range is 0-100",
+            wanted.memory_swappiness.unwrap_or_default()
+        )));
+    }
+    if wanted.blkio_weight != 0 && !(10..=1000).contains(&wanted.blkio_weight) {
+        return Err(Error::invalid("Range of blkio weight is from 10 to 1000"));
+    }
+    Ok(())
+}
+
+fn memory(wanted: &ResourceOptions) -> Result<()> {
+    let ResourceOptions {
+        memory,
+        memory_swap,
+        memory_reservation,
+        ..
+    } = *wanted;
+    let refused = if memory < 0 || (1..MINIMUM_MEMORY).contains(&memory) {
+        "Minimum memory limit allowed is 6MB"
+    } else if memory == 0 && memory_swap > 0 {
+        "You should always set the Memory limit when using Memoryswap limit, see usage"
+    } else if memory > 0 && memory_swap > 0 && memory_swap < memory {
+        "Minimum memoryswap limit should be larger than memory limit, see usage"
+    } else if memory_reservation < 0 || (1..MINIMUM_MEMORY).contains(&memory_reservation) {
+        "Minimum memory reservation allowed is 6MB"
+    } else if memory > 0 && memory_reservation > memory {
+        "Minimum memory limit can not be less than memory reservation limit, see usage"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(refused))
+}
+
+fn cpu(wanted: &ResourceOptions) -> Result<()> {
+    let count = std::thread::available_parallelism().map_or(1, usize::from) as i64;
+    if wanted.nano_cpus != 0 && !(10_000_000..=count * 1_000_000_000).contains(&wanted.nano_cpus) {
+        return Err(Error::invalid(format!(
+            "range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+        )));
+    }
+    if wanted.nano_cpus > 0 && wanted.cpu_period > 0 {
+        return Err(Error::invalid(
+            "Conflicting options: Nano CPUs and CPU Period cannot both be set",
+        ));
+    }
+    if wanted.nano_cpus > 0 && wanted.cpu_quota > 0 {
+        return Err(Error::invalid(
+            "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+        ));
+    }
+    if wanted.cpu_shares < 0 {
+        return Err(Error::invalid(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            wanted.cpu_shares
+        )));
+    }
+    if wanted.cpu_period != 0 && !(1000..=1_000_000).contains(&wanted.cpu_period) {
+        return Err(Error::invalid(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+        ));
+    }
+    if wanted.cpu_quota > 0 && wanted.cpu_quota < 1000 {
+        return Err(Error::invalid(
+            "CPU cfs quota can not be less than 1ms (i.e. 1000)",
+        ));
+    }
+    Ok(())
+}
+
+fn unsupported_resources(wanted: &ResourceOptions) -> Result<()> {
+    refuse(
+        !wanted.device_requests.is_empty(),
+        "a device request (--gpus)",
+    )?;
+    refuse(
+        wanted.kernel_memory != 0,
+        "a kernel memory limit (--kernel-memory)",
+    )?;
+    refuse(wanted.kernel_memory_tcp != 0, "a kernel TCP memory limit")?;
+    refuse(
+        wanted.cpu_count != 0 || wanted.cpu_percent != 0,
+        "CpuCount and CpuPercent (Windows)",
+    )?;
+    refuse(
+        wanted.io_maximum_iops != 0 || wanted.io_maximum_bandwidth != 0,
+        "IOMaximumIOps and IOMaximumBandwidth (Windows)",
+    )
+}
+
+fn runtime(name: &str, config: &Config) -> Result<()> {
+    if name.is_empty() || name == RUNTIME || config.runtimes.contains_key(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "unknown or invalid runtime name: {name}"
+    )))
+}
+
+/// The options each log driver takes.
+fn log(log: &LogOptions) -> Result<()> {
+    let known: &[&str] = match log.driver.as_str() {
+        "" | "json-file" => &[
+            "max-size",
+            "max-file",
+            "compress",
+            "labels",
+            "labels-regex",
+            "env",
+            "env-regex",
+            "tag",
+            "mode",
+        ],
+        "local" => &["max-size", "max-file", "compress", "mode"],
+        "none" => &["mode"],
+        driver => {
+            return Err(Error::invalid(format!(
+                "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
+            )));
+        }
+    };
+    let driver = match log.driver.as_str() {
+        "" => "json-file",
+        driver => driver,
+    };
+    for (name, value) in &log.options {
+        if !known.contains(&name.as_str()) {
+            return Err(Error::invalid(format!(
+                "unknown log opt '{name}' for {driver} log driver"
+            )));
+        }
+        refuse(
+            name.ends_with("-regex"),
+            format_args!("the log option {name:?}"),
+        )?;
+        refuse(
+            name == "mode" && value != "blocking",
+            format_args!("the log mode {value:?}"),
+        )?;
+    }
+    crate::logging::limits(log).map(drop)
+}
+
+fn refuse(present: bool, what: impl std::fmt::Display) -> Result<()> {
+    if present {
+        return Err(Error::unsupported(what));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
