@@ -9,4 +9,6 @@ pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod status_text;
+#[cfg(test)]
+mod tests;
 pub(crate) mod time;

@@ -22,12 +22,13 @@ mod pidfile;
 mod routes;
 mod run;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use config::{CommandLine, Request};
 
 /// Runs `tare daemon` with the words after it; returns when the daemon has ended.
-pub fn main<I: IntoIterator<Item = String>>(args: I) -> ExitCode {
+pub fn main<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {
     match obey(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
@@ -37,16 +38,21 @@ pub fn main<I: IntoIterator<Item = String>>(args: I) -> ExitCode {
     }
 }
 
-fn obey<I: IntoIterator<Item = String>>(args: I) -> Result<(), String> {
+fn obey<I: IntoIterator<Item = OsString>>(args: I) -> Result<(), String> {
+    let words = args
+        .into_iter()
+        .map(OsString::into_string)
+        .collect::<Result<Vec<_>, _>>();
+    let words = words.map_err(|word| format!("not UTF-8: {}", word.display()))?;
     let command_line =
-        CommandLine::parse(args).map_err(|e| format!("{e}\nSee 'tare daemon --help'."))?;
+        CommandLine::parse(words).map_err(|e| format!("{e}\nSee 'tare daemon --help'."))?;
     match command_line.request().map_err(|e| e.to_string())? {
         Request::Help => print!("{}", config::usage()),
         Request::Version => println!("Tare version {}", env!("CARGO_PKG_VERSION")),
         Request::Validate => println!("configuration OK"),
         Request::Serve(config) => {
-            return run::daemon(&command_line, *config)
-                .map_err(|e| format!("failed to start daemon: {e}"));
+            let failed = |e| format!("failed to start daemon: {e}");
+            return run::daemon(&command_line, *config).map_err(failed);
         }
     }
     Ok(())

@@ -61,9 +61,9 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     }
 }
 
-/// Whether a body follows, as far as its announced length says.
-pub(crate) fn announced(body: &Incoming) -> bool {
-    !body.is_end_stream()
+/// Whether a body follows that is longer than the `{}` or `null` of a careless client, which Docker overlooks too.
+pub(crate) fn has_body(body: &Incoming) -> bool {
+    body.size_hint().exact().is_none_or(|length| length > 7)
 }
 
 async fn collect(mut body: Incoming) -> Result<Bytes, Failure> {

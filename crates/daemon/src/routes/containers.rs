@@ -142,7 +142,7 @@ pub(super) async fn inspect(call: Call) -> Reply {
 }
 
 pub(super) async fn start(call: Call) -> Reply {
-    if read::announced(&call.body) {
+    if read::has_body(&call.body) {
         let message = "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24";
         return Err(Failure::bad_request(message));
     }
