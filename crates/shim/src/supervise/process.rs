@@ -169,10 +169,6 @@ impl Input {
         self.closing = true;
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.file.is_some() && !self.closing
-    }
-
     pub(super) fn unread(&self) -> usize {
         self.pending.len() - self.taken
     }
