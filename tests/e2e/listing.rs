@@ -225,12 +225,8 @@ both!(formats, |d, cli| {
         "{{upper .State}} {{len .Names}} {{if .Labels}}yes{{end}}",
     ]);
     assert_eq!(out, format!("CREATED {} yes", name.len()));
-    cli.run(&["ps", "--format", "{{.Nonsense}}"])
-        .exits(if cli.ok(&["ps", "-q"]).is_empty() {
-            0
-        } else {
-            1
-        });
+    cli.run(&["ps", "-a", "--filter", &filter, "--format", "{{.Nonsense}}"])
+        .fails(1, "<.Nonsense>");
     cli.run(&["ps", "--format", "{{"])
         .fails(1, "template: :1: unclosed action");
     cli.ok(&["rm", "-v", &name]);

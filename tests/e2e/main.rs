@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod clients;
 mod copy;
 mod events;
 mod exec;
@@ -9,5 +10,9 @@ mod images;
 mod lifecycle;
 mod listing;
 mod logs;
+mod lost;
 mod run;
+mod runtime;
+mod sdk;
+mod start;
 mod system;

@@ -318,7 +318,7 @@ impl Drop for Daemon {
 }
 
 /// A binary of this build: where `cargo xtask test` says, or beside the test's own.
-pub(crate) fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("TARE_TEST_BIN") {
         return Path::new(&folder).join(name);
     }

@@ -14,7 +14,7 @@ mod terminal;
 mod wait;
 
 pub use cli::{Cli, Client, Command, Run, Running};
-pub use daemon::{Daemon, Options};
+pub use daemon::{Daemon, Options, binary};
 pub use fixture::{
     Archive, Compression, Entry, IMAGE, Image, Layer, busybox, busybox_layer, digest,
 };

@@ -10,7 +10,6 @@ use crate::command::{cargo, command, on_path, output, root, run, target};
 /// Programs of the tests with the Debian package that brings each.
 const PROGRAMS: &[(&str, &str)] = &[
     ("busybox", "busybox-static"),
-    ("crun", "crun"),
     ("runc", "runc"),
     ("python3", "python3"),
     ("nft", "nftables"),
