@@ -69,3 +69,13 @@ impl From<std::io::Error> for Failure {
         Failure::new(error.to_string())
     }
 }
+
+/// What the system said, in the words of Docker's client: "no such file or directory", without the number.
+pub(crate) fn errno_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}

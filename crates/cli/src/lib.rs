@@ -16,6 +16,7 @@ pub mod globals;
 mod help;
 pub mod host;
 mod launch;
+mod options;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
