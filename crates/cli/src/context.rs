@@ -1,10 +1,11 @@
 //! What every command is given: how the program was called, the global flags, and the way to the daemon.
 
-use std::future::Future;
+use api::client::{Client, Config};
 
+use crate::autostart;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::host::Host;
+use crate::host::{Host, HostError};
 
 /// The surroundings of a command. Reads nothing until it is asked.
 #[derive(Debug)]
@@ -22,24 +23,44 @@ impl Context {
 
     /// Which daemon to talk to.
     pub fn host(&self) -> Result<Host, Failure> {
-        let refused =
-            |error: crate::host::HostError| Failure::new(format!("Failed to initialize: {error}"));
+        let refused = |error: HostError| Failure::new(format!("Failed to initialize: {error}"));
         if let Some(address) = &self.globals.host {
             return Host::named(address).map_err(refused);
         }
         match std::env::var("DOCKER_HOST") {
-            Ok(address) if !address.is_empty() && self.globals.context.is_none() => {
-                Host::named(&address).map_err(refused)
-            }
+            Ok(address) if !address.is_empty() && self.globals.context.is_none() => Host::named(&address).map_err(refused),
             _ => Ok(Host::default_host()),
         }
     }
 
-    /// Runs what talks to the daemon, on one thread. Commands that do not talk never start the machinery.
-    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        Ok(runtime.block_on(future))
+    /// Runs what talks to the daemon, on one thread; starts the daemon first if it is our own and nobody is there. Commands that
+    /// do not talk never start the machinery.
+    pub fn talk<T>(&self, work: impl AsyncFnOnce(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
+        let host = self.host()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let result = runtime.block_on(async {
+            let client = self.connect(&host).await?;
+            work(&client).await
+        });
+        // A thread that reads a file for an upload that was refused must not hold the end up.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn connect(&self, host: &Host) -> Result<Client, Failure> {
+        let api_version = std::env::var("DOCKER_API_VERSION").ok().filter(|version| !version.is_empty());
+        let client = Client::with_config(&host.address, &Config { api_version, headers: Vec::new() })?;
+        if !host.is_default {
+            return Ok(client);
+        }
+        match client.connect().await {
+            Ok(()) => Ok(client),
+            Err(error) if error.is_nobody_there() && autostart::is_wanted() => {
+                autostart::start()?;
+                client.connect().await?;
+                Ok(client)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -79,3 +79,9 @@ pub(crate) fn errno_text(error: &std::io::Error) -> String {
         first.to_lowercase().chain(letters).collect()
     })
 }
+
+impl From<api::client::Error> for Failure {
+    fn from(error: api::client::Error) -> Failure {
+        Failure::new(error.to_string())
+    }
+}

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod autostart;
 pub mod command;
 pub mod commands;
 pub mod context;
@@ -17,6 +18,8 @@ mod help;
 pub mod host;
 mod launch;
 mod options;
+mod streams;
+mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

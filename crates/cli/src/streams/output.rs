@@ -1,0 +1,68 @@
+//! The client's stdout and stderr, written as the container writes: no buffer, no line discipline.
+
+use std::os::fd::BorrowedFd;
+
+use api::stdcopy::{Decoder, StreamKind};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::stdio::{stderr, stdout};
+
+use crate::failure::Failure;
+
+/// Status of a program that wrote into a pipe that nobody reads: 128 and SIGPIPE.
+pub(crate) const STATUS_BROKEN_PIPE: u8 = 141;
+
+/// How the daemon sends output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// A terminal's bytes, as they are.
+    Raw,
+    /// Stdout and stderr in frames.
+    Frames,
+}
+
+/// Writes a container's output to where it belongs.
+#[derive(Debug)]
+pub(crate) struct Output {
+    decoder: Option<Decoder>,
+}
+
+impl Output {
+    pub(crate) fn new(framing: Framing) -> Output {
+        Output { decoder: (framing == Framing::Frames).then(Decoder::default) }
+    }
+
+    /// Writes the next bytes of the stream.
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        let Some(decoder) = &mut self.decoder else {
+            return write_all(stdout(), bytes);
+        };
+        while let Some((stream, piece)) = decoder.next(&mut bytes).map_err(|error| Failure::new(error.to_string()))? {
+            match stream {
+                StreamKind::Stdin | StreamKind::Stdout => write_all(stdout(), piece)?,
+                StreamKind::Stderr => write_all(stderr(), piece)?,
+                StreamKind::System => {
+                    let text = String::from_utf8_lossy(piece);
+                    return Err(Failure::new(format!("error from daemon in stream: {text}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes everything, also where others made the descriptor non-blocking.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Failure> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None).map_err(std::io::Error::from)?;
+            }
+            Err(Errno::PIPE) => return Err(Failure::silent(STATUS_BROKEN_PIPE)),
+            Err(error) => return Err(std::io::Error::from(error).into()),
+        }
+    }
+    Ok(())
+}
