@@ -181,6 +181,16 @@ impl Flag {
         }
     }
 
+    /// Another name for a flag that may be given many times; the help, which shows only flags with a description, leaves it out.
+    pub const fn hidden_list(long: &'static str, check: Check) -> Flag {
+        Flag {
+            long,
+            short: None,
+            kind: Kind::CheckedList("list", check),
+            about: "",
+        }
+    }
+
     /// A flag of Docker's that is refused by name until it is built.
     pub const fn not_built(long: &'static str, short: Option<char>, takes: Takes) -> Flag {
         Flag {

@@ -28,16 +28,23 @@ impl Context {
             return Host::named(address).map_err(refused);
         }
         match std::env::var("DOCKER_HOST") {
-            Ok(address) if !address.is_empty() && self.globals.context.is_none() => Host::named(&address).map_err(refused),
+            Ok(address) if !address.is_empty() && self.globals.context.is_none() => {
+                Host::named(&address).map_err(refused)
+            }
             _ => Ok(Host::default_host()),
         }
     }
 
     /// Runs what talks to the daemon, on one thread; starts the daemon first if it is our own and nobody is there. Commands that
     /// do not talk never start the machinery.
-    pub fn talk<T>(&self, work: impl AsyncFnOnce(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub fn talk<T>(
+        &self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let host = self.host()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let result = runtime.block_on(async {
             let client = self.connect(&host).await?;
             work(&client).await
@@ -47,9 +54,37 @@ impl Context {
         result
     }
 
+    /// The failure of a command that could not bring its container to life: with the program's name, where to read on, and a
+    /// status that tells why, as the shell has it: 127 no such program, 126 cannot be run, 125 all else.
+    pub(crate) fn no_container(&self, failure: Failure, command: &str) -> Failure {
+        let status = status_without_container(&failure.message);
+        Failure {
+            status,
+            ..self.misread(failure, command)
+        }
+    }
+
+    /// The failure of a command whose flags do not go together.
+    pub(crate) fn misread(&self, failure: Failure, command: &str) -> Failure {
+        let program = self.program;
+        let message = format!(
+            "{program}: {}\n\nRun '{program} {command} --help' for more information",
+            failure.message
+        );
+        Failure::with_status(125, message)
+    }
+
     async fn connect(&self, host: &Host) -> Result<Client, Failure> {
-        let api_version = std::env::var("DOCKER_API_VERSION").ok().filter(|version| !version.is_empty());
-        let client = Client::with_config(&host.address, &Config { api_version, headers: Vec::new() })?;
+        let api_version = std::env::var("DOCKER_API_VERSION")
+            .ok()
+            .filter(|version| !version.is_empty());
+        let client = Client::with_config(
+            &host.address,
+            &Config {
+                api_version,
+                headers: Vec::new(),
+            },
+        )?;
         if !host.is_default {
             return Ok(client);
         }
@@ -62,5 +97,38 @@ impl Context {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Docker's client tells by the text, since the daemon sends no more.
+fn status_without_container(message: &str) -> u8 {
+    let says = |text: &str| message.contains(text);
+    if says("executable file not found")
+        || says("no such file or directory")
+        || says("system cannot find the file specified")
+    {
+        return 127;
+    }
+    if says("permission denied") || says("is a directory") {
+        return 126;
+    }
+    125
+}
+
+#[cfg(test)]
+mod tests {
+    use super::status_without_container;
+
+    #[test]
+    fn the_text_tells_the_status() {
+        assert_eq!(
+            status_without_container("exec: \"nope\": executable file not found in $PATH"),
+            127
+        );
+        assert_eq!(
+            status_without_container("exec: \"/etc\": is a directory: permission denied"),
+            126
+        );
+        assert_eq!(status_without_container("No such image: nope:latest"), 125);
     }
 }

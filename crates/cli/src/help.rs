@@ -187,7 +187,7 @@ fn options<'a>(text: &mut String, title: &str, flags: impl Iterator<Item = &'a F
 }
 
 fn is_shown(flag: &Flag) -> bool {
-    !matches!(flag.kind, Kind::NotBuilt(_) | Kind::NoOp(_))
+    !flag.about.is_empty()
 }
 
 fn spelled(flag: &Flag) -> String {

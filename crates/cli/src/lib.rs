@@ -10,6 +10,7 @@ mod autostart;
 pub mod command;
 pub mod commands;
 pub mod context;
+mod create;
 pub mod failure;
 pub mod flags;
 pub(crate) mod format;
@@ -18,6 +19,8 @@ mod help;
 pub mod host;
 mod launch;
 mod options;
+mod session;
+mod signals;
 mod streams;
 mod terminal;
 

@@ -36,8 +36,14 @@ pub(crate) enum Input {
 }
 
 /// Carries bytes both ways until the output ends or the user leaves.
-pub(crate) async fn relay(connection: Hijacked, input: Input, framing: Framing) -> Result<End, Failure> {
-    let Hijacked { mut reader, writer, .. } = connection;
+pub(crate) async fn relay(
+    connection: Hijacked,
+    input: Input,
+    framing: Framing,
+) -> Result<End, Failure> {
+    let Hijacked {
+        mut reader, writer, ..
+    } = connection;
     let output = async {
         let mut output = Output::new(framing);
         let mut buffer = vec![0; PIECE];
@@ -47,7 +53,9 @@ pub(crate) async fn relay(connection: Hijacked, input: Input, framing: Framing) 
                 Ok(0) => return Ok(End::Output),
                 Ok(count) => output.write(&buffer[..count])?,
                 // A daemon that dies takes the stream with it; what is left to know comes from waiting.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(End::Output),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                    return Ok(End::Output);
+                }
                 Err(error) => return Err(error.into()),
             }
         }

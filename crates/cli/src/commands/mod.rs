@@ -2,10 +2,12 @@
 
 use crate::command::{Command, Group};
 
+mod create;
+mod run;
 mod wait;
 
 /// Every command. Alphabetical by file.
-pub static COMMANDS: &[&Command] = &[&wait::COMMAND];
+pub static COMMANDS: &[&Command] = &[&create::COMMAND, &run::COMMAND, &wait::COMMAND];
 
 /// The groups that commands are below.
 pub static GROUPS: &[Group] = &[

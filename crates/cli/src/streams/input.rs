@@ -55,6 +55,9 @@ fn read(buffer: &mut [u8]) -> io::Result<usize> {
 fn has_input() -> bool {
     let stdin = stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     poll(&mut fds, Some(&now)).is_ok_and(|count| count > 0)
 }

@@ -29,7 +29,9 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(framing: Framing) -> Output {
-        Output { decoder: (framing == Framing::Frames).then(Decoder::default) }
+        Output {
+            decoder: (framing == Framing::Frames).then(Decoder::default),
+        }
     }
 
     /// Writes the next bytes of the stream.
@@ -37,7 +39,10 @@ impl Output {
         let Some(decoder) = &mut self.decoder else {
             return write_all(stdout(), bytes);
         };
-        while let Some((stream, piece)) = decoder.next(&mut bytes).map_err(|error| Failure::new(error.to_string()))? {
+        while let Some((stream, piece)) = decoder
+            .next(&mut bytes)
+            .map_err(|error| Failure::new(error.to_string()))?
+        {
             match stream {
                 StreamKind::Stdin | StreamKind::Stdout => write_all(stdout(), piece)?,
                 StreamKind::Stderr => write_all(stderr(), piece)?,
@@ -58,7 +63,8 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Fail
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None).map_err(std::io::Error::from)?;
+                poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None)
+                    .map_err(std::io::Error::from)?;
             }
             Err(Errno::PIPE) => return Err(Failure::silent(STATUS_BROKEN_PIPE)),
             Err(error) => return Err(std::io::Error::from(error).into()),

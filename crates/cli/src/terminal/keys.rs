@@ -12,10 +12,12 @@ fn key(text: &str) -> Result<u8, String> {
     if let [byte] = text.as_bytes() {
         return Ok(*byte);
     }
-    let letter = text.strip_prefix("ctrl-").and_then(|letter| match letter.as_bytes() {
-        [letter] => Some(*letter),
-        _ => None,
-    });
+    let letter = text
+        .strip_prefix("ctrl-")
+        .and_then(|letter| match letter.as_bytes() {
+            [letter] => Some(*letter),
+            _ => None,
+        });
     match letter {
         Some(letter @ b'a'..=b'z') => Ok(letter - b'a' + 1),
         Some(b'@') => Ok(0),
@@ -84,7 +86,10 @@ mod tests {
         assert_eq!(parse("ctrl-p,ctrl-q"), Ok(vec![16, 17]));
         assert_eq!(parse("a,ctrl-@,ctrl-],ctrl-_"), Ok(vec![b'a', 0, 29, 31]));
         assert_eq!(parse("foo"), Err("Unknown character: 'foo'".to_owned()));
-        assert_eq!(parse("ctrl-A"), Err("Unknown character: 'ctrl-A'".to_owned()));
+        assert_eq!(
+            parse("ctrl-A"),
+            Err("Unknown character: 'ctrl-A'".to_owned())
+        );
         assert_eq!(parse(""), Err("Unknown character: ''".to_owned()));
     }
 

@@ -1,0 +1,33 @@
+//! `create`: make a container without starting it.
+
+use crate::command::{Args, Command, Order};
+use crate::context::Context;
+use crate::create::{Plan, flags};
+use crate::failure::{Exit, Outcome};
+use crate::flags::Matches;
+
+/// The row of the table.
+pub(super) static COMMAND: Command = Command {
+    paths: &["container create", "create"],
+    about: "Create a container",
+    usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    args: Args::AtLeast(1),
+    order: Order::Before,
+    flags: &[
+        flags::PROCESS,
+        flags::IDENTITY,
+        flags::STORAGE,
+        flags::RESOURCES,
+        flags::ISOLATION,
+        flags::LOGGING,
+        flags::NOT_BUILT,
+    ],
+    run,
+};
+
+fn run(context: &Context, matches: &Matches) -> Outcome {
+    let mut plan = Plan::read(matches).map_err(|failure| context.misread(failure, "create"))?;
+    let id = context.talk(async |client| plan.create(client).await)?;
+    println!("{id}");
+    Ok(Exit::OK)
+}

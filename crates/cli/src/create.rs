@@ -1,0 +1,177 @@
+//! Makes a container: what `run` and `create` share.
+
+pub(crate) mod flags;
+mod request;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use api::client::{Client, Error, Request};
+use api::types::container::{CreateRequest, CreateResponse};
+use oci::Reference;
+
+use crate::failure::{Failure, errno_text};
+use crate::flags::Matches;
+
+pub(crate) use request::read;
+
+/// Whether an image that is missing is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pull {
+    Always,
+    Missing,
+    Never,
+}
+
+impl FromStr for Pull {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Pull, Failure> {
+        match text {
+            "always" => Ok(Pull::Always),
+            "missing" | "" => Ok(Pull::Missing),
+            "never" => Ok(Pull::Never),
+            _ => Err(Failure::new(format!(
+                "invalid pull option: '{text}': must be one of \"always\", \"missing\" or \"never\""
+            ))),
+        }
+    }
+}
+
+/// A container that is to be made, all read and checked.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The document for the daemon.
+    pub(crate) request: CreateRequest,
+    name: Option<String>,
+    platform: Option<String>,
+    pull: Pull,
+    quiet: bool,
+    id_file: Option<IdFile>,
+}
+
+impl Plan {
+    /// Reads flags and arguments; touches no more than the files they name.
+    pub(crate) fn read(matches: &Matches) -> Result<Plan, Failure> {
+        let pull = matches.text_or_empty("pull").parse()?;
+        let request = read(matches)?;
+        let id_file = matches
+            .text("cidfile")
+            .filter(|path| !path.is_empty())
+            .map(IdFile::create)
+            .transpose()?;
+        Ok(Plan {
+            request,
+            name: matches.text("name").map(str::to_owned),
+            platform: matches.text("platform").map(str::to_owned),
+            pull,
+            quiet: matches.flag("quiet"),
+            id_file,
+        })
+    }
+
+    /// Makes the container; returns its id.
+    pub(crate) async fn create(&mut self, client: &Client) -> Result<String, Failure> {
+        let image = &self.request.config.image;
+        if self.pull == Pull::Always {
+            return Err(pull_failure(image));
+        }
+        let mut request = Request::post("/containers/create").body(&self.request);
+        if let Some(name) = &self.name {
+            request = request.query("name", name);
+        }
+        if let Some(platform) = &self.platform {
+            request = request.query("platform", platform);
+        }
+        let created: CreateResponse = match client.json(request).await {
+            Err(error) if self.pull == Pull::Missing && is_missing_image(&error) => {
+                if !self.quiet {
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "Unable to find image '{}' locally",
+                        familiar(image)
+                    );
+                }
+                return Err(pull_failure(image));
+            }
+            other => other?,
+        };
+        for warning in &created.warnings {
+            let _ = writeln!(std::io::stderr(), "WARNING: {warning}");
+        }
+        if let Some(file) = &mut self.id_file {
+            file.write(&created.id)?;
+        }
+        Ok(created.id)
+    }
+}
+
+/// A 404 of create may also be about a container whose namespace or volumes were to be shared.
+fn is_missing_image(error: &Error) -> bool {
+    error.is_not_found() && error.message().contains("No such image")
+}
+
+fn familiar(image: &str) -> String {
+    Reference::parse(image).map_or_else(
+        |_| image.to_owned(),
+        |reference| reference.or_latest().familiar(),
+    )
+}
+
+fn pull_failure(image: &str) -> Failure {
+    Failure::new(format!(
+        "pulling is not built yet: bring {} in with 'load' or 'import', or use the built-in image 'hello'",
+        familiar(image)
+    ))
+}
+
+/// `--cidfile`: made before the container, removed if there is none in the end.
+#[derive(Debug)]
+struct IdFile {
+    path: PathBuf,
+    file: File,
+    written: bool,
+}
+
+impl IdFile {
+    fn create(path: &str) -> Result<IdFile, Failure> {
+        match File::create_new(path) {
+            Ok(file) => Ok(IdFile {
+                path: Path::new(path).to_owned(),
+                file,
+                written: false,
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(Failure::new(format!(
+                    "container ID file found, make sure the other container isn't running or delete {path}"
+                )))
+            }
+            Err(error) => Err(Failure::new(format!(
+                "failed to create the container ID file: open {path}: {}",
+                errno_text(&error)
+            ))),
+        }
+    }
+
+    fn write(&mut self, id: &str) -> Result<(), Failure> {
+        self.file.write_all(id.as_bytes()).map_err(|error| {
+            Failure::new(format!(
+                "failed to write the container ID to the file: {}",
+                errno_text(&error)
+            ))
+        })?;
+        self.written = true;
+        Ok(())
+    }
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        if !self.written {
+            // It is ours, made a moment ago, and empty; if it is gone already so much the better.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

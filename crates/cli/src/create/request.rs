@@ -1,0 +1,289 @@
+//! From the flags of `run` and `create` to the document that the daemon is sent.
+
+use api::types::container::{ContainerConfig, CreateRequest};
+use api::types::host_config::{DeviceMapping, HostConfig, LogConfig, RestartPolicy, Ulimit};
+use api::types::mount::Mount;
+use api::types::network::NetworkingConfig;
+use api::types::{Set, StrSlice};
+
+use crate::failure::Failure;
+use crate::flags::Matches;
+use crate::options::volume::Volume;
+use crate::options::{
+    device, environment, key_values, mount, network, numbers, security, size, ulimit, volume,
+};
+use crate::terminal;
+
+/// Reads the flags and the arguments: the image, then the command.
+pub(crate) fn read(matches: &Matches) -> Result<CreateRequest, Failure> {
+    let mut config = config(matches)?;
+    let mut host = host(matches)?;
+    let (mut anonymous, mut binds) = (Set::new(), Vec::new());
+    for volume in volumes(matches)? {
+        match volume {
+            Volume::Anonymous(path) => drop(anonymous.insert(path, Default::default())),
+            Volume::Bind(text) => binds.push(text),
+        }
+    }
+    config.volumes = Some(anonymous);
+    host.binds = non_empty(binds);
+    Ok(CreateRequest {
+        config,
+        host_config: host,
+        networking_config: NetworkingConfig::default(),
+    })
+}
+
+fn config(matches: &Matches) -> Result<ContainerConfig, Failure> {
+    let mut words = matches.args.iter().cloned();
+    let image = words.next().unwrap_or_default();
+    let attached: Vec<_> = matches.list("attach").map(str::to_lowercase).collect();
+    let attached = |name: &str| attached.iter().any(|stream| stream == name);
+    let all_output = !matches.given("attach");
+    let interactive = matches.flag("interactive");
+    let attach_stdin = attached("stdin") || interactive;
+    let env = environment::variables(
+        matches.list("env-file"),
+        matches.list("env"),
+        &environment::own,
+    )?;
+    let labels = environment::labels(matches.list("label-file"), matches.list("label"))?;
+    Ok(ContainerConfig {
+        hostname: matches.text_or_empty("hostname").to_owned(),
+        domainname: matches.text_or_empty("domainname").to_owned(),
+        user: matches.text_or_empty("user").to_owned(),
+        attach_stdin,
+        attach_stdout: all_output || attached("stdout"),
+        attach_stderr: all_output || attached("stderr"),
+        tty: matches.flag("tty"),
+        open_stdin: interactive,
+        // Without a client on stdin from the start, it stays open for the next one.
+        stdin_once: interactive && attach_stdin,
+        env: Some(env),
+        cmd: non_empty(words.collect()).map(StrSlice),
+        image,
+        working_dir: matches.text_or_empty("workdir").to_owned(),
+        // An empty entrypoint takes the image's away, and so must be sent.
+        entrypoint: matches
+            .text("entrypoint")
+            .map(|program| StrSlice(vec![program.to_owned()])),
+        labels: Some(key_values(labels.iter().map(String::as_str))),
+        stop_signal: matches.text_or_empty("stop-signal").to_owned(),
+        stop_timeout: matches.int("stop-timeout"),
+        ..ContainerConfig::default()
+    })
+}
+
+fn host(matches: &Matches) -> Result<HostConfig, Failure> {
+    let mut host = HostConfig {
+        container_id_file: matches.text_or_empty("cidfile").to_owned(),
+        log_config: logging(matches)?,
+        network_mode: network_mode(matches)?,
+        restart_policy: restart_policy(matches)?,
+        auto_remove: matches.flag("rm"),
+        volumes_from: non_empty(matches.texts("volumes-from")),
+        annotations: key_values(matches.list("annotation")),
+        group_add: non_empty(matches.texts("group-add")),
+        tmpfs: tmpfs(matches),
+        runtime: matches.text_or_empty("runtime").to_owned(),
+        init: matches.given("init").then(|| matches.flag("init")),
+        readonly_rootfs: matches.flag("read-only"),
+        mounts: mounts(matches)?,
+        ..HostConfig::default()
+    };
+    if matches.flag("tty") {
+        host.console_size = terminal::size();
+    }
+    set_resources(&mut host, matches)?;
+    set_isolation(&mut host, matches)?;
+    Ok(host)
+}
+
+fn set_resources(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure> {
+    let bytes = |name: &str| {
+        matches
+            .text(name)
+            .map_or(Ok(0), size::bytes_or_unlimited)
+            .map_err(Failure::new)
+    };
+    let number = |name: &str| matches.int(name).unwrap_or(0);
+    let swappiness = matches
+        .int("memory-swappiness")
+        .filter(|value| *value != -1);
+    if let Some(value) = swappiness.filter(|value| !(0..=100).contains(value)) {
+        return Err(Failure::new(format!(
+            "invalid value: {value}. Valid memory swappiness range is 0-100"
+        )));
+    }
+    host.cgroup_parent = matches.text_or_empty("cgroup-parent").to_owned();
+    host.cpu_period = number("cpu-period");
+    host.cpu_quota = number("cpu-quota");
+    host.cpu_shares = number("cpu-shares");
+    host.cpuset_cpus = matches.text_or_empty("cpuset-cpus").to_owned();
+    host.cpuset_mems = matches.text_or_empty("cpuset-mems").to_owned();
+    host.nano_cpus = matches
+        .text("cpus")
+        .map_or(Ok(0), numbers::nano_cpus)
+        .map_err(Failure::new)?;
+    host.memory = bytes("memory")?;
+    host.memory_reservation = bytes("memory-reservation")?;
+    host.memory_swap = bytes("memory-swap")?;
+    host.memory_swappiness = swappiness;
+    host.oom_kill_disable = matches
+        .given("oom-kill-disable")
+        .then(|| matches.flag("oom-kill-disable"));
+    host.oom_score_adj = number("oom-score-adj");
+    host.pids_limit = matches.int("pids-limit");
+    host.shm_size = bytes("shm-size")?;
+    host.ulimits = non_empty(ulimits(matches)?);
+    Ok(())
+}
+
+fn set_isolation(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure> {
+    let text = |name: &str| matches.text_or_empty(name).to_owned();
+    let security = security::read(matches.list("security-opt")).map_err(Failure::new)?;
+    if security.system_paths_unconfined {
+        host.masked_paths = Some(Vec::new());
+        host.readonly_paths = Some(Vec::new());
+    }
+    host.security_opt = non_empty(security.options);
+    host.extra_hosts = non_empty(extra_hosts(matches)?);
+    host.cap_add = non_empty(matches.texts("cap-add")).map(StrSlice);
+    host.cap_drop = non_empty(matches.texts("cap-drop")).map(StrSlice);
+    host.devices = non_empty(devices(matches)?);
+    host.device_cgroup_rules = non_empty(matches.texts("device-cgroup-rule"));
+    host.dns = non_empty(matches.texts("dns"));
+    host.dns_options = non_empty(matches.texts("dns-option"));
+    host.dns_search = non_empty(matches.texts("dns-search"));
+    host.privileged = matches.flag("privileged");
+    host.sysctls = key_values(matches.list("sysctl"));
+    host.ipc_mode = text("ipc");
+    host.pid_mode = mode(matches, "pid", "PID", |mode| {
+        mode == "host" || names_container(mode)
+    })?;
+    host.uts_mode = mode(matches, "uts", "UTS", |mode| mode == "host")?;
+    host.userns_mode = mode(matches, "userns", "USER", |mode| mode == "host")?;
+    host.cgroupns_mode = mode(matches, "cgroupns", "CGROUP", |mode| {
+        matches!(mode, "host" | "private")
+    })?;
+    Ok(())
+}
+
+/// A namespace's mode: empty for the daemon's default, or one that Docker knows.
+fn mode(
+    matches: &Matches,
+    flag: &str,
+    name: &str,
+    known: impl Fn(&str) -> bool,
+) -> Result<String, Failure> {
+    match matches.text_or_empty(flag) {
+        mode if mode.is_empty() || known(mode) => Ok(mode.to_owned()),
+        _ => Err(Failure::new(format!("--{flag}: invalid {name} mode"))),
+    }
+}
+
+fn names_container(mode: &str) -> bool {
+    mode.strip_prefix("container:")
+        .is_some_and(|name| !name.is_empty())
+}
+
+fn network_mode(matches: &Matches) -> Result<String, Failure> {
+    let mut given = matches.list("network").chain(matches.list("net"));
+    let mode = given
+        .next()
+        .map_or(Ok("default".to_owned()), network::parse)
+        .map_err(Failure::new)?;
+    match given.next() {
+        None => Ok(mode),
+        Some(_) => Err(Failure::new(
+            "conflicting options: cannot attach a container to more than one network until networks are built",
+        )),
+    }
+}
+
+fn restart_policy(matches: &Matches) -> Result<RestartPolicy, Failure> {
+    let text = matches.text_or_empty("restart");
+    let (name, count) = text.split_once(':').unwrap_or((text, ""));
+    let count = match count {
+        "" => 0,
+        count => count.parse().map_err(|_| {
+            Failure::new("invalid restart policy format: maximum retry count must be an integer")
+        })?,
+    };
+    if matches.flag("rm") && !matches!(name, "" | "no") {
+        return Err(Failure::new(
+            "conflicting options: cannot specify both --restart and --rm",
+        ));
+    }
+    let name = if name.is_empty() { "no" } else { name };
+    Ok(RestartPolicy {
+        name: name.to_owned(),
+        maximum_retry_count: count,
+    })
+}
+
+fn logging(matches: &Matches) -> Result<LogConfig, Failure> {
+    let driver = matches.text_or_empty("log-driver");
+    let options = key_values(matches.list("log-opt"));
+    if driver == "none" && !options.is_empty() {
+        return Err(Failure::new("invalid logging opts for driver none"));
+    }
+    Ok(LogConfig {
+        r#type: driver.to_owned(),
+        config: Some(options),
+    })
+}
+
+fn extra_hosts(matches: &Matches) -> Result<Vec<String>, Failure> {
+    let read = |text: &str| match text.split_once([':', '=']) {
+        Some((name, address)) if !name.is_empty() && !address.is_empty() => {
+            Ok(format!("{name}:{address}"))
+        }
+        _ => Err(Failure::new(format!("bad format for add-host: {text:?}"))),
+    };
+    matches.list("add-host").map(read).collect()
+}
+
+fn devices(matches: &Matches) -> Result<Vec<DeviceMapping>, Failure> {
+    matches
+        .list("device")
+        .map(|text| device::parse(text).map_err(Failure::new))
+        .collect()
+}
+
+/// The last of each name counts.
+fn ulimits(matches: &Matches) -> Result<Vec<Ulimit>, Failure> {
+    let mut limits = std::collections::BTreeMap::new();
+    for text in matches.list("ulimit") {
+        let limit = ulimit::parse(text).map_err(Failure::new)?;
+        limits.insert(limit.name.clone(), limit);
+    }
+    Ok(limits.into_values().collect())
+}
+
+fn mounts(matches: &Matches) -> Result<Vec<Mount>, Failure> {
+    matches
+        .list("mount")
+        .map(|text| mount::parse(text).map_err(Failure::new))
+        .collect()
+}
+
+fn tmpfs(matches: &Matches) -> std::collections::BTreeMap<String, String> {
+    let split = |text: &str| {
+        let (path, options) = text.split_once(':').unwrap_or((text, ""));
+        (path.to_owned(), options.to_owned())
+    };
+    matches.list("tmpfs").map(split).collect()
+}
+
+fn volumes(matches: &Matches) -> Result<Vec<Volume>, Failure> {
+    matches
+        .list("volume")
+        .map(|text| volume::parse(text, &std::env::current_dir).map_err(Failure::new))
+        .collect()
+}
+
+/// `null` in place of an empty list, as Docker's client has it.
+fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
+}
