@@ -19,6 +19,7 @@ mod help;
 pub mod host;
 mod launch;
 mod options;
+mod output_file;
 mod session;
 mod signals;
 mod streams;

@@ -35,7 +35,7 @@ impl Session<'_> {
         let resizes = follow_window(client, &self.resize_path, self.tty);
         let signals = async {
             match self.signals {
-                Some((proxy, container)) => Err(match proxy.forward(client, container).await {}),
+                Some((proxy, container)) => match proxy.forward(client, container).await {},
                 None if raw => signals::ending().await,
                 None => std::future::pending().await,
             }

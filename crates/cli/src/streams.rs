@@ -6,7 +6,7 @@ mod output;
 use api::client::{HijackWriter, Hijacked};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-pub(crate) use output::{Framing, Output};
+pub(crate) use output::{Framing, Output, write_all};
 
 use crate::failure::Failure;
 use crate::terminal::keys::{Watched, Watcher};

@@ -2,12 +2,46 @@
 
 use crate::command::{Command, Group};
 
+mod attach;
 mod create;
+mod diff;
+mod each;
+mod exec;
+mod export;
+mod kill;
+mod logs;
+mod pause;
+mod port;
+mod rename;
+mod restart;
+mod rm;
 mod run;
+mod start;
+mod stop;
+mod stopping;
+mod unpause;
 mod wait;
 
 /// Every command. Alphabetical by file.
-pub static COMMANDS: &[&Command] = &[&create::COMMAND, &run::COMMAND, &wait::COMMAND];
+pub static COMMANDS: &[&Command] = &[
+    &attach::COMMAND,
+    &create::COMMAND,
+    &diff::COMMAND,
+    &exec::COMMAND,
+    &export::COMMAND,
+    &kill::COMMAND,
+    &logs::COMMAND,
+    &pause::COMMAND,
+    &port::COMMAND,
+    &rename::COMMAND,
+    &restart::COMMAND,
+    &rm::COMMAND,
+    &run::COMMAND,
+    &start::COMMAND,
+    &stop::COMMAND,
+    &unpause::COMMAND,
+    &wait::COMMAND,
+];
 
 /// The groups that commands are below.
 pub static GROUPS: &[Group] = &[

@@ -1,9 +1,11 @@
 //! `wait`: block until containers stop, print their exit codes.
 
+use super::each::path;
 use crate::command::{Args, Command, Order};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
+use crate::session::{Condition, begin_wait, end_wait};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -16,6 +18,19 @@ pub(super) static COMMAND: Command = Command {
     run,
 };
 
-fn run(_context: &Context, _matches: &Matches) -> Outcome {
-    Err(Failure::new("todo"))
+fn run(context: &Context, matches: &Matches) -> Outcome {
+    context.talk(async |client| {
+        let mut failures = Vec::new();
+        for name in &matches.args {
+            let waited = async {
+                path(name, "wait")?;
+                end_wait(begin_wait(client, name, Condition::NotRunning).await?).await
+            };
+            match waited.await {
+                Ok(status) => println!("{status}"),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        Failure::join(failures)
+    })
 }

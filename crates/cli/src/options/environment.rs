@@ -1,6 +1,9 @@
 //! Environment variables and labels, on the command line and in files.
 
-use crate::failure::Failure;
+use std::fs::File;
+use std::io::Read;
+
+use crate::failure::{Failure, errno_text};
 
 /// Whether `-e` may take it.
 pub(crate) fn check_variable(text: &str) -> Result<(), String> {
@@ -79,12 +82,17 @@ fn with_value(name: &str, lookup: Lookup<'_>) -> Option<String> {
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        Failure::new(format!(
-            "open {path}: {}",
-            crate::failure::errno_text(&error)
+    let mut content = Vec::new();
+    let opened = File::open(path)
+        .map_err(|error| Failure::new(format!("open {path}: {}", errno_text(&error))));
+    let read = |error| {
+        Failure::new(file_failure(
+            path,
+            &format!("read {path}: {}", errno_text(&error)),
         ))
-    })
+    };
+    opened?.read_to_end(&mut content).map_err(read)?;
+    Ok(content)
 }
 
 fn file_failure(path: &str, reason: &str) -> String {

@@ -10,6 +10,7 @@ pub(crate) mod numbers;
 pub(crate) mod security;
 pub(crate) mod size;
 pub(crate) mod sysctl;
+pub(crate) mod timestamp;
 pub(crate) mod ulimit;
 pub(crate) mod volume;
 

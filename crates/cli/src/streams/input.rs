@@ -19,6 +19,10 @@ pub(super) enum Stdin {
 impl Stdin {
     pub(super) fn new() -> Stdin {
         // epoll refuses regular files and /dev/null with EPERM.
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe to call, for descriptors that may be closed while registered; stdin is not"
+        )]
         AsyncFd::with_interest(stdin(), Interest::READABLE).map_or(Stdin::File, Stdin::Watched)
     }
 

@@ -9,9 +9,6 @@ use rustix::stdio::{stderr, stdout};
 
 use crate::failure::Failure;
 
-/// Status of a program that wrote into a pipe that nobody reads: 128 and SIGPIPE.
-pub(crate) const STATUS_BROKEN_PIPE: u8 = 141;
-
 /// How the daemon sends output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -66,7 +63,7 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Fail
                 poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None)
                     .map_err(std::io::Error::from)?;
             }
-            Err(Errno::PIPE) => return Err(Failure::silent(STATUS_BROKEN_PIPE)),
+            Err(Errno::PIPE) => return Err(Failure::new("write /dev/stdout: broken pipe")),
             Err(error) => return Err(std::io::Error::from(error).into()),
         }
     }

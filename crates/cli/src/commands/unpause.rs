@@ -1,0 +1,27 @@
+//! `unpause`: let frozen containers go on.
+
+use api::client::Request;
+
+use super::each::{each, path};
+use crate::command::{Args, Command, Order};
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::flags::Matches;
+
+/// The row of the table.
+pub(super) static COMMAND: Command = Command {
+    paths: &["container unpause", "unpause"],
+    about: "Let all processes of one or more containers go on",
+    usage: "CONTAINER [CONTAINER...]",
+    args: Args::AtLeast(1),
+    order: Order::Anywhere,
+    flags: &[],
+    run,
+};
+
+fn run(context: &Context, matches: &Matches) -> Outcome {
+    each(context, &matches.args, async |client, name| {
+        client.call(Request::post(path(name, "unpause")?)).await?;
+        Ok(())
+    })
+}
