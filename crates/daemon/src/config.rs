@@ -120,11 +120,11 @@ pub(crate) struct Config {
     pub(crate) labels: Vec<String>,
     pub(crate) init: bool,
     pub(crate) default_shm_size: i64,
-    pub(crate) default_stop_timeout: i64,
+    pub(crate) default_stop_timeout: u32,
     pub(crate) default_ulimits: Vec<Ulimit>,
     pub(crate) default_ipc_mode: String,
     pub(crate) default_cgroupns_mode: Option<String>,
-    pub(crate) shutdown_timeout: u64,
+    pub(crate) shutdown_timeout: u32,
     /// `builtin`, `unconfined`, or a path.
     pub(crate) seccomp_profile: String,
     pub(crate) no_new_privileges: bool,

@@ -135,7 +135,9 @@ async fn serve(
         reload(command_line, &app, logging);
     }
     server
-        .close(Duration::from_secs(app.config().shutdown_timeout))
+        .close(Duration::from_secs(u64::from(
+            app.config().shutdown_timeout,
+        )))
         .await;
     for socket in sockets {
         // A socket that stays behind is replaced by the next daemon.
@@ -170,8 +172,7 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
     made.init = config.init;
     made.no_new_privileges = config.no_new_privileges;
     made.shm_size = u64::try_from(config.default_shm_size).unwrap_or(0);
-    // A negative number means for ever in Docker; as near as the engine's default comes is the largest.
-    made.stop_timeout = u32::try_from(config.default_stop_timeout).unwrap_or(u32::MAX);
+    made.stop_timeout = config.default_stop_timeout;
     made.log = LogOptions {
         driver: config.log_driver.clone(),
         options: config.log_opts.clone(),

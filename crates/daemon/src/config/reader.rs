@@ -40,7 +40,7 @@ impl Reader {
             labels: self.labels()?,
             init: self.on("init", false),
             default_shm_size: self.size("default-shm-size", 64 << 20)?,
-            default_stop_timeout: self.number("default-stop-timeout", 10),
+            default_stop_timeout: self.seconds("default-stop-timeout", 10)?,
             default_ulimits: self.ulimits()?,
             default_ipc_mode: self.one_of(
                 "default-ipc-mode",
@@ -51,8 +51,7 @@ impl Reader {
                 Some(_) => Some(self.one_of("default-cgroupns-mode", "", &["private", "host"])?),
                 None => None,
             },
-            shutdown_timeout: u64::try_from(self.number("shutdown-timeout", 15))
-                .unwrap_or(u64::MAX),
+            shutdown_timeout: self.seconds("shutdown-timeout", 15)?,
             seccomp_profile: self.text("seccomp-profile", "builtin"),
             no_new_privileges: self.on("no-new-privileges", false),
             min_api_version: self.min_api_version()?,
@@ -143,11 +142,15 @@ impl Reader {
         }
     }
 
-    fn number(&self, name: &str, default: i64) -> i64 {
-        match self.0.get(name) {
-            Some(Given::Number(number)) => *number,
-            _ => default,
-        }
+    fn seconds(&self, name: &'static str, default: u32) -> Result<u32, ConfigError> {
+        let Some(Given::Number(number)) = self.0.get(name) else {
+            return Ok(default);
+        };
+        u32::try_from(*number).map_err(|_| ConfigError::Value {
+            option: name,
+            value: number.to_string(),
+            why: "not a number of seconds from 0 up".to_owned(),
+        })
     }
 
     fn list(&self, name: &str) -> Vec<String> {

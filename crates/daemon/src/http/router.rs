@@ -11,10 +11,46 @@ use super::version::ApiVersion;
 /// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Route<H> {
-    pub(crate) method: Method,
-    /// Segments by `/`: a word stands for itself, `{x}` takes one segment, `{x*}` one or more.
-    pub(crate) pattern: &'static str,
-    pub(crate) handler: H,
+    method: Method,
+    pieces: Vec<Piece>,
+    handler: H,
+}
+
+/// One segment of a pattern, or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Word(&'static str),
+    /// `{name}`: one segment.
+    One(&'static str),
+    /// `{name*}`: one segment or more.
+    Many(&'static str),
+}
+
+impl<H> Route<H> {
+    /// `pattern` is read by `/`: a word stands for itself, `{x}` takes one segment, `{x*}` one or more.
+    pub(crate) fn new(method: Method, pattern: &'static str, handler: H) -> Self {
+        let pieces = pattern.split('/').skip(1).map(Piece::read).collect();
+        Self {
+            method,
+            pieces,
+            handler,
+        }
+    }
+
+    /// What tells lines apart.
+    #[cfg(test)]
+    pub(crate) fn shown(&self) -> String {
+        format!("{} {:?}", self.method, self.pieces)
+    }
+}
+
+impl Piece {
+    fn read(text: &'static str) -> Self {
+        match text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+            None => Piece::Word(text),
+            Some(name) => name.strip_suffix('*').map_or(Piece::One(name), Piece::Many),
+        }
+    }
 }
 
 /// The pieces of the path that the pattern named, at most two.
@@ -92,34 +128,28 @@ pub(crate) fn find<'t, H>(
     method: &Method,
     path: &str,
 ) -> Option<(&'t H, Vars)> {
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     table
         .iter()
         .filter(|route| route.method == *method)
         .find_map(|route| {
-            let vars = matches(route.pattern, path)?;
-            Some((&route.handler, vars))
+            let mut vars = Vars::default();
+            fit(&route.pieces, &segments, &mut vars).then_some((&route.handler, vars))
         })
 }
 
-fn matches(pattern: &'static str, path: &str) -> Option<Vars> {
-    let mut vars = Vars::default();
-    let pieces: Vec<&'static str> = pattern.split('/').skip(1).collect();
-    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-    fit(&pieces, &segments, &mut vars).then_some(vars)
-}
-
-fn fit(pieces: &[&'static str], segments: &[&str], vars: &mut Vars) -> bool {
+fn fit(pieces: &[Piece], segments: &[&str], vars: &mut Vars) -> bool {
     let Some((piece, rest)) = pieces.split_first() else {
         return segments.is_empty();
     };
-    let Some(name) = piece.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
-        return segments
-            .split_first()
-            .is_some_and(|(first, tail)| first == piece && fit(rest, tail, vars));
-    };
-    let (name, most) = match name.strip_suffix('*') {
-        Some(name) => (name, segments.len()),
-        None => (name, 1),
+    let (name, most) = match piece {
+        Piece::Word(word) => {
+            return segments
+                .split_first()
+                .is_some_and(|(first, tail)| first == word && fit(rest, tail, vars));
+        }
+        Piece::One(name) => (name, 1),
+        Piece::Many(name) => (name, segments.len()),
     };
     // The longest fit first: an image may be called `json`.
     for count in (1..=most.min(segments.len())).rev() {
@@ -142,21 +172,13 @@ mod tests {
     use super::*;
 
     fn table() -> Vec<Route<u8>> {
-        let get = |pattern, handler| Route {
-            method: Method::GET,
-            pattern,
-            handler,
-        };
+        let get = |pattern, handler| Route::new(Method::GET, pattern, handler);
         vec![
             get("/images/json", 1),
             get("/images/{name*}/json", 2),
             get("/containers/{id}/json", 3),
             get("/networks/", 4),
-            Route {
-                method: Method::DELETE,
-                pattern: "/images/{name*}",
-                handler: 5,
-            },
+            Route::new(Method::DELETE, "/images/{name*}", 5),
         ]
     }
 

@@ -215,15 +215,11 @@ static CLUSTER: &[(Method, &str)] = &[
 
 /// The lines for all of them.
 pub(super) fn table() -> impl Iterator<Item = Route<Does>> {
-    let not_built = NOT_BUILT.iter().map(|(method, pattern, what)| Route {
-        method: method.clone(),
-        pattern,
-        handler: Does::NotBuilt(what),
-    });
-    let cluster = CLUSTER.iter().map(|(method, pattern)| Route {
-        method: method.clone(),
-        pattern,
-        handler: Does::NoSwarm,
-    });
+    let not_built = NOT_BUILT
+        .iter()
+        .map(|(method, pattern, what)| Route::new(method.clone(), pattern, Does::NotBuilt(what)));
+    let cluster = CLUSTER
+        .iter()
+        .map(|(method, pattern)| Route::new(method.clone(), pattern, Does::NoSwarm));
     not_built.chain(cluster)
 }
