@@ -68,3 +68,10 @@ impl AsFd for Inotify {
         self.fd.as_fd()
     }
 }
+
+/// For event loops that ask for the number, as tokio's `AsyncFd` does.
+impl std::os::fd::AsRawFd for Inotify {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}
