@@ -24,15 +24,37 @@
 //! is used is never stored but counted from the images and snapshots that name it, so it cannot be wrong.
 #![forbid(unsafe_code)]
 
+mod apply;
+mod compress;
+mod database;
 mod error;
 mod image;
+mod import;
+mod instruction;
+mod layers;
+mod listing;
+mod load;
+mod mount_points;
+mod names;
+mod pattern;
 mod query;
+mod removal;
+mod save;
+mod skeleton;
+mod snapshot;
+mod state;
 mod store;
+pub mod tar;
+mod upper;
 
 pub use error::{Error, Kind, Result};
 pub use image::{GraphPaths, HistoryItem, Image, ImageId};
+pub use import::ImportOptions;
+pub use instruction::apply_all as apply_changes;
+pub use listing::DiskUsage;
+pub use load::{LoadEvent, Loaded, docker_archive};
 pub use query::{LabelFilter, ListQuery, PruneQuery};
-pub use store::{
-    Change, ChangeKind, DiskUsage, ImportOptions, LoadEvent, Loaded, Pruned, RemoveOptions,
-    Removed, Snapshot, Store, User,
-};
+pub use removal::{Pruned, RemoveOptions, Removed, User};
+pub use snapshot::Snapshot;
+pub use store::Store;
+pub use upper::{Change, ChangeKind};

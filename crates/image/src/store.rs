@@ -1,221 +1,322 @@
-#![allow(clippy::todo, unused_variables)] // Signatures first; the bodies land next.
-use std::collections::{HashMap, HashSet};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oci::{ContainerId, Digest, Platform, Reference};
+use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
-use crate::{HistoryItem, Image, ImageId, ListQuery, PruneQuery, Result};
+use crate::database::{Database, Reader, Writer};
+use crate::layers::{INIT, Layers, Staged, io_error};
+use crate::state::ImageRecord;
+use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, snapshot};
 
 /// The images of one data root. Cheap to clone; every method may be called from any thread, and blocks.
 #[derive(Clone)]
-pub struct Store;
-
-/// A container that was made from an image.
-#[derive(Clone, Debug)]
-pub struct User {
-    pub container: ContainerId,
-    pub running: bool,
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RemoveOptions {
-    pub force: bool,
-    /// Keep parents that nothing else needs (`--no-prune`).
-    pub no_prune: bool,
+pub(crate) struct Inner {
+    pub(crate) database: Database,
+    pub(crate) layers: Layers,
+    holders: Mutex<Holders>,
 }
 
-/// One line of what `rmi` did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removed {
-    /// The familiar name that is gone, and the image it named (for the event).
-    Untagged(String, ImageId),
-    Deleted(ImageId),
+/// Who keeps layers besides images. Its lock is also what everything that adds or removes layers holds meanwhile.
+#[derive(Default)]
+pub(crate) struct Holders {
+    /// Containers' writable layers, with the diff IDs below them, topmost first.
+    pub(crate) snapshots: HashMap<ContainerId, Vec<Digest>>,
+    /// Layers that a load under way counts on.
+    pub(crate) pins: Vec<Digest>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Pruned {
-    pub removed: Vec<Removed>,
-    /// Bytes given back.
-    pub reclaimed: u64,
-}
-
-/// What `load` reports on its way.
-#[derive(Clone, Debug)]
-pub enum LoadEvent {
-    /// Bytes of a layer that are done. `total` is what the archive says, 0 if it does not.
-    Layer {
-        id: String,
-        done: u64,
-        total: u64,
-    },
-    Loaded(Loaded),
-}
-
-/// An image that `load` made (or found already there). Displays as Docker's line, `Loaded image: x:tag`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loaded {
-    pub id: ImageId,
-    pub name: Option<Reference>,
-}
-
-impl std::fmt::Display for Loaded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "Loaded image: {name}"),
-            None => write!(f, "Loaded image ID: {}", self.id),
-        }
+impl Holders {
+    fn holds(&self, diff_id: &Digest) -> bool {
+        self.pins.contains(diff_id) || self.snapshots.values().any(|below| below.contains(diff_id))
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct ImportOptions {
-    pub reference: Option<Reference>,
-    pub message: String,
-    /// Dockerfile lines as `--change` takes them.
-    pub changes: Vec<String>,
-    pub platform: Option<Platform>,
-}
-
-/// A container's writable layer and what lies below it. Nothing of it is mounted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// For the overlay mount: short links, topmost first.
-    pub lower: Vec<PathBuf>,
-    /// The same directories as inspect shows them.
-    pub lower_dirs: Vec<PathBuf>,
-    pub upper: PathBuf,
-    pub work: PathBuf,
-    pub merged: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ChangeKind {
-    Modified = 0,
-    Added = 1,
-    Deleted = 2,
-}
-
-/// One line of `diff`; the path is absolute in the container and may be no UTF-8 in the file system (lossy here).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
-    pub path: String,
-    pub kind: ChangeKind,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DiskUsage {
-    pub images: usize,
-    /// Bytes of all layers' files, each layer once.
-    pub layers_size: u64,
-    /// Bytes of each image's layers that other images use too.
-    pub shared: HashMap<ImageId, u64>,
+/// An image that is about to be in the store.
+pub(crate) struct NewImage {
+    /// The config's bytes: their digest is the id.
+    pub(crate) config: Vec<u8>,
+    pub(crate) manifest: Option<(Descriptor, Vec<u8>)>,
+    pub(crate) names: Vec<Reference>,
 }
 
 impl Store {
     /// Opens (or makes) the store of `data_root` and removes what a crash left behind. A second opener is refused.
     pub fn open(data_root: &Path) -> Result<Store> {
-        todo!()
+        let home = data_root.join("image");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&home)
+            .map_err(io_error("make", &home))?;
+        let database = Database::open(&home.join("store.redb"))?;
+        let layers = Layers::open(data_root)?;
+        mount_points::ensure(&layers)?;
+        let snapshots = snapshot::read_all(&layers)?;
+        let holders = Mutex::new(Holders {
+            snapshots,
+            pins: Vec::new(),
+        });
+        let store = Store {
+            inner: Arc::new(Inner {
+                database,
+                layers,
+                holders,
+            }),
+        };
+        store.collect_garbage()?;
+        Ok(store)
     }
 
-    /// Makes sure that `hello:latest` is an image with `binary` as its `/hello`. Remade when the binary changed; left
-    /// alone when a user has given the name to an image of their own.
-    pub fn ensure_hello(&self, binary: &Path) -> Result<ImageId> {
-        todo!()
+    pub(crate) fn holders(&self) -> MutexGuard<'_, Holders> {
+        // A panic elsewhere leaves the maps whole: each is changed by one call.
+        self.inner
+            .holders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The image that a user means: a name, a name with digest, an id, or an unambiguous prefix of one.
-    pub fn resolve(&self, name: &str) -> Result<Image> {
-        todo!()
+    pub(crate) fn read(&self) -> Result<Reader> {
+        self.inner.database.read()
     }
 
-    /// Newest first.
-    pub fn list(&self, query: &ListQuery) -> Result<Vec<Image>> {
-        todo!()
+    /// The image with exactly this id.
+    pub fn image(&self, id: &ImageId) -> Result<Image> {
+        let reader = self.read()?;
+        let record = reader
+            .image(id)?
+            .ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
+        self.view(&reader, id, &record, &reader.names()?)
     }
 
-    pub fn history(&self, name: &str) -> Result<Vec<HistoryItem>> {
-        todo!()
+    pub(crate) fn config(&self, reader: &Reader, id: &ImageId) -> Result<ImageConfig> {
+        let damaged = |why: String| Error::Damaged(format!("image store: config of {id}: {why}"));
+        let bytes = reader
+            .document(id)?
+            .ok_or_else(|| damaged("it is missing".to_owned()))?;
+        ImageConfig::parse(&bytes).map_err(|e| damaged(e.to_string()))
     }
 
-    pub fn disk_usage(&self) -> Result<DiskUsage> {
-        todo!()
-    }
-
-    pub fn tag(&self, source: &str, target: &Reference) -> Result<ImageId> {
-        todo!()
-    }
-
-    /// Untags or deletes by Docker's rules. `users` says which containers were made from an image.
-    pub fn remove(
+    pub(crate) fn view(
         &self,
-        name: &str,
-        options: RemoveOptions,
-        users: &dyn Fn(&ImageId) -> Vec<User>,
-    ) -> Result<Vec<Removed>> {
-        todo!()
+        reader: &Reader,
+        id: &ImageId,
+        record: &ImageRecord,
+        names: &[(Reference, Digest)],
+    ) -> Result<Image> {
+        let mine = names
+            .iter()
+            .filter(|(_, of)| of == id)
+            .map(|(name, _)| name.clone());
+        let (digests, tags) = mine.partition(|name: &Reference| name.digest().is_some());
+        let mut size = 0;
+        let mut dirs = Vec::new();
+        for diff_id in topmost_first(&record.layers) {
+            let layer = reader
+                .layer(diff_id)?
+                .ok_or_else(|| missing_layer(diff_id))?;
+            dirs.push(layer.cache_id);
+        }
+        for diff_id in &record.layers {
+            size += reader.layer(diff_id)?.map_or(0, |layer| layer.size);
+        }
+        Ok(Image {
+            id: id.clone(),
+            config: self.config(reader, id)?,
+            tags,
+            digests,
+            parent: record.parent.clone(),
+            size,
+            last_tagged: record.last_tagged,
+            manifest: record.manifest.clone(),
+            graph: self.graph(&dirs),
+        })
     }
 
-    pub fn prune(
+    fn graph(&self, dirs: &[String]) -> GraphPaths {
+        let Some((top, below)) = dirs.split_first() else {
+            return GraphPaths::default();
+        };
+        let home = self.inner.layers.home(top);
+        GraphPaths {
+            lower: below
+                .iter()
+                .map(|dir| self.inner.layers.diff(dir))
+                .collect(),
+            upper: home.join("diff"),
+            work: home.join("work"),
+            merged: home.join("merged"),
+        }
+    }
+
+    /// Makes images visible, with the layers among `staged` that are not there yet, in one transaction. Gives their ids
+    /// and, for every name that moved, the image that lost it.
+    pub(crate) fn commit(
         &self,
-        query: &PruneQuery,
-        users: &dyn Fn(&ImageId) -> Vec<User>,
-    ) -> Result<Pruned> {
-        todo!()
+        images: &[NewImage],
+        mut staged: HashMap<Digest, Staged>,
+    ) -> Result<(Vec<ImageId>, Vec<(Reference, ImageId)>)> {
+        let configs = images
+            .iter()
+            .map(|image| {
+                ImageConfig::parse(&image.config).map_err(|e| Error::Invalid(e.to_string()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let _holders = self.holders();
+        let reader = self.read()?;
+        let mut adopted = Vec::new();
+        for diff_id in configs.iter().flat_map(|config| &config.rootfs.diff_ids) {
+            if reader.layer(diff_id)?.is_some() {
+                continue;
+            }
+            match staged.remove(diff_id) {
+                Some(layer) => adopted.push((diff_id.clone(), self.inner.layers.adopt(layer)?)),
+                None if adopted.iter().any(|(have, _)| have == diff_id) => {}
+                None => return Err(missing_layer(diff_id)),
+            }
+        }
+        let result = self.inner.database.write(|tables| {
+            for (diff_id, record) in &adopted {
+                tables.put_layer(diff_id, record)?;
+            }
+            let mut moved = Vec::new();
+            let mut ids = Vec::new();
+            for (image, config) in images.iter().zip(&configs) {
+                ids.push(put_image(tables, &reader, image, config, &mut moved)?);
+            }
+            Ok((ids, moved))
+        });
+        if result.is_err() {
+            for (_, record) in &adopted {
+                // The error at hand is the one to tell; what stays is collected at the next open.
+                let _ = self.inner.layers.remove_layer(record);
+            }
+        }
+        result
     }
 
-    /// Reads a docker-archive or an OCI layout, plain or compressed with gzip or zstd.
-    pub fn load(
+    /// Removes layers that no image and no holder needs any more, of the ones given; says which.
+    pub(crate) fn drop_unused(
         &self,
-        input: impl Read,
-        platform: Option<&Platform>,
-        on: &mut dyn FnMut(LoadEvent),
-    ) -> Result<Vec<Loaded>> {
-        todo!()
+        holders: &Holders,
+        candidates: &[Digest],
+    ) -> Result<Vec<(Digest, u64)>> {
+        let reader = self.read()?;
+        let images = reader.images()?;
+        let used = |diff_id: &Digest| {
+            holders.holds(diff_id)
+                || images
+                    .iter()
+                    .any(|(_, record)| record.layers.contains(diff_id))
+        };
+        let mut unused = Vec::new();
+        for diff_id in candidates {
+            let seen = unused.iter().any(|(have, _)| have == diff_id);
+            if let Some(record) = reader.layer(diff_id)?.filter(|_| !seen && !used(diff_id)) {
+                unused.push((diff_id.clone(), record));
+            }
+        }
+        if unused.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.inner.database.write(|tables| {
+            unused
+                .iter()
+                .try_for_each(|(id, _)| tables.remove_layer(id))
+        })?;
+        for (_, record) in &unused {
+            self.inner.layers.remove_layer(record)?;
+        }
+        Ok(unused
+            .into_iter()
+            .map(|(id, record)| (id, record.size))
+            .collect())
     }
 
-    /// Writes the images that `names` mean as one docker-archive with an OCI layout inside. The same images give the
-    /// same bytes.
-    pub fn save(&self, names: &[&str], out: impl Write) -> Result<()> {
-        todo!()
+    fn collect_garbage(&self) -> Result<()> {
+        let holders = self.holders();
+        let reader = self.read()?;
+        let owned = |name: &str| holders.snapshots.contains_key(name);
+        let (ids, records): (Vec<_>, Vec<_>) = reader.layers()?.into_iter().unzip();
+        self.inner.layers.collect_garbage(&records, &owned)?;
+        self.drop_unused(&holders, &ids)?;
+        let images = reader.images()?;
+        let named = |digest: &Digest| {
+            images.iter().any(|(id, r)| {
+                id == digest || r.manifest.as_ref().is_some_and(|m| m.digest == *digest)
+            })
+        };
+        let orphans: Vec<_> = reader
+            .documents()?
+            .into_iter()
+            .filter(|digest| !named(digest))
+            .collect();
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        self.inner.database.write(|tables| {
+            orphans
+                .iter()
+                .try_for_each(|digest| tables.remove_document(digest))
+        })
     }
+}
 
-    /// Makes an image of one layer from a root file system's tar.
-    pub fn import(&self, input: impl Read, options: &ImportOptions) -> Result<ImageId> {
-        todo!()
+fn put_image(
+    tables: &mut Writer,
+    reader: &Reader,
+    image: &NewImage,
+    config: &ImageConfig,
+    moved: &mut Vec<(Reference, ImageId)>,
+) -> Result<ImageId> {
+    let id = Digest::sha256(&image.config);
+    let known = reader.image(&id)?;
+    let last_tagged = (!image.names.is_empty()).then(jiff::Timestamp::now);
+    let mut record = known.unwrap_or(ImageRecord {
+        layers: config.rootfs.diff_ids.clone(),
+        parent: None,
+        last_tagged: None,
+        manifest: None,
+    });
+    record.last_tagged = last_tagged.or(record.last_tagged);
+    if let Some((descriptor, bytes)) = &image.manifest {
+        tables.put_document(&descriptor.digest, bytes)?;
+        record.manifest.get_or_insert_with(|| descriptor.clone());
     }
+    tables.put_document(&id, &image.config)?;
+    tables.put_image(&id, &record)?;
+    for name in &image.names {
+        if let Some(old) = reader.name(name)?.filter(|old| *old != id) {
+            moved.push((name.clone(), old));
+        }
+        tables.put_name(name, &id)?;
+    }
+    Ok(id)
+}
 
-    /// Makes a container's writable layer on top of `image` (on nothing without one).
-    pub fn prepare(&self, container: &ContainerId, image: Option<&ImageId>) -> Result<Snapshot> {
-        todo!()
+/// Diff IDs from the top down, each once: overlayfs refuses the same directory twice, and where a layer comes again
+/// higher up, the lower one is hidden by it entirely.
+pub(crate) fn topmost_first(layers: &[Digest]) -> Vec<&Digest> {
+    let mut order: Vec<&Digest> = Vec::with_capacity(layers.len());
+    for diff_id in layers.iter().rev() {
+        if !order.contains(&diff_id) {
+            order.push(diff_id);
+        }
     }
+    order
+}
 
-    pub fn snapshot(&self, container: &ContainerId) -> Result<Snapshot> {
-        todo!()
-    }
+pub(crate) fn missing_layer(diff_id: &Digest) -> Error {
+    Error::Damaged(format!("layer {diff_id} is not in the store"))
+}
 
-    /// Removes a container's writable layer; one that is not there is no error.
-    pub fn release(&self, container: &ContainerId) -> Result<()> {
-        todo!()
-    }
-
-    /// Releases every snapshot whose container is not in `known`; says which those were.
-    pub fn retain_snapshots(&self, known: &HashSet<ContainerId>) -> Result<Vec<ContainerId>> {
-        todo!()
-    }
-
-    /// What a container changed, sorted by path.
-    pub fn changes(&self, container: &ContainerId) -> Result<Vec<Change>> {
-        todo!()
-    }
-
-    /// A container's changes as a layer's tar.
-    pub fn diff(&self, container: &ContainerId, out: impl Write) -> Result<Digest> {
-        todo!()
-    }
-
-    /// Bytes of a container's writable layer.
-    pub fn usage(&self, container: &ContainerId) -> Result<u64> {
-        todo!()
-    }
+/// A container's directory is named by its id; the layer below all is not.
+pub(crate) fn is_snapshot_name(name: &str) -> bool {
+    name != INIT && name.parse::<ContainerId>().is_ok()
 }

@@ -1,0 +1,479 @@
+//! Makes a layer's directory from its tar, the way overlayfs wants a lower directory.
+//!
+//! Every path is resolved by the kernel below the target (openat2, RESOLVE_BENEATH): no name and no link that the
+//! archive makes leads out. Nothing is ever unpacked over something that was there before the archive. An absolute name
+//! counts from the target, as in Docker (archives made by Nix hold such); `..` in a name is refused.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use oci::{Digest, Hasher};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
+
+use crate::skeleton::Recorder;
+use crate::tar::{Entry, EntryKind, TarError, Time, Walker};
+
+mod attributes;
+mod parents;
+mod path;
+mod replace;
+
+use parents::Parents;
+use path::{InvalidPath, Path};
+
+/// Bounds against archives made to harm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of file content that may be written: what the disk has free.
+    pub(crate) bytes: u64,
+    pub(crate) entries: u64,
+}
+
+impl Limits {
+    /// What the file system under `dir` can take.
+    pub(crate) fn of_disk(dir: BorrowedFd<'_>) -> io::Result<Limits> {
+        let space = fs::fstatvfs(dir)?;
+        Ok(Limits {
+            bytes: space.f_bavail.saturating_mul(space.f_frsize),
+            entries: 20_000_000,
+        })
+    }
+}
+
+/// What came of applying an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// Digest of the uncompressed tar.
+    pub(crate) diff_id: Digest,
+    /// Bytes of the tar.
+    pub(crate) tar_size: u64,
+    /// Bytes of the files, each inode once.
+    pub(crate) size: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    #[error("invalid path {path:?} in archive: {why}")]
+    Path { path: String, why: InvalidPath },
+    #[error("invalid symlink {path:?} -> {target:?}: it leads out of the archive")]
+    SymlinkEscape { path: String, target: String },
+    #[error("{doing} {path:?}")]
+    Entry {
+        doing: &'static str,
+        path: String,
+        source: io::Error,
+    },
+    #[error("the archive holds more than {0} bytes, which is all the disk has free")]
+    TooLarge(u64),
+    #[error("the archive holds more than {0} entries")]
+    TooMany(u64),
+    #[error("keep the archive's skeleton")]
+    Skeleton(#[source] io::Error),
+}
+
+/// Where a layer goes: its empty `diff` directory, and where files that the archive itself replaces are kept.
+pub(crate) struct Target {
+    pub(crate) diff: OwnedFd,
+    /// The directory that holds `diff`; `replaced/` is made in it when it is needed.
+    pub(crate) home: OwnedFd,
+}
+
+/// Applies the tar that `input` gives, uncompressed, and writes its skeleton.
+pub(crate) fn apply<W: Write>(
+    input: &mut dyn Read,
+    target: &Target,
+    skeleton: Recorder<W>,
+    limits: Limits,
+) -> Result<(Applied, W), ApplyError> {
+    let mut hashing = Hashing {
+        input,
+        hasher: Hasher::sha256(),
+        size: 0,
+    };
+    let mut walker = Walker::with_raw(&mut hashing, skeleton);
+    let mut layer = Layer {
+        target,
+        limits,
+        parents: Parents::new(target.diff.as_fd()),
+        directories: Vec::new(),
+        inodes: std::collections::HashMap::new(),
+        ordinal: 0,
+        written: 0,
+        size: 0,
+        buffer: vec![0; 128 * 1024],
+    };
+    while let Some(entry) = walker.next_entry()? {
+        if walker.entries() > limits.entries {
+            return Err(ApplyError::TooMany(limits.entries));
+        }
+        layer.entry(&entry, &mut walker)?;
+    }
+    layer.finish()?;
+    let size = layer.size;
+    let skeleton = walker.into_raw().finish().map_err(ApplyError::Skeleton)?;
+    Ok((
+        Applied {
+            diff_id: hashing.hasher.finish(),
+            tar_size: hashing.size,
+            size,
+        },
+        skeleton,
+    ))
+}
+
+struct Hashing<'a> {
+    input: &'a mut dyn Read,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..got]);
+        self.size += got as u64;
+        Ok(got)
+    }
+}
+
+/// The layer so far.
+struct Layer<'a> {
+    target: &'a Target,
+    limits: Limits,
+    parents: Parents<'a>,
+    /// Times are set when nothing will be made in a directory any more.
+    directories: Vec<(Vec<u8>, Time, Time)>,
+    /// Which regular entry an inode holds, to find its content after a later entry of the same name took its place.
+    inodes: std::collections::HashMap<u64, u64>,
+    ordinal: u64,
+    written: u64,
+    size: u64,
+    buffer: Vec<u8>,
+}
+
+impl Layer<'_> {
+    fn entry<R: Read, W: Write>(
+        &mut self,
+        entry: &Entry,
+        walker: &mut Walker<R, Recorder<W>>,
+    ) -> Result<(), ApplyError> {
+        let path = Path::parse(&entry.path).map_err(|why| ApplyError::Path {
+            path: lossy(&entry.path),
+            why,
+        })?;
+        let made = match path.split() {
+            None => self.root(entry),
+            Some((parent, name)) => {
+                if let Some(hidden) = name.strip_prefix(b".wh.") {
+                    self.whiteout(parent, hidden, entry)
+                } else if entry.kind == EntryKind::Regular {
+                    return self.regular(&path, parent, name, entry, walker);
+                } else {
+                    self.other(&path, parent, name, entry)
+                }
+            }
+        };
+        made?;
+        // A regular file's content that goes nowhere (the root, a whiteout) must survive in the skeleton.
+        self.keep_content(entry, walker)
+    }
+
+    /// `./`: the attributes of the layer's own root.
+    fn root(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        if entry.kind != EntryKind::Directory {
+            let path = lossy(&entry.path);
+            return Err(ApplyError::Path {
+                path,
+                why: InvalidPath::Root,
+            });
+        }
+        attributes::set_on(self.target.diff.as_fd(), entry)
+            .map_err(context("set attributes of", &entry.path))?;
+        self.directories
+            .push((Vec::new(), entry.atime.unwrap_or(entry.mtime), entry.mtime));
+        Ok(())
+    }
+
+    fn regular<R: Read, W: Write>(
+        &mut self,
+        path: &Path<'_>,
+        parent: &[u8],
+        name: &[u8],
+        entry: &Entry,
+        walker: &mut Walker<R, Recorder<W>>,
+    ) -> Result<(), ApplyError> {
+        let fail = |doing| context(doing, &entry.path);
+        self.clear(parent, name, entry)?;
+        let dir = self
+            .parents
+            .open(parent)
+            .map_err(fail("open the directory of"))?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(fail("create"))?;
+        let mut file = File::from(file);
+        self.ordinal += 1;
+        let inode = fs::fstat(&file).map_err(fail("stat"))?.st_ino;
+        self.inodes.insert(inode, self.ordinal);
+        let runs = entry.runs();
+        if !runs.is_empty() {
+            walker
+                .raw()
+                .content(self.ordinal, path.bytes(), &runs)
+                .map_err(ApplyError::Skeleton)?;
+        }
+        for (offset, length) in &runs {
+            self.write_run(&mut file, entry, (*offset, *length), walker)?;
+        }
+        if entry.is_sparse() {
+            file.set_len(entry.size)
+                .map_err(context("set the length of", &entry.path))?;
+        }
+        self.size += entry.size;
+        attributes::set_on(file.as_fd(), entry).map_err(fail("set attributes of"))?;
+        attributes::set_times_on(file.as_fd(), entry).map_err(fail("set times of"))
+    }
+
+    fn write_run<R: Read, W: Write>(
+        &mut self,
+        file: &mut File,
+        entry: &Entry,
+        (offset, length): (u64, u64),
+        walker: &mut Walker<R, Recorder<W>>,
+    ) -> Result<(), ApplyError> {
+        self.written = self.written.checked_add(length).unwrap_or(u64::MAX);
+        if self.written > self.limits.bytes {
+            return Err(ApplyError::TooLarge(self.limits.bytes));
+        }
+        if offset > 0 {
+            io::Seek::seek(file, io::SeekFrom::Start(offset))
+                .map_err(context("seek in", &entry.path))?;
+        }
+        let mut left = length;
+        while left > 0 {
+            let want = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(self.buffer.len());
+            let got = walker.read(&mut self.buffer[..want])?;
+            if got == 0 {
+                return Err(TarError::Truncated.into());
+            }
+            file.write_all(&self.buffer[..got])
+                .map_err(context("write", &entry.path))?;
+            left -= got as u64;
+        }
+        Ok(())
+    }
+
+    fn keep_content<R: Read, W: Write>(
+        &mut self,
+        entry: &Entry,
+        walker: &mut Walker<R, Recorder<W>>,
+    ) -> Result<(), ApplyError> {
+        if entry.runs().is_empty() {
+            return Ok(());
+        }
+        loop {
+            let got = walker.read(&mut self.buffer)?;
+            if got == 0 {
+                return Ok(());
+            }
+            self.written += got as u64;
+            if self.written > self.limits.bytes {
+                return Err(ApplyError::TooLarge(self.limits.bytes));
+            }
+            walker
+                .raw()
+                .write_all(&self.buffer[..got])
+                .map_err(ApplyError::Skeleton)?;
+        }
+    }
+
+    /// Everything but regular files.
+    fn other(
+        &mut self,
+        path: &Path<'_>,
+        parent: &[u8],
+        name: &[u8],
+        entry: &Entry,
+    ) -> Result<(), ApplyError> {
+        match entry.kind {
+            EntryKind::Directory => return self.directory(path, parent, name, entry),
+            EntryKind::HardLink => return self.hard_link(path, parent, name, entry),
+            _ => {}
+        }
+        self.clear(parent, name, entry)?;
+        let fail = |doing| context(doing, &entry.path);
+        let dir = self
+            .parents
+            .open(parent)
+            .map_err(fail("open the directory of"))?;
+        if entry.kind == EntryKind::Symlink {
+            if path.leads_out(&entry.link) {
+                return Err(ApplyError::SymlinkEscape {
+                    path: lossy(&entry.path),
+                    target: lossy(&entry.link),
+                });
+            }
+            fs::symlinkat(&entry.link, dir, name).map_err(fail("make symlink"))?;
+            self.size += entry.link.len() as u64;
+        } else {
+            let kind = match entry.kind {
+                EntryKind::CharDevice => FileType::CharacterDevice,
+                EntryKind::BlockDevice => FileType::BlockDevice,
+                _ => FileType::Fifo,
+            };
+            let device = fs::makedev(entry.device.0, entry.device.1);
+            fs::mknodat(dir, name, kind, Mode::RUSR | Mode::WUSR, device)
+                .map_err(fail("make node"))?;
+        }
+        attributes::set_at(dir, name, entry).map_err(fail("set attributes of"))?;
+        attributes::set_times_at(dir, name, entry).map_err(fail("set times of"))
+    }
+
+    fn directory(
+        &mut self,
+        path: &Path<'_>,
+        parent: &[u8],
+        name: &[u8],
+        entry: &Entry,
+    ) -> Result<(), ApplyError> {
+        let fail = |doing| context(doing, &entry.path);
+        let dir = self
+            .parents
+            .open(parent)
+            .map_err(fail("open the directory of"))?;
+        match fs::mkdirat(dir, name, Mode::RWXU) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => {
+                self.make_directory_of_what_is_there(parent, name, entry)?
+            }
+            Err(error) => return Err(fail("make directory")(error)),
+        }
+        let dir = self
+            .parents
+            .open(parent)
+            .map_err(fail("open the directory of"))?;
+        let made =
+            fs::openat(dir, name, parents::DIRECTORY, Mode::empty()).map_err(fail("open"))?;
+        attributes::set_on(made.as_fd(), entry).map_err(fail("set attributes of"))?;
+        self.directories.push((
+            path.bytes().to_vec(),
+            entry.atime.unwrap_or(entry.mtime),
+            entry.mtime,
+        ));
+        Ok(())
+    }
+
+    fn hard_link(
+        &mut self,
+        path: &Path<'_>,
+        parent: &[u8],
+        name: &[u8],
+        entry: &Entry,
+    ) -> Result<(), ApplyError> {
+        let fail = |doing| context(doing, &entry.path);
+        let invalid = |why| ApplyError::Path {
+            path: lossy(&entry.link),
+            why,
+        };
+        let target = Path::parse(&entry.link).map_err(invalid)?;
+        let Some((target_parent, target_name)) = target.split() else {
+            return Err(invalid(InvalidPath::Root));
+        };
+        if target.bytes() == path.bytes() {
+            return Err(invalid(InvalidPath::LinkToItself));
+        }
+        let source = parents::open_beneath(self.target.diff.as_fd(), target_parent).map_err(
+            context("open the directory of the link's target", &entry.link),
+        )?;
+        fs::statat(&source, target_name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(context("find the hard link's target", &entry.link))?;
+        self.clear(parent, name, entry)?;
+        let dir = self
+            .parents
+            .open(parent)
+            .map_err(fail("open the directory of"))?;
+        fs::linkat(&source, target_name, dir, name, AtFlags::empty())
+            .map_err(fail("make hard link"))
+    }
+
+    /// `.wh.NAME` hides NAME of the layers below; `.wh..wh..opq` all of a directory (image-spec 1.1, layer.md,
+    /// "Whiteouts"). Other names that start with `.wh..wh.` are AUFS's own and mean nothing here.
+    fn whiteout(&mut self, parent: &[u8], hidden: &[u8], entry: &Entry) -> Result<(), ApplyError> {
+        let fail = |doing| context(doing, &entry.path);
+        let dir = self
+            .parents
+            .open(parent)
+            .map_err(fail("open the directory of"))?;
+        if hidden == b".wh..opq" {
+            return attributes::set_opaque(dir).map_err(fail("make opaque the directory of"));
+        }
+        if hidden.starts_with(b".wh.") {
+            return Ok(());
+        }
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(ApplyError::Path {
+                path: lossy(&entry.path),
+                why: InvalidPath::Whiteout,
+            });
+        }
+        match fs::mknodat(dir, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
+            Ok(()) => Ok(()),
+            // The layer has something of that name: a file hides what is below by being there, a directory must be opaque.
+            Err(rustix::io::Errno::EXIST) => {
+                match fs::openat(dir, hidden, parents::DIRECTORY, Mode::empty()) {
+                    Ok(existing) => {
+                        attributes::set_opaque(existing.as_fd()).map_err(fail("make opaque"))
+                    }
+                    Err(_) => Ok(()),
+                }
+            }
+            Err(error) => Err(fail("make whiteout")(error)),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), ApplyError> {
+        for (path, atime, mtime) in self.directories.drain(..).rev() {
+            match parents::open_beneath_nofollow(self.target.diff.as_fd(), &path) {
+                Ok(dir) => attributes::set_directory_times(dir.as_fd(), atime, mtime)
+                    .map_err(context("set times of", &path))?,
+                // A later entry put something else in its place.
+                Err(_) => continue,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file of an applied layer for reading, as its entry's path says.
+pub(crate) fn open_file(diff: &OwnedFd, path: &[u8]) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    Ok(File::from(fs::openat2(
+        diff,
+        path,
+        flags,
+        Mode::empty(),
+        resolve,
+    )?))
+}
+
+fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(&path[..path.len().min(4096)]).into_owned()
+}
+
+fn context<E: Into<io::Error>>(doing: &'static str, path: &[u8]) -> impl Fn(E) -> ApplyError {
+    let path = lossy(path);
+    move |error| ApplyError::Entry {
+        doing,
+        path: path.clone(),
+        source: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

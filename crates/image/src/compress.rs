@@ -1,0 +1,252 @@
+//! Which compression a stream has, and undoing it within bounds.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use oci::{Digest, Hasher};
+
+/// What the first bytes of a stream say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Plain,
+    Gzip,
+    Zstd,
+    /// Known, and not taken.
+    Other(&'static str),
+}
+
+/// How many bytes [`Compression::of`] wants to see.
+pub(crate) const MAGIC: usize = 6;
+
+/// A stream may always grow to this much; beyond it, only by [`MAX_RATIO`].
+const FREE_GROWTH: u64 = 4 << 30;
+
+/// Deflate cannot do better than 1032:1, so only a bomb made with zstd exceeds this.
+const MAX_RATIO: u64 = 1100;
+
+/// A frame that wants a larger window (memory) is refused; the zstd tool too wants `--long=28` said for it.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+const CHUNK: usize = 256 * 1024;
+
+impl Compression {
+    pub(crate) fn of(head: &[u8]) -> Compression {
+        match head {
+            [0x1f, 0x8b, 8, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            // A skippable frame may come first (zstd:chunked and pzstd write them).
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [b'B', b'Z', b'h', ..] => Compression::Other("bzip2"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Other("xz"),
+            _ => Compression::Plain,
+        }
+    }
+}
+
+/// What went through [`decompressed`].
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Of the stream as it came.
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+}
+
+/// Runs `work` over the decompressed bytes of `input`, which a second thread reads, hashes and decompresses ahead of
+/// it. The input is read to its end if `work` succeeds.
+pub(crate) fn decompressed<T>(
+    input: impl Read + Send,
+    work: impl FnOnce(&mut Chunks) -> T,
+) -> (T, io::Result<Source>) {
+    // Two chunks under way keep both threads busy, and bound the memory.
+    let (sender, receiver) = sync_channel(2);
+    thread::scope(|scope| {
+        let producer = scope.spawn(move || produce(input, &sender));
+        let mut reader = Chunks {
+            receiver,
+            current: Vec::new(),
+            at: 0,
+        };
+        let result = work(&mut reader);
+        drop(reader);
+        let source = producer
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the decompressing thread panicked")));
+        (result, source)
+    })
+}
+
+fn produce(input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<Source> {
+    let consumed = Cell::new(0);
+    let mut metered = Metered {
+        input,
+        hasher: Hasher::sha256(),
+        size: &consumed,
+    };
+    let outcome = pump(&mut metered, &consumed, sender);
+    if let Err(error) = &outcome {
+        // The consumer learns of it in place of its next bytes; if it is gone already, nobody asks.
+        let _ = sender.send(Err(io::Error::new(error.kind(), error.to_string())));
+    }
+    outcome?;
+    Ok(Source {
+        digest: metered.hasher.finish(),
+        size: consumed.get(),
+    })
+}
+
+fn pump(
+    metered: &mut Metered<'_, impl Read>,
+    consumed: &Cell<u64>,
+    sender: &SyncSender<io::Result<Vec<u8>>>,
+) -> io::Result<()> {
+    let mut head = Vec::with_capacity(MAGIC);
+    metered.by_ref().take(MAGIC as u64).read_to_end(&mut head)?;
+    let compression = Compression::of(&head);
+    let stream = io::Cursor::new(head).chain(&mut *metered);
+    match compression {
+        Compression::Plain => forward(stream, sender, &|_| true)?,
+        Compression::Gzip => {
+            let decoder =
+                flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(CHUNK, stream));
+            forward(decoder, sender, &|made| within_bounds(made, consumed.get()))?;
+        }
+        Compression::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::new(stream)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            forward(decoder, sender, &|made| within_bounds(made, consumed.get()))?;
+        }
+        Compression::Other(name) => {
+            let text = format!("{name} compression is not supported: plain, gzip and zstd are");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+    }
+    io::copy(metered, &mut io::sink()).map(drop)
+}
+
+fn within_bounds(made: u64, consumed: u64) -> bool {
+    made <= FREE_GROWTH || made / MAX_RATIO <= consumed
+}
+
+fn forward(
+    mut decoder: impl Read,
+    sender: &SyncSender<io::Result<Vec<u8>>>,
+    within: &dyn Fn(u64) -> bool,
+) -> io::Result<()> {
+    let mut made = 0u64;
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        if decoder
+            .by_ref()
+            .take(CHUNK as u64)
+            .read_to_end(&mut chunk)?
+            == 0
+        {
+            return Ok(());
+        }
+        made += chunk.len() as u64;
+        if !within(made) {
+            let text = format!(
+                "refused: the stream grows more than {MAX_RATIO} times when it is decompressed"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        if sender.send(Ok(chunk)).is_err() {
+            // The consumer gave up; its own error says why.
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the stream was not read to its end",
+            ));
+        }
+    }
+}
+
+struct Metered<'a, R> {
+    input: R,
+    hasher: Hasher,
+    size: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..got]);
+        self.size.set(self.size.get() + got as u64);
+        Ok(got)
+    }
+}
+
+/// The consumer's end: chunks as one stream.
+pub(crate) struct Chunks {
+    receiver: Receiver<io::Result<Vec<u8>>>,
+    current: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.current.len() {
+            match self.receiver.recv() {
+                Ok(chunk) => (self.current, self.at) = (chunk?, 0),
+                Err(_) => return Ok(0),
+            }
+        }
+        let got = buffer.len().min(self.current.len() - self.at);
+        buffer[..got].copy_from_slice(&self.current[self.at..self.at + got]);
+        self.at += got;
+        Ok(got)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn through(bytes: &[u8]) -> (io::Result<Vec<u8>>, io::Result<Source>) {
+        decompressed(bytes, |input| {
+            let mut all = Vec::new();
+            input.read_to_end(&mut all).map(|_| all)
+        })
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_kind_comes_out_the_same() {
+        let text = b"some text ".repeat(100_000);
+        let zstd = zstd::encode_all(&text[..], 1).unwrap();
+        // Two gzip members in a row are one stream.
+        let two = [gzip(&text[..1000]), gzip(&text[1000..])].concat();
+        for packed in [&text, &gzip(&text), &zstd, &two] {
+            let (out, source) = through(packed);
+            assert_eq!(out.unwrap(), text);
+            let source = source.unwrap();
+            assert_eq!(source.size, packed.len() as u64);
+            assert!(source.digest.matches(packed));
+        }
+        assert_eq!(through(b"").0.unwrap(), b"");
+        assert_eq!(through(b"abc").0.unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_cut_or_unknown_stream_is_an_error() {
+        let packed = gzip(&b"some text ".repeat(1000));
+        let (out, source) = through(&packed[..packed.len() / 2]);
+        assert!(out.is_err() && source.is_err());
+        let (out, _) = through(b"BZh91AY&SY");
+        assert!(out.unwrap_err().to_string().contains("bzip2"));
+    }
+
+    #[test]
+    fn growth_beyond_any_gzip_is_a_bomb() {
+        assert!(within_bounds(FREE_GROWTH, 1));
+        assert!(within_bounds(FREE_GROWTH * 2, FREE_GROWTH / 500));
+        assert!(!within_bounds(FREE_GROWTH * 2, FREE_GROWTH / 5000));
+    }
+}

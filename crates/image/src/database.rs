@@ -1,0 +1,269 @@
+//! The tables of `store.redb`. One writer at a time, readers never wait; every commit is durable.
+
+use std::path::Path;
+
+use oci::{Digest, Reference};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::state::{ImageRecord, LayerRecord, VERSION};
+use crate::{Error, Result};
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const IMAGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("images");
+const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
+const LAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("layers");
+const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("documents");
+
+/// Metadata is small: a larger cache would only be memory.
+const CACHE: usize = 2 << 20;
+
+pub(crate) struct Database(redb::Database);
+
+pub(crate) struct Reader(redb::ReadTransaction);
+
+pub(crate) struct Writer(redb::WriteTransaction);
+
+impl Database {
+    pub(crate) fn open(path: &Path) -> Result<Database> {
+        let database = redb::Builder::new()
+            .set_cache_size(CACHE)
+            .create(path)
+            .map_err(|error| match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse {
+                    path: path.to_owned(),
+                },
+                other => failed("open")(other),
+            })?;
+        let database = Database(database);
+        database.write(|tables| {
+            tables.0.open_table(IMAGES).map_err(failed("make tables"))?;
+            tables.0.open_table(NAMES).map_err(failed("make tables"))?;
+            tables.0.open_table(LAYERS).map_err(failed("make tables"))?;
+            tables
+                .0
+                .open_table(DOCUMENTS)
+                .map_err(failed("make tables"))?;
+            let mut meta = tables.0.open_table(META).map_err(failed("make tables"))?;
+            let found = meta
+                .get("version")
+                .map_err(failed("read the version"))?
+                .map(|v| v.value());
+            match found {
+                Some(VERSION) => Ok(()),
+                None => meta
+                    .insert("version", VERSION)
+                    .map_err(failed("write the version"))
+                    .map(drop),
+                Some(other) => Err(Error::Damaged(format!(
+                    "the image store at {} has format {other}; this program knows format {VERSION}",
+                    path.display()
+                ))),
+            }
+        })?;
+        Ok(database)
+    }
+
+    pub(crate) fn read(&self) -> Result<Reader> {
+        self.0
+            .begin_read()
+            .map(Reader)
+            .map_err(failed("begin to read"))
+    }
+
+    /// Runs `work` in one transaction, which becomes visible and durable as a whole, or not at all after an error.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+        let mut tables = Writer(self.0.begin_write().map_err(failed("begin to write"))?);
+        let result = work(&mut tables)?;
+        tables.0.commit().map_err(failed("commit"))?;
+        Ok(result)
+    }
+}
+
+impl Reader {
+    pub(crate) fn image(&self, id: &Digest) -> Result<Option<ImageRecord>> {
+        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
+        table
+            .get(id.as_str())
+            .map_err(failed("read an image"))?
+            .map(|v| decode(v.value()))
+            .transpose()
+    }
+
+    pub(crate) fn layer(&self, diff_id: &Digest) -> Result<Option<LayerRecord>> {
+        let table = self.0.open_table(LAYERS).map_err(failed("open layers"))?;
+        table
+            .get(diff_id.as_str())
+            .map_err(failed("read a layer"))?
+            .map(|v| decode(v.value()))
+            .transpose()
+    }
+
+    pub(crate) fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        let table = self
+            .0
+            .open_table(DOCUMENTS)
+            .map_err(failed("open documents"))?;
+        Ok(table
+            .get(digest.as_str())
+            .map_err(failed("read a document"))?
+            .map(|v| v.value().to_vec()))
+    }
+
+    pub(crate) fn name(&self, name: &Reference) -> Result<Option<Digest>> {
+        let table = self.0.open_table(NAMES).map_err(failed("open names"))?;
+        table
+            .get(&*name.canonical())
+            .map_err(failed("read a name"))?
+            .map(|v| digest(v.value()))
+            .transpose()
+    }
+
+    pub(crate) fn images(&self) -> Result<Vec<(Digest, ImageRecord)>> {
+        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
+        collect(&table, |key, value: &[u8]| {
+            Ok((digest(key)?, decode(value)?))
+        })
+    }
+
+    pub(crate) fn layers(&self) -> Result<Vec<(Digest, LayerRecord)>> {
+        let table = self.0.open_table(LAYERS).map_err(failed("open layers"))?;
+        collect(&table, |key, value: &[u8]| {
+            Ok((digest(key)?, decode(value)?))
+        })
+    }
+
+    /// All names, sorted.
+    pub(crate) fn names(&self) -> Result<Vec<(Reference, Digest)>> {
+        let table = self.0.open_table(NAMES).map_err(failed("open names"))?;
+        collect(&table, |key, value: &str| {
+            let name = key
+                .parse()
+                .map_err(|_| Error::Damaged(format!("image store: {key:?} is no name")))?;
+            Ok((name, digest(value)?))
+        })
+    }
+
+    pub(crate) fn documents(&self) -> Result<Vec<Digest>> {
+        let table = self
+            .0
+            .open_table(DOCUMENTS)
+            .map_err(failed("open documents"))?;
+        collect(&table, |key, _: &[u8]| digest(key))
+    }
+
+    /// Digests of images whose hexadecimal form starts with `prefix`; two are enough to know it is ambiguous.
+    pub(crate) fn images_by_prefix(&self, prefix: &str) -> Result<Vec<Digest>> {
+        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
+        let start = format!("sha256:{prefix}");
+        let mut found = Vec::new();
+        for item in table
+            .range(&*start..)
+            .map_err(failed("search images"))?
+            .take(2)
+        {
+            let (key, _) = item.map_err(failed("search images"))?;
+            if key.value().starts_with(&start) {
+                found.push(digest(key.value())?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Writer {
+    pub(crate) fn put_image(&mut self, id: &Digest, record: &ImageRecord) -> Result<()> {
+        self.put(IMAGES, id, &encode(record))
+    }
+
+    pub(crate) fn put_layer(&mut self, diff_id: &Digest, record: &LayerRecord) -> Result<()> {
+        self.put(LAYERS, diff_id, &encode(record))
+    }
+
+    pub(crate) fn put_document(&mut self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        self.put(DOCUMENTS, digest, bytes)
+    }
+
+    pub(crate) fn put_name(&mut self, name: &Reference, id: &Digest) -> Result<()> {
+        let mut table = self.0.open_table(NAMES).map_err(failed("open names"))?;
+        table
+            .insert(&*name.canonical(), id.as_str())
+            .map_err(failed("write a name"))
+            .map(drop)
+    }
+
+    pub(crate) fn remove_name(&mut self, name: &Reference) -> Result<()> {
+        let mut table = self.0.open_table(NAMES).map_err(failed("open names"))?;
+        table
+            .remove(&*name.canonical())
+            .map_err(failed("remove a name"))
+            .map(drop)
+    }
+
+    pub(crate) fn remove_image(&mut self, id: &Digest) -> Result<()> {
+        self.remove(IMAGES, id)
+    }
+
+    pub(crate) fn remove_layer(&mut self, diff_id: &Digest) -> Result<()> {
+        self.remove(LAYERS, diff_id)
+    }
+
+    pub(crate) fn remove_document(&mut self, digest: &Digest) -> Result<()> {
+        self.remove(DOCUMENTS, digest)
+    }
+
+    fn put(
+        &mut self,
+        table: TableDefinition<'_, &str, &[u8]>,
+        key: &Digest,
+        value: &[u8],
+    ) -> Result<()> {
+        let mut table = self.0.open_table(table).map_err(failed("open a table"))?;
+        table
+            .insert(key.as_str(), value)
+            .map_err(failed("write"))
+            .map(drop)
+    }
+
+    fn remove(&mut self, table: TableDefinition<'_, &str, &[u8]>, key: &Digest) -> Result<()> {
+        let mut table = self.0.open_table(table).map_err(failed("open a table"))?;
+        table
+            .remove(key.as_str())
+            .map_err(failed("remove"))
+            .map(drop)
+    }
+}
+
+fn collect<V: redb::Value + 'static, T>(
+    table: &redb::ReadOnlyTable<&'static str, V>,
+    mut make: impl FnMut(&str, V::SelfType<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for item in table.iter().map_err(failed("list"))? {
+        let (key, value) = item.map_err(failed("list"))?;
+        all.push(make(key.value(), value.value())?);
+    }
+    Ok(all)
+}
+
+fn encode(record: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(record).expect("records have string keys only")
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::Damaged(format!("image store: unreadable record: {e}")))
+}
+
+fn digest(text: &str) -> Result<Digest> {
+    text.parse()
+        .map_err(|e| Error::Damaged(format!("image store: {text:?}: {e}")))
+}
+
+fn failed<E: Into<redb::Error>>(what: &'static str) -> impl Fn(E) -> Error {
+    move |error| Error::Database {
+        what,
+        source: Box::new(error.into()),
+    }
+}

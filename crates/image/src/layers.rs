@@ -1,0 +1,295 @@
+//! Layer directories: made in `tmp`, adopted by renaming, removed through `tmp` again.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use oci::ContainerId;
+
+use crate::apply::{self, Applied, ApplyError, Limits, Target};
+use crate::skeleton::{self, Recorder};
+use crate::state::LayerRecord;
+use crate::{Error, Result};
+
+/// Names in `tmp` that are ours to remove at open.
+const TMP_PREFIX: &str = "image-";
+
+/// The layer below all others; see [`crate::mount_points`].
+pub(crate) const INIT: &str = "init";
+pub(crate) const INIT_LINK: &str = "0";
+
+/// The folders of one data root.
+pub(crate) struct Layers {
+    overlay: PathBuf,
+    tmp: PathBuf,
+    next_link: AtomicU64,
+}
+
+/// A directory in `tmp` that goes away with this value unless it is adopted.
+pub(crate) struct Staging {
+    path: PathBuf,
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed at the next open.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A layer that is applied, and nobody's yet.
+pub(crate) struct Staged {
+    staging: Staging,
+    pub(crate) applied: Applied,
+}
+
+impl Layers {
+    pub(crate) fn open(data_root: &Path) -> Result<Layers> {
+        let layers = Layers {
+            overlay: data_root.join("overlay2"),
+            tmp: data_root.join("tmp"),
+            next_link: AtomicU64::new(1),
+        };
+        for dir in [&layers.tmp, &layers.overlay, &layers.links()] {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o710)
+                .create(dir)
+                .map_err(io_error("make", dir))?;
+        }
+        Ok(layers)
+    }
+
+    fn links(&self) -> PathBuf {
+        self.overlay.join("l")
+    }
+
+    pub(crate) fn home(&self, name: &str) -> PathBuf {
+        self.overlay.join(name)
+    }
+
+    pub(crate) fn diff(&self, name: &str) -> PathBuf {
+        self.overlay.join(name).join("diff")
+    }
+
+    pub(crate) fn link(&self, link: &str) -> PathBuf {
+        self.overlay.join("l").join(link)
+    }
+
+    /// An empty directory in `tmp`.
+    pub(crate) fn stage(&self) -> Result<Staging> {
+        let path = self
+            .tmp
+            .join(format!("{TMP_PREFIX}{}", ContainerId::random()));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(io_error("make", &path))?;
+        Ok(Staging { path })
+    }
+
+    /// Applies an uncompressed tar to a new directory in `tmp`.
+    pub(crate) fn apply(&self, input: &mut dyn Read) -> Result<Staged> {
+        let staging = self.stage()?;
+        let diff = staging.path.join("diff");
+        fs::DirBuilder::new()
+            .mode(0o755)
+            .create(&diff)
+            .map_err(io_error("make", &diff))?;
+        set_mode(&diff, 0o755)?;
+        let target = Target {
+            diff: open_directory(&diff)?,
+            home: open_directory(&staging.path)?,
+        };
+        let skeleton_path = staging.path.join("skeleton.zst");
+        let skeleton = fs::File::create(&skeleton_path)
+            .and_then(Recorder::new)
+            .map_err(io_error("create", &skeleton_path))?;
+        let limits = Limits::of_disk(rustix::fd::AsFd::as_fd(&target.diff))
+            .map_err(io_error("statvfs", &diff))?;
+        let (applied, _) = apply::apply(input, &target, skeleton, limits).map_err(apply_error)?;
+        Ok(Staged { staging, applied })
+    }
+
+    /// Gives a staged layer its place; it is still nobody's until the record that comes back is committed.
+    pub(crate) fn adopt(&self, staged: Staged) -> Result<LayerRecord> {
+        let cache_id = ContainerId::random().to_string();
+        let home = self.home(&cache_id);
+        fs::rename(&staged.staging.path, &home).map_err(io_error("rename to", &home))?;
+        let link = self.make_link(&cache_id)?;
+        let Applied { size, tar_size, .. } = staged.applied;
+        Ok(LayerRecord {
+            cache_id,
+            link,
+            size,
+            tar_size,
+        })
+    }
+
+    fn make_link(&self, cache_id: &str) -> Result<String> {
+        loop {
+            let name = base36(self.next_link.fetch_add(1, Ordering::Relaxed));
+            let path = self.link(&name);
+            match symlink(format!("../{cache_id}/diff"), &path) {
+                Ok(()) => return Ok(name),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(io_error("make link", &path)(e)),
+            }
+        }
+    }
+
+    /// Removes a directory under `overlay2`: out of sight first, so that a crash leaves only something in `tmp`.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let home = self.home(name);
+        let away = self
+            .tmp
+            .join(format!("{TMP_PREFIX}{}", ContainerId::random()));
+        match fs::rename(&home, &away) {
+            Ok(()) => fs::remove_dir_all(&away).map_err(io_error("remove", &away)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(io_error("rename", &home)(e)),
+        }
+    }
+
+    pub(crate) fn remove_layer(&self, record: &LayerRecord) -> Result<()> {
+        let link = self.link(&record.link);
+        match fs::remove_file(&link) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove", &link)(e));
+            }
+            _ => {}
+        }
+        self.remove(&record.cache_id)
+    }
+
+    /// Removes what no record and no container owns, and mends links. `owned` says whose a name under `overlay2` is.
+    pub(crate) fn collect_garbage(
+        &self,
+        layers: &[LayerRecord],
+        owned: &dyn Fn(&str) -> bool,
+    ) -> Result<()> {
+        for name in names(&self.tmp)?
+            .iter()
+            .filter(|n| n.starts_with(TMP_PREFIX))
+        {
+            let path = self.tmp.join(name);
+            fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
+        }
+        for name in names(&self.overlay)? {
+            let known = name == "l"
+                || name == INIT
+                || layers.iter().any(|l| l.cache_id == name)
+                || owned(&name);
+            if !known {
+                self.remove(&name)?;
+            }
+        }
+        for name in names(&self.links())? {
+            if name != INIT_LINK && !layers.iter().any(|l| l.link == name) {
+                let path = self.link(&name);
+                fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            }
+        }
+        for layer in layers {
+            self.ensure_link(&layer.link, &layer.cache_id)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the link if it is missing.
+    pub(crate) fn ensure_link(&self, link: &str, name: &str) -> Result<()> {
+        let path = self.link(link);
+        match symlink(format!("../{name}/diff"), &path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                Err(io_error("make link", &path)(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a layer's tar as it came.
+    pub(crate) fn write_tar(
+        &self,
+        record: &LayerRecord,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        let home = self.home(&record.cache_id);
+        let diff = open_directory(&home.join("diff")).map_err(io::Error::other)?;
+        let replaced: std::collections::HashSet<String> = names(&home.join("replaced"))
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let skeleton = fs::File::open(home.join("skeleton.zst"))?;
+        skeleton::rebuild(skeleton, out, |ordinal, path| {
+            let name = ordinal.to_string();
+            if replaced.contains(&name) {
+                return fs::File::open(home.join("replaced").join(name));
+            }
+            apply::open_file(&diff, path)
+        })
+    }
+}
+
+fn apply_error(error: ApplyError) -> Error {
+    let full = matches!(&error, ApplyError::Entry { source, .. } if source.kind() == io::ErrorKind::StorageFull);
+    if full {
+        return Error::Stream {
+            what: "apply layer",
+            source: io::Error::new(io::ErrorKind::StorageFull, error),
+        };
+    }
+    Error::Archive {
+        what: "failed to apply layer".to_owned(),
+        source: Some(Box::new(error)),
+    }
+}
+
+pub(crate) fn io_error<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
+    move |source| Error::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Names in a directory; none if it does not exist.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(io_error("list", dir))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io_error("list", dir))?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
+    fs::File::open(path)
+        .map(OwnedFd::from)
+        .map_err(io_error("open", path))
+}
+
+/// The umask of the process has no say in what containers see.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(io_error("chmod", path))
+}
+
+fn base36(mut number: u64) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut text = Vec::new();
+    loop {
+        text.push(DIGITS[(number % 36) as usize]);
+        number /= 36;
+        if number == 0 {
+            text.reverse();
+            return String::from_utf8_lossy(&text).into_owned();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! OCI image layout (image-spec 1.1, image-layout.md): `index.json` over blobs by digest.
+
+use oci::{Descriptor, Index, Manifest, Platform, Reference, media_type};
+
+use super::docker_archive::{check_layers, parse_config};
+use super::{Intake, invalid};
+use crate::store::NewImage;
+use crate::{Error, Result};
+
+pub(super) const INDEX: &str = "index.json";
+
+/// Indexes may name indexes; more than this is a loop or a joke.
+const MAX_DEPTH: usize = 4;
+
+/// What containerd, Docker and BuildKit write an image's full name into.
+const IMAGE_NAME: &str = "io.containerd.image.name";
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The images of the layout; an index inside stands for the image of the platform that is wanted.
+pub(super) fn images(intake: &Intake<'_>, platform: Option<&Platform>) -> Result<Vec<NewImage>> {
+    let index = parse_index(intake.document(INDEX)?)?;
+    let mut images: Vec<NewImage> = Vec::new();
+    for descriptor in index.manifests.iter().filter(|d| !d.is_attestation()) {
+        let name = name(descriptor);
+        let manifest = select(intake, descriptor, platform, 0)?;
+        let image = image(intake, &manifest)?;
+        // A layout lists an image once for each of its names.
+        match images.iter_mut().find(|known| known.config == image.config) {
+            Some(known) => known.names.extend(name),
+            None => images.push(NewImage {
+                names: name.into_iter().collect(),
+                ..image
+            }),
+        }
+    }
+    if images.is_empty() {
+        return Err(invalid("invalid archive: its index.json names no image"));
+    }
+    Ok(images)
+}
+
+/// The full name of an image, where the layout gives one; a tag alone names nothing.
+fn name(descriptor: &Descriptor) -> Option<Reference> {
+    let annotation = |key| descriptor.annotations.get(key);
+    if let Some(name) = annotation(IMAGE_NAME).and_then(|text| Reference::parse(text).ok()) {
+        return (name.digest().is_none()).then(|| name.or_latest());
+    }
+    let text = annotation(REF_NAME).filter(|text| text.contains([':', '/']))?;
+    Reference::parse(text)
+        .ok()
+        .filter(|name| name.digest().is_none())
+        .map(Reference::or_latest)
+}
+
+/// The manifest that `descriptor` stands for.
+fn select(
+    intake: &Intake<'_>,
+    descriptor: &Descriptor,
+    platform: Option<&Platform>,
+    depth: usize,
+) -> Result<Descriptor> {
+    if depth > MAX_DEPTH {
+        return Err(invalid("invalid archive: indexes within indexes, too deep"));
+    }
+    let bytes = blob(intake, descriptor)?;
+    if !is_index(descriptor, bytes) {
+        return Ok(descriptor.clone());
+    }
+    let index = parse_index(bytes)?;
+    let host = Platform::host();
+    let wanted = platform.unwrap_or(&host);
+    let mut fitting = index
+        .manifests
+        .iter()
+        .filter(|d| !d.is_attestation())
+        .filter(|d| d.platform.as_ref().is_none_or(|p| wanted.accepts(p)))
+        // A layout may leave out the blobs of other platforms; the ones that are there come first.
+        .map(|d| (intake.documents.contains_key(&blob_name(d)), d))
+        .collect::<Vec<_>>();
+    fitting.sort_by_key(|(there, d)| (!there, d.platform.as_ref() != Some(wanted)));
+    match fitting.first() {
+        Some((_, best)) => select(intake, best, platform, depth + 1),
+        None => Err(invalid(&format!("the archive holds no image for {wanted}"))),
+    }
+}
+
+fn is_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
+    match &*descriptor.media_type {
+        "" => Index::parse(bytes).is_ok() && Manifest::parse(bytes).is_err(),
+        known => media_type::is_index(known),
+    }
+}
+
+fn image(intake: &Intake<'_>, descriptor: &Descriptor) -> Result<NewImage> {
+    let bytes = blob(intake, descriptor)?;
+    let manifest = Manifest::parse(bytes).map_err(|error| Error::Archive {
+        what: "invalid archive".to_owned(),
+        source: Some(Box::new(error)),
+    })?;
+    if let Some(strange) = manifest
+        .layers
+        .iter()
+        .find(|layer| !media_type::is_layer(&layer.media_type))
+    {
+        return Err(invalid(&format!(
+            "layers of type {:?} are not supported",
+            strange.media_type
+        )));
+    }
+    let config_bytes = blob(intake, &manifest.config)?;
+    let config = parse_config(config_bytes)?;
+    let members: Vec<String> = manifest.layers.iter().map(blob_name).collect();
+    check_layers(intake, &config, &members)?;
+    for (layer, member) in manifest.layers.iter().zip(&members) {
+        let found = intake.layer(member)?;
+        if found.digest != layer.digest || found.size != layer.size {
+            return Err(invalid(&format!(
+                "invalid archive: layer {} has another digest or size",
+                layer.digest
+            )));
+        }
+    }
+    let mut kept = Descriptor::new(
+        &descriptor.media_type,
+        descriptor.digest.clone(),
+        bytes.len() as u64,
+    );
+    if kept.media_type.is_empty() {
+        kept.media_type = media_type::OCI_MANIFEST.to_owned();
+    }
+    Ok(NewImage {
+        config: config_bytes.to_vec(),
+        manifest: Some((kept, bytes.to_vec())),
+        names: Vec::new(),
+    })
+}
+
+fn blob<'b>(intake: &'b Intake<'_>, descriptor: &Descriptor) -> Result<&'b [u8]> {
+    let bytes = intake.document(&blob_name(descriptor))?;
+    if bytes.len() as u64 != descriptor.size || !descriptor.digest.matches(bytes) {
+        return Err(invalid(&format!(
+            "invalid archive: {} has another digest or size",
+            descriptor.digest
+        )));
+    }
+    Ok(bytes)
+}
+
+fn blob_name(descriptor: &Descriptor) -> String {
+    format!(
+        "blobs/{}/{}",
+        descriptor.digest.algorithm().name(),
+        descriptor.digest.hex()
+    )
+}
+
+fn parse_index(bytes: &[u8]) -> Result<Index> {
+    Index::parse(bytes).map_err(|error| Error::Archive {
+        what: "invalid archive".to_owned(),
+        source: Some(Box::new(error)),
+    })
+}

@@ -1,0 +1,374 @@
+//! Untagging, deleting and pruning, by Docker's rules and in its words.
+
+use std::collections::HashSet;
+
+use oci::{ContainerId, Digest, Hasher, Reference};
+
+use crate::database::Reader;
+use crate::listing::created_of;
+use crate::store::Holders;
+use crate::{Error, ImageId, PruneQuery, Result, Store, names};
+
+/// A container that was made from an image.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub container: ContainerId,
+    pub running: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RemoveOptions {
+    pub force: bool,
+    /// Keep parents that nothing else needs (`--no-prune`).
+    pub no_prune: bool,
+}
+
+/// One line of what `rmi` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// The familiar name that is gone, and the image it named (for the event).
+    Untagged(String, ImageId),
+    Deleted(ImageId),
+    /// A layer that went with the image, by its chain ID; shown as `Deleted` too, but no event.
+    DeletedLayer(Digest),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Pruned {
+    pub removed: Vec<Removed>,
+    /// Bytes given back.
+    pub reclaimed: u64,
+}
+
+type Users<'a> = &'a dyn Fn(&ImageId) -> Vec<User>;
+
+/// Why an image cannot be deleted.
+struct Obstacle {
+    hard: bool,
+    /// A container is in the way.
+    used: bool,
+    text: String,
+}
+
+/// Which obstacles count.
+#[derive(Clone, Copy)]
+struct Mind {
+    references: bool,
+    stopped: bool,
+}
+
+/// One removal: the store's lock is held for all of it.
+struct Removal<'a> {
+    store: &'a Store,
+    holders: std::sync::MutexGuard<'a, Holders>,
+    users: Users<'a>,
+    done: Vec<Removed>,
+    reclaimed: u64,
+}
+
+impl Store {
+    /// Untags or deletes by Docker's rules. `users` says which containers were made from an image.
+    pub fn remove(
+        &self,
+        name: &str,
+        options: RemoveOptions,
+        users: Users<'_>,
+    ) -> Result<Vec<Removed>> {
+        let mut removal = self.removal(users);
+        removal.remove(name, options)?;
+        Ok(removal.done)
+    }
+
+    /// Removes images that nobody uses, as far as `query` goes.
+    pub fn prune(&self, query: &PruneQuery, users: Users<'_>) -> Result<Pruned> {
+        let mut removal = self.removal(users);
+        for id in removal.prunable(query)? {
+            removal.prune(&id, query)?;
+        }
+        Ok(Pruned {
+            removed: removal.done,
+            reclaimed: removal.reclaimed,
+        })
+    }
+
+    fn removal<'a>(&'a self, users: Users<'a>) -> Removal<'a> {
+        Removal {
+            store: self,
+            holders: self.holders(),
+            users,
+            done: Vec::new(),
+            reclaimed: 0,
+        }
+    }
+}
+
+impl Removal<'_> {
+    fn remove(&mut self, name: &str, options: RemoveOptions) -> Result<()> {
+        let reader = self.store.read()?;
+        let id = names::find(&reader, name)?;
+        let references = references(&reader, &id)?;
+        let by_id = names::id_prefix(name).is_some_and(|prefix| id.hex().starts_with(prefix));
+        let mut untagged = false;
+        if by_id {
+            if is_single(&references) {
+                let mind = Mind {
+                    references: false,
+                    stopped: !options.force,
+                };
+                if let Some(obstacle) = self.obstacle(&reader, &id, mind)? {
+                    return Err(obstacle.conflict(&id));
+                }
+                references
+                    .iter()
+                    .try_for_each(|name| self.untag(name, &id))?;
+            }
+        } else {
+            if self.untag_one(name, &id, &references, options.force)? {
+                return Ok(());
+            }
+            untagged = true;
+        }
+        self.delete(&id, options.force, !options.no_prune, untagged)
+    }
+
+    /// Takes one name away. True if the image has others, so that nothing more is to do.
+    fn untag_one(
+        &mut self,
+        text: &str,
+        id: &ImageId,
+        references: &[Reference],
+        force: bool,
+    ) -> Result<bool> {
+        if !force && is_single(references) {
+            if let Some(user) = (self.users)(id).first() {
+                return Err(Error::Conflict(format!(
+                    "conflict: unable to remove repository reference {text:?} (must force) - container {} is using its \
+                     referenced image {}",
+                    user.container.short(),
+                    id.short()
+                )));
+            }
+        }
+        let name = Reference::parse(text)?.or_latest();
+        let name = if name.digest().is_some() {
+            name.without_tag()
+        } else {
+            name
+        };
+        self.untag(&name, id)?;
+        let mut left: Vec<&Reference> = references.iter().filter(|other| **other != name).collect();
+        let tag_left = left
+            .iter()
+            .any(|other| other.digest().is_none() && other.name() == name.name());
+        if name.digest().is_none() && !tag_left {
+            // Names by digest stand for what was pulled under this repository; without a tag nobody means them.
+            for other in left.iter().filter(|other| other.name() == name.name()) {
+                self.untag(other, id)?;
+            }
+            left.retain(|other| other.name() != name.name());
+        }
+        Ok(!left.is_empty())
+    }
+
+    fn untag(&mut self, name: &Reference, id: &ImageId) -> Result<()> {
+        self.store
+            .inner
+            .database
+            .write(|tables| tables.remove_name(name))?;
+        self.done
+            .push(Removed::Untagged(name.familiar(), id.clone()));
+        Ok(())
+    }
+
+    /// `quiet`: the caller has done something already, so that an image still in use is no error.
+    fn delete(&mut self, id: &ImageId, force: bool, prune: bool, quiet: bool) -> Result<()> {
+        let reader = self.store.read()?;
+        if let Some(obstacle) = self.obstacle(
+            &reader,
+            id,
+            Mind {
+                references: !force,
+                stopped: !force,
+            },
+        )? {
+            let dangling = references(&reader, id)?.is_empty() && children(&reader, id)? == 0;
+            if quiet && (!dangling || obstacle.used) {
+                return Ok(());
+            }
+            return Err(obstacle.conflict(id));
+        }
+        let Some(record) = reader.image(id)? else {
+            return Ok(());
+        };
+        for name in references(&reader, id)? {
+            self.untag(&name, id)?;
+        }
+        self.store.inner.database.write(|tables| {
+            tables.remove_image(id)?;
+            tables.remove_document(id)?;
+            record
+                .manifest
+                .iter()
+                .try_for_each(|manifest| tables.remove_document(&manifest.digest))
+        })?;
+        self.done.push(Removed::Deleted(id.clone()));
+        let freed = self.store.drop_unused(&self.holders, &record.layers)?;
+        self.reclaimed += freed.iter().map(|(_, size)| size).sum::<u64>();
+        for (diff_id, chain) in record.layers.iter().zip(chain_ids(&record.layers)).rev() {
+            if freed.iter().any(|(id, _)| id == diff_id) {
+                self.done.push(Removed::DeletedLayer(chain));
+            }
+        }
+        match record.parent {
+            Some(parent) if prune => self.delete(&parent, false, true, true),
+            _ => Ok(()),
+        }
+    }
+
+    fn obstacle(&self, reader: &Reader, id: &ImageId, mind: Mind) -> Result<Option<Obstacle>> {
+        let obstacle = |hard, used, text: String| Ok(Some(Obstacle { hard, used, text }));
+        if children(reader, id)? > 0 {
+            return obstacle(true, false, "image has dependent child images".to_owned());
+        }
+        let users = (self.users)(id);
+        if let Some(user) = users.iter().find(|user| user.running) {
+            return obstacle(
+                true,
+                true,
+                format!(
+                    "image is being used by running container {}",
+                    user.container.short()
+                ),
+            );
+        }
+        if mind.references && !references(reader, id)?.is_empty() {
+            return obstacle(
+                false,
+                false,
+                "image is referenced in multiple repositories".to_owned(),
+            );
+        }
+        if let Some(user) = users.first().filter(|_| mind.stopped) {
+            return obstacle(
+                false,
+                true,
+                format!(
+                    "image is being used by stopped container {}",
+                    user.container.short()
+                ),
+            );
+        }
+        Ok(None)
+    }
+
+    fn prunable(&self, query: &PruneQuery) -> Result<Vec<ImageId>> {
+        let reader = self.store.read()?;
+        let records = reader.images()?;
+        let parents: HashSet<_> = records
+            .iter()
+            .filter_map(|(_, record)| record.parent.clone())
+            .collect();
+        let mut ids = Vec::new();
+        for (id, _) in records {
+            let is_parent = parents.contains(&id);
+            if is_parent && (query.dangling_only || references(&reader, &id)?.is_empty()) {
+                continue;
+            }
+            let config = self.store.config(&reader, &id)?;
+            let labels = config.config.labels.clone().unwrap_or_default();
+            let in_time = query.until.is_none_or(|until| created_of(&config) <= until);
+            if in_time && query.labels.iter().all(|filter| filter.accepts(&labels)) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    fn prune(&mut self, id: &ImageId, query: &PruneQuery) -> Result<()> {
+        let references = references(&self.store.read()?, id)?;
+        let tagged = references.iter().any(|name| name.digest().is_none());
+        if tagged && query.dangling_only {
+            return Ok(());
+        }
+        let options = RemoveOptions::default();
+        let outcome = if references.is_empty() {
+            self.remove(id.hex(), options)
+        } else {
+            references
+                .iter()
+                .try_for_each(|name| match self.remove(&name.canonical(), options) {
+                    Err(Error::NoSuchImage(_)) => Ok(()),
+                    other => other,
+                })
+        };
+        match outcome {
+            // In use: pruning leaves it, without a word.
+            Err(Error::Conflict(_) | Error::NoSuchImage(_)) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Obstacle {
+    fn conflict(&self, id: &ImageId) -> Error {
+        let force = if self.hard {
+            "cannot be forced"
+        } else {
+            "must be forced"
+        };
+        Error::Conflict(format!(
+            "conflict: unable to delete {} ({force}) - {}",
+            id.short(),
+            self.text
+        ))
+    }
+}
+
+fn references(reader: &Reader, id: &ImageId) -> Result<Vec<Reference>> {
+    Ok(reader
+        .names()?
+        .into_iter()
+        .filter(|(_, of)| of == id)
+        .map(|(name, _)| name)
+        .collect())
+}
+
+fn children(reader: &Reader, id: &ImageId) -> Result<usize> {
+    Ok(reader
+        .images()?
+        .iter()
+        .filter(|(_, record)| record.parent.as_ref() == Some(id))
+        .count())
+}
+
+/// At most one tag, and all names by digest in the same repository as it.
+fn is_single(references: &[Reference]) -> bool {
+    if references.len() <= 1 {
+        return true;
+    }
+    let (digests, tags): (Vec<_>, Vec<_>) =
+        references.iter().partition(|name| name.digest().is_some());
+    let repositories: HashSet<String> = digests.iter().map(|name| name.name()).collect();
+    match tags[..] {
+        [] => repositories.len() == 1,
+        [tag] => repositories.len() == 1 && repositories.contains(&tag.name()),
+        _ => false,
+    }
+}
+
+/// image-spec 1.1, config.md, "Layer ChainID".
+pub(crate) fn chain_ids(layers: &[Digest]) -> Vec<Digest> {
+    let mut chain: Vec<Digest> = Vec::with_capacity(layers.len());
+    for diff_id in layers {
+        let next = match chain.last() {
+            None => diff_id.clone(),
+            Some(below) => {
+                let mut hasher = Hasher::sha256();
+                hasher.update(format!("{below} {diff_id}").as_bytes());
+                hasher.finish()
+            }
+        };
+        chain.push(next);
+    }
+    chain
+}

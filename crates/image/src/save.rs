@@ -1,0 +1,279 @@
+//! Writes images as Docker 28 does: its own archive format and an OCI layout in one tar, sharing the blobs.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use oci::{AnyReference, Descriptor, Digest, Hasher, Index, Manifest, Reference, media_type};
+use serde::Serialize;
+
+use crate::database::Reader;
+use crate::listing::created_of;
+use crate::state::LayerRecord;
+use crate::store::missing_layer;
+use crate::tar::{Entry, EntryKind, Time, Writer};
+use crate::{Error, ImageId, Result, Store, names};
+
+impl Store {
+    /// Writes the images that `names` mean. A repository's name without a tag means all its tags. The same images give
+    /// the same bytes.
+    pub fn save(&self, names: &[&str], out: impl Write) -> Result<()> {
+        // The lock is not held: the transaction keeps the records, and open files keep contents.
+        let reader = self.read()?;
+        let mut plan = Plan::default();
+        for (id, names) in self.wanted(&reader, names)? {
+            self.plan_image(&reader, &id, &names, &mut plan)?;
+        }
+        let written = self.write_archive(&plan, out);
+        written.map_err(|source| Error::Stream {
+            what: "write the archive",
+            source,
+        })
+    }
+
+    /// Which images, each with the names it is saved under, in the order they were asked for.
+    fn wanted(&self, reader: &Reader, asked: &[&str]) -> Result<Vec<(ImageId, Vec<Reference>)>> {
+        let mut wanted: Vec<(ImageId, Vec<Reference>)> = Vec::new();
+        let mut add = |id: ImageId, name: Option<Reference>| {
+            let at = wanted
+                .iter()
+                .position(|(known, _)| *known == id)
+                .unwrap_or_else(|| {
+                    wanted.push((id, Vec::new()));
+                    wanted.len() - 1
+                });
+            let names = &mut wanted[at].1;
+            names.extend(name.filter(|name| !names.contains(name)));
+        };
+        for text in asked {
+            let repository = match AnyReference::parse(text)? {
+                AnyReference::Named(name) if name.is_name_only() => Some(name),
+                _ => None,
+            };
+            let tags = reader.names()?.into_iter().filter(|(name, _)| {
+                repository.as_ref().is_some_and(|r| r.name() == name.name())
+                    && name.digest().is_none()
+            });
+            let mut any = false;
+            for (name, id) in tags {
+                add(id, Some(name));
+                any = true;
+            }
+            if !any {
+                let id = names::find(reader, text)?;
+                let tag = Reference::parse(text)
+                    .ok()
+                    .map(Reference::or_latest)
+                    .filter(|name| name.digest().is_none());
+                let is_its_name = tag
+                    .as_ref()
+                    .is_some_and(|tag| reader.name(tag).ok().flatten().as_ref() == Some(&id));
+                add(id, tag.filter(|_| is_its_name));
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn plan_image(
+        &self,
+        reader: &Reader,
+        id: &ImageId,
+        names: &[Reference],
+        plan: &mut Plan,
+    ) -> Result<()> {
+        let record = reader
+            .image(id)?
+            .ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
+        let config = self.config(reader, id)?;
+        let created = Time {
+            seconds: created_of(&config).as_second(),
+            nanoseconds: 0,
+        };
+        let bytes = reader.document(id)?.unwrap_or_default();
+        let mut layers = Vec::new();
+        for diff_id in &record.layers {
+            let layer = reader
+                .layer(diff_id)?
+                .ok_or_else(|| missing_layer(diff_id))?;
+            layers.push(Descriptor::new(
+                media_type::OCI_LAYER,
+                diff_id.clone(),
+                layer.tar_size,
+            ));
+            plan.blobs.insert(
+                diff_id.clone(),
+                Blob {
+                    created,
+                    content: Content::Layer(layer),
+                },
+            );
+        }
+        let manifest = Manifest::new(
+            Descriptor::of(media_type::OCI_CONFIG, &bytes),
+            layers.clone(),
+        )
+        .to_bytes();
+        plan.blobs.insert(
+            id.clone(),
+            Blob {
+                created,
+                content: Content::Bytes(bytes),
+            },
+        );
+        plan.name(
+            names,
+            &Descriptor::of(media_type::OCI_MANIFEST, &manifest),
+            record.layers.last(),
+        );
+        let content = Content::Bytes(manifest.clone());
+        plan.blobs.insert(
+            Digest::sha256(&manifest),
+            Blob {
+                created: Time::default(),
+                content,
+            },
+        );
+        plan.images.push(ArchiveImage {
+            config: blob_path(id),
+            repo_tags: (!names.is_empty()).then(|| names.iter().map(Reference::familiar).collect()),
+            layers: record.layers.iter().map(blob_path).collect(),
+            layer_sources: layers
+                .into_iter()
+                .map(|layer| (layer.digest.clone(), layer))
+                .collect(),
+        });
+        Ok(())
+    }
+
+    fn write_archive(&self, plan: &Plan, out: impl Write) -> io::Result<()> {
+        let mut tar = Writer::new(io::BufWriter::with_capacity(256 * 1024, out));
+        for name in ["blobs/", "blobs/sha256/"] {
+            tar.entry(
+                &Entry::new(EntryKind::Directory, name, 0o755),
+                &mut io::empty(),
+            )?;
+        }
+        for (digest, blob) in &plan.blobs {
+            let mut entry = Entry::new(EntryKind::Regular, blob_path(digest), 0o644);
+            entry.mtime = blob.created;
+            match &blob.content {
+                Content::Bytes(bytes) => tar.file(entry, bytes)?,
+                Content::Layer(record) => {
+                    entry.size = record.tar_size;
+                    tar.entry_with(&entry, |out| self.write_layer(digest, record, out))?;
+                }
+            }
+        }
+        let mut document =
+            |name: &str, bytes: &[u8]| tar.file(Entry::new(EntryKind::Regular, name, 0o644), bytes);
+        document("index.json", &Index::new(plan.manifests.clone()).to_bytes())?;
+        document("manifest.json", &line(&plan.images))?;
+        document("oci-layout", br#"{"imageLayoutVersion": "1.0.0"}"#)?;
+        if !plan.repositories.is_empty() {
+            document("repositories", &line(&plan.repositories))?;
+        }
+        tar.finish()?.flush()
+    }
+
+    /// Writes a layer's tar and holds it against its diff ID: a layer whose files somebody changed is never passed on
+    /// as what it was.
+    fn write_layer(
+        &self,
+        diff_id: &Digest,
+        record: &LayerRecord,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let mut checked = Checked {
+            out,
+            hasher: diff_id.algorithm().hasher(),
+        };
+        self.inner.layers.write_tar(record, &mut checked)?;
+        if checked.hasher.finish() != *diff_id {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("layer {diff_id} was changed on disk"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What goes into the archive. Blobs by digest, so in the order that Docker's walk over its folder has.
+#[derive(Default)]
+struct Plan {
+    blobs: BTreeMap<Digest, Blob>,
+    manifests: Vec<Descriptor>,
+    images: Vec<ArchiveImage>,
+    /// Repository, tag, topmost layer: what readers older than 2015 look at.
+    repositories: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+struct Blob {
+    created: Time,
+    content: Content,
+}
+
+enum Content {
+    Bytes(Vec<u8>),
+    Layer(LayerRecord),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ArchiveImage {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+    layer_sources: BTreeMap<Digest, Descriptor>,
+}
+
+impl Plan {
+    fn name(&mut self, names: &[Reference], manifest: &Descriptor, top: Option<&Digest>) {
+        if names.is_empty() {
+            self.manifests.push(manifest.clone());
+        }
+        for name in names {
+            let tag = name.tag().unwrap_or_default().to_owned();
+            let mut named = manifest.clone();
+            named.annotations = [
+                ("io.containerd.image.name".to_owned(), name.canonical()),
+                ("org.opencontainers.image.ref.name".to_owned(), tag.clone()),
+            ]
+            .into();
+            self.manifests.push(named);
+            if let Some(top) = top {
+                self.repositories
+                    .entry(name.familiar_name())
+                    .or_default()
+                    .insert(tag, top.hex().to_owned());
+            }
+        }
+    }
+}
+
+struct Checked<'a> {
+    out: &'a mut dyn Write,
+    hasher: Hasher,
+}
+
+impl Write for Checked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+/// JSON with the newline that Go's encoder ends with.
+fn line(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(value).expect("string keys only");
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,34 @@
+//! What is written to disk, as JSON values of the store's tables. Version 1.
+
+use oci::{Descriptor, Digest};
+use serde::{Deserialize, Serialize};
+
+/// The version of everything below, kept in the store itself.
+pub(crate) const VERSION: u64 = 1;
+
+/// An image, by the digest of its config. The config's bytes are under the same digest in the documents.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ImageRecord {
+    /// Diff IDs, lowest first, as the config says them: kept here so that counting needs no config.
+    pub(crate) layers: Vec<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_tagged: Option<jiff::Timestamp>,
+    /// The manifest it came with; its bytes are in the documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest: Option<Descriptor>,
+}
+
+/// A layer, by its diff ID.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LayerRecord {
+    /// Its directory under `overlay2`.
+    pub(crate) cache_id: String,
+    /// Its name under `overlay2/l`.
+    pub(crate) link: String,
+    /// Bytes of its files.
+    pub(crate) size: u64,
+    /// Bytes of its tar.
+    pub(crate) tar_size: u64,
+}
