@@ -26,7 +26,8 @@ pub struct Cli {
 }
 
 impl Cli {
-    pub(crate) fn new(client: Client, host: &str, home: PathBuf) -> Cli {
+    /// A client for the daemon at `host`, with its configuration in `home`.
+    pub fn new(client: Client, host: &str, home: PathBuf) -> Cli {
         let program = match client {
             Client::Docker => {
                 std::env::var_os("TARE_TEST_DOCKER").map_or_else(|| "docker".into(), PathBuf::from)

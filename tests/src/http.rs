@@ -21,7 +21,8 @@ pub struct Response {
 }
 
 impl Connection {
-    pub(crate) fn try_open(host: &str) -> io::Result<Connection> {
+    /// Connects to `unix:///path`.
+    pub fn try_open(host: &str) -> io::Result<Connection> {
         let path = host.strip_prefix("unix://").unwrap_or(host);
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;

@@ -89,10 +89,13 @@ pub(crate) fn dist(packages: &[&str]) -> Result<()> {
 
 /// Builds as shipped and runs the benchmarks with `args`.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
+    let tools = crate::setup::all()?;
     dist(&[])?;
-    run(cargo()
-        .args(["run", "--release", "-p", "bench", "--"])
-        .arg("--bin")
-        .arg(binaries("dist")?)
+    let mut bench = cargo();
+    bench
+        .env("TARE_TEST_BIN", binaries("dist")?)
+        .env("TARE_TEST_DOCKER", tools.docker);
+    run(bench
+        .args(["run", "--quiet", "-p", "bench", "--"])
         .args(args))
 }

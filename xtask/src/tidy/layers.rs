@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // tools
     ("xtask", &[]),
     ("tests", &[]),
-    ("bench", &[]),
+    ("bench", &["tests"]),
 ];
 
 /// What the process once per container must stay free of.

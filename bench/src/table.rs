@@ -1,0 +1,72 @@
+//! The table that bench/README.md shows.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+/// Rows of a Markdown table.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    what: String,
+    who: String,
+    value: String,
+    /// Compared with the last contestant of its benchmark, the rival.
+    ratio: Option<f64>,
+}
+
+impl Table {
+    /// Adds the times of one benchmark. The last contestant is the rival that the others are compared with.
+    pub(crate) fn times(&mut self, what: &str, times: &[(&str, Duration)]) {
+        let values: Vec<(&str, f64)> = times
+            .iter()
+            .map(|(who, time)| (*who, time.as_secs_f64() * 1000.0))
+            .collect();
+        self.values(what, "ms", &values);
+    }
+
+    pub(crate) fn values(&mut self, what: &str, unit: &str, values: &[(&str, f64)]) {
+        let rival = values.last().map_or(0.0, |(_, value)| *value);
+        for (at, (who, value)) in values.iter().enumerate() {
+            let ratio = (at + 1 < values.len() && *value > 0.0).then(|| rival / value);
+            let value = format!(
+                "{value:.prec$} {unit}",
+                prec = if *value < 10.0 { 2 } else { 1 }
+            );
+            eprintln!(
+                "  {what}: {who}: {value}{}",
+                ratio
+                    .map(|ratio| format!(" (1/{ratio:.1})"))
+                    .unwrap_or_default()
+            );
+            self.rows.push(Row {
+                what: what.to_owned(),
+                who: (*who).to_owned(),
+                value,
+                ratio,
+            });
+        }
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| what | who | median | of the rival's |\n|---|---|---:|---:|"
+        )?;
+        let mut last = "";
+        for row in &self.rows {
+            let what = if row.what == last { "" } else { &row.what };
+            last = &row.what;
+            let ratio = row
+                .ratio
+                .map(|ratio| format!("1/{ratio:.1}"))
+                .unwrap_or_default();
+            writeln!(f, "| {what} | {} | {} | {ratio} |", row.who, row.value)?;
+        }
+        Ok(())
+    }
+}
