@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest};
 use tokio::sync::{oneshot, watch};
 
 use super::body::Answer;
@@ -30,6 +32,9 @@ pub(crate) struct RawStream {
     pub(crate) early: Bytes,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    /// Done when the client has gone altogether. The end of `reader` does not say that: a client may have sent all it
+    /// had to send and still listen.
+    pub(crate) hung_up: Pending<()>,
 }
 
 /// A response that takes the connection over.
@@ -57,7 +62,7 @@ pub(crate) enum Outcome {
 }
 
 /// A connection that can be torn into its two directions.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static {
     fn halves(self) -> (Reader, Writer);
 }
 
@@ -166,13 +171,35 @@ async fn take_over<S: Duplex>(mut stream: S, early: Bytes, hijack: Hijack) {
         tracing::debug!(%error, "client left before its stream began");
         return;
     }
+    let hung_up = Box::pin(hung_up(stream.as_fd().try_clone_to_owned()));
     let (reader, writer) = stream.halves();
     (hijack.run)(RawStream {
         early,
         reader,
         writer,
+        hung_up,
     })
     .await;
+}
+
+/// Waits for EPOLLHUP, which epoll reports whatever it was asked for: asked for urgent data, which never comes on
+/// these sockets, it reports nothing else.
+async fn hung_up(connection: io::Result<OwnedFd>) {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for types that could swap their descriptor; OwnedFd cannot"
+    )]
+    let watched = connection.and_then(|fd| AsyncFd::with_interest(fd, Interest::PRIORITY));
+    if let Ok(watched) = watched {
+        while let Ok(mut guard) = watched.ready(Interest::PRIORITY).await {
+            if guard.ready().is_read_closed() {
+                return;
+            }
+            guard.clear_ready();
+        }
+    }
+    // Out of descriptors: then the next write tells.
+    std::future::pending::<()>().await;
 }
 
 /// The head of a response without a length: everything after it belongs to the stream.
@@ -243,6 +270,23 @@ mod tests {
             "{all}"
         );
         assert!(all.ends_with("\r\n\r\nearly bytes"), "{all}");
+    }
+
+    #[tokio::test]
+    async fn a_half_close_is_no_hang_up() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let mut gone = Box::pin(hung_up(server.as_fd().try_clone_to_owned()));
+        client.shutdown().await.unwrap();
+        let mut byte = [0];
+        let (mut reader, _writer) = server.halves();
+        assert_eq!(reader.read(&mut byte).await.unwrap(), 0);
+        tokio::select! {
+            biased;
+            () = &mut gone => panic!("the client still listens"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(client);
+        gone.await;
     }
 
     #[tokio::test]

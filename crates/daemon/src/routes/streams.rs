@@ -127,6 +127,7 @@ async fn joined(raw: RawStream, attached: Attached, stdin: Stdin) {
         early,
         reader,
         mut writer,
+        hung_up,
     } = raw;
     let towards_client = send_output(&mut writer, output, Form::of(tty));
     let from_client = take_input(reader, early, input, stdin);
@@ -134,6 +135,7 @@ async fn joined(raw: RawStream, attached: Attached, stdin: Stdin) {
         _done = towards_client => {}
         // Comes back only where the client is to be let go.
         () = from_client => {}
+        () = hung_up => {}
     }
     // The client may have closed the connection first.
     drop(writer.shutdown().await);
