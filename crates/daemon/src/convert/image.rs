@@ -173,7 +173,7 @@ pub(crate) fn removed(removed: Vec<Removed>) -> Vec<DeleteItem> {
                 untagged: name,
                 ..Default::default()
             },
-            Removed::Deleted(id) => DeleteItem {
+            Removed::Deleted(id) | Removed::DeletedLayer(id) => DeleteItem {
                 deleted: id.to_string(),
                 ..Default::default()
             },

@@ -302,6 +302,9 @@ pub(super) async fn load(call: Call) -> Reply {
                 publish(&engine, "load", &loaded.id, loaded.id.as_str());
                 say(&Progress::stream(format!("{loaded}\n")));
             }
+            LoadEvent::Replaced { name, old } => say(&Progress::stream(format!(
+                "The image {name} already exists, renaming the old one with ID {old} to empty string\n"
+            ))),
             LoadEvent::Layer { id, done, total } if !quiet => say(&layer(id, done, total)),
             LoadEvent::Layer { .. } => {}
         };
@@ -383,6 +386,8 @@ fn publish_removed(engine: &Engine, removed: &[Removed]) {
         match line {
             Removed::Untagged(_, id) => publish(engine, "untag", id, id.as_str()),
             Removed::Deleted(id) => publish(engine, "delete", id, id.as_str()),
+            // A layer is no image; nobody is told.
+            Removed::DeletedLayer(_) => {}
         }
     }
 }
