@@ -124,6 +124,8 @@ fn table() -> Vec<Route<Does>> {
         GET "/networks" => networks::list,
         GET "/networks/" => networks::list,
         GET "/networks/{name}" => networks::inspect,
+        POST "/networks/prune" => networks::prune,
+        POST "/build/prune" => system::prune_build_cache,
         GET "/plugins" => system::plugins,
     });
     table.extend(streams! {

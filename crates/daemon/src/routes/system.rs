@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::types::prune::BuildCachePruned;
 use api::types::system::{
     Commit, Component, Info, Platform, Plugins, RegistryConfig, Runtime, Swarm, Version,
 };
@@ -86,6 +87,11 @@ pub(super) async fn version(call: Call) -> Reply {
 
 pub(super) async fn plugins(_call: Call) -> Reply {
     body::json(&[(); 0])
+}
+
+/// Without a builder there is no cache; `docker system prune` asks all the same.
+pub(super) async fn prune_build_cache(_call: Call) -> Reply {
+    body::json(&BuildCachePruned::default())
 }
 
 pub(super) async fn info(call: Call) -> Reply {

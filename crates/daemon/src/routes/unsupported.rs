@@ -14,7 +14,6 @@ const PUT: Method = Method::PUT;
 static NOT_BUILT: &[(Method, &str, &str)] = &[
     (POST, "/auth", "logging in to a registry (POST /auth)"),
     (POST, "/build", "building an image (POST /build)"),
-    (POST, "/build/prune", "the build cache (POST /build/prune)"),
     (
         POST,
         "/build/cancel",
@@ -81,11 +80,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
         POST,
         "/networks/create",
         "making a network (POST /networks/create)",
-    ),
-    (
-        POST,
-        "/networks/prune",
-        "pruning networks (POST /networks/prune)",
     ),
     (
         POST,
