@@ -9,7 +9,9 @@ mod streams;
 mod system;
 mod unsupported;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
@@ -174,8 +176,8 @@ async fn dispatch(app: Arc<App>, table: &[Route<Does>], request: Request<Incomin
         body,
     };
     let outcome = match does {
-        Does::Answer(handler) => handler(call).await.map(Outcome::Answer),
-        Does::Stream(handler) => handler(call).await,
+        Does::Answer(handler) => unpanicked(handler(call)).await.map(Outcome::Answer),
+        Does::Stream(handler) => unpanicked(handler(call)).await,
         Does::NotBuilt(what) => Err(Failure::not_built(what)),
         Does::NoSwarm => Err(Failure::no_swarm()),
     };
@@ -185,6 +187,20 @@ async fn dispatch(app: Arc<App>, table: &[Route<Does>], request: Request<Incomin
         }
         Outcome::Answer(body::failure(&failure))
     }))
+}
+
+/// Turns a panic into an answer: a bug in one request ends that request and nothing else.
+async fn unpanicked<T>(mut work: Pending<Result<T, Failure>>) -> Result<T, Failure> {
+    std::future::poll_fn(move |cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        // The panic hook has told the operator where it was.
+        polled.unwrap_or_else(|_panic| {
+            Poll::Ready(Err(Failure::internal(
+                "this request met a bug in the daemon; its log says where",
+            )))
+        })
+    })
+    .await
 }
 
 /// Adds what every answer of an endpoint says about this daemon.
@@ -243,6 +259,13 @@ mod tests {
         for route in table() {
             assert!(seen.insert(route.shown()), "{}", route.shown());
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let work: Pending<Reply> = Box::pin(async { panic!("on purpose") });
+        let failure = unpanicked(work).await.unwrap_err();
+        assert_eq!(failure.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 
     #[test]
