@@ -98,6 +98,13 @@ pub fn inherited(number: RawFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A standard stream of this process (0 to 2), if it is open.
+#[must_use]
+pub fn standard(number: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: it is open, and nobody owns and closes a standard stream.
+    ((0..3).contains(&number) && is_open(number)).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
 /// Whether a descriptor of this number is open.
 #[must_use]
 pub fn is_open(number: RawFd) -> bool {
@@ -107,12 +114,26 @@ pub fn is_open(number: RawFd) -> bool {
 
 /// Waits until reading would not block; false after `timeout`.
 pub fn wait_readable(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
+    wait_for(fd, PollFlags::IN, timeout)
+}
+
+/// Waits until a kernel file says that it has changed (`POLLPRI`); false after `timeout`.
+pub fn wait_priority(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
+    wait_for(fd, PollFlags::PRI, timeout)
+}
+
+/// Waits until nobody can read any more what is written to a pipe or FIFO; false after `timeout`.
+pub fn wait_unread(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
+    wait_for(fd, PollFlags::empty(), timeout)
+}
+
+fn wait_for(fd: impl AsFd, flags: PollFlags, timeout: Option<Duration>) -> Result<bool> {
     let timeout = timeout.map(|t| Timespec {
         tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: t.subsec_nanos().into(),
     });
     loop {
-        match rustix::event::poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
+        match rustix::event::poll(&mut [PollFd::new(&fd, flags)], timeout.as_ref()) {
             Err(Errno::INTR) => {}
             result => return result.map(|ready| ready > 0).context(|| "ppoll()"),
         }

@@ -12,6 +12,9 @@ use crate::{Errno, Result};
 
 pub use rustix::fs::{Mode, OFlags, Stat};
 
+/// In place of a folder's descriptor: paths are absolute, or of the current folder.
+pub const CURRENT: std::os::fd::BorrowedFd<'static> = CWD;
+
 /// Opens a path of the host, close-on-exec.
 pub fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
     open_at(CWD, path, flags, Mode::empty())
@@ -53,6 +56,16 @@ pub fn stat_at(dir: impl AsFd, path: impl AsRef<Path>) -> Result<Stat> {
 #[must_use]
 pub fn is_dir(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+#[must_use]
+pub fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+#[must_use]
+pub fn is_symlink(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
 #[must_use]
@@ -193,6 +206,38 @@ pub fn read_all(fd: OwnedFd, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What one `read(2)` gives, at most `limit` bytes; nothing at the end.
+pub fn read_some(fd: impl AsFd, limit: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(limit);
+    loop {
+        match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
+            Err(Errno::INTR) => {}
+            result => {
+                result.context(|| "read()")?;
+                return Ok(bytes);
+            }
+        }
+    }
+}
+
+/// At most `limit` bytes from the start of an open file, wherever its position is.
+pub fn read_start(fd: impl AsFd, limit: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(limit);
+    rustix::io::pread(fd, rustix::buffer::spare_capacity(&mut bytes), 0).context(|| "pread64()")?;
+    Ok(bytes)
+}
+
+/// Whether the calling process may execute a file, with its effective ids.
+pub fn may_execute(path: &Path) -> Result<()> {
+    rustix::fs::accessat(CWD, path, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
+        .context(|| format!("faccessat2({path:?}, X_OK)"))
+}
+
+/// As [`stat_at`], but following symlinks.
+pub fn stat_following(path: &Path) -> Result<Stat> {
+    rustix::fs::stat(path).context(|| format!("newfstatat({path:?})"))
+}
+
 /// Writes all of `bytes` to an open file.
 pub fn write_all(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
     let fd = fd
@@ -202,6 +247,22 @@ pub fn write_all(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
     std::fs::File::from(fd)
         .write_all(bytes)
         .context(|| "write()")
+}
+
+/// Copies the contents of one open file to another.
+pub fn copy(from: OwnedFd, to: OwnedFd) -> Result<()> {
+    std::io::copy(&mut std::fs::File::from(from), &mut std::fs::File::from(to))
+        .map(drop)
+        .context(|| "copy_file_range()")
+}
+
+/// A file in memory only, holding `bytes`, to be read from the start.
+pub fn in_memory(bytes: &[u8]) -> Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("tare", rustix::fs::MemfdFlags::CLOEXEC)
+        .context(|| "memfd_create()")?;
+    write_all(&fd, bytes)?;
+    rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(0)).context(|| "lseek()")?;
+    Ok(fd)
 }
 
 /// Names in a folder, without `.` and `..`.

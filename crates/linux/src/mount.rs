@@ -150,6 +150,18 @@ pub fn map_ids(mount: impl AsFd, depth: Depth, user_namespace: impl AsFd) -> Res
         .context(|| format!("mount_setattr({depth:?}, {attributes})"))
 }
 
+/// Changes the propagation of the mount (tree) that `mount` is the root of, by descriptor.
+pub fn set_propagation(mount: impl AsFd, propagation: Propagation, depth: Depth) -> Result<()> {
+    let attributes = MountAttr {
+        propagation: u64::from(propagation.flag().bits()),
+        ..MountAttr::default()
+    };
+    match set_attr(&mount, depth, &attributes) {
+        Err(Errno::NOSYS) => change_propagation(&fd::proc_path(&mount), propagation, depth),
+        result => result.context(|| format!("mount_setattr({depth:?}, {propagation:?})")),
+    }
+}
+
 fn set_attr(mount: impl AsFd, depth: Depth, attributes: &MountAttr) -> rustix::io::Result<()> {
     let recursive = if depth == Depth::Recursive {
         libc::AT_RECURSIVE

@@ -234,7 +234,8 @@ pub fn set_io_priority(class: u16, priority: u16) -> Result<()> {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct SchedulerAttributes {
-    size: u32,
+    /// Filled in by [`set_scheduler`].
+    pub size: u32,
     pub policy: u32,
     pub flags: u64,
     pub nice: i32,

@@ -1,24 +1,37 @@
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use linux::clone;
+use linux::file::{self, OFlags};
+use linux::signal::Signal;
 use linux::tty::Size;
+use oci::runtime::{Linux, Spec, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::{Container, Result};
+use crate::cgroup::Cgroup;
+use crate::channel::{Channel, Message};
+use crate::container::{Container, Parts};
+use crate::error::Context as _;
+use crate::init::{Gate, Init};
+use crate::plan::Plan;
+use crate::process::Streams;
+use crate::{Error, Kind, Result, hooks, namespaces};
 
 /// A container to be made.
 #[derive(Debug)]
 pub struct Launch<'a> {
     /// In the names of errors and in the state that hooks get.
     pub id: &'a str,
-    pub spec: &'a oci::runtime::Spec,
-    /// For the state that hooks get.
+    pub spec: &'a Spec,
+    /// For the state that hooks get, and for relative sources of bind mounts.
     pub bundle: &'a Path,
     /// In place of the spec's `root.path`; its `readonly` holds.
     pub rootfs: Rootfs<'a>,
     pub io: ProcessIo,
-    /// Descriptors that the program finds at 3, 4 and so on.
+    /// Descriptors that the program keeps, at the numbers they have.
     pub preserved: Vec<OwnedFd>,
+    /// Change root without pivot_root, for a machine whose root is an initramfs.
+    pub no_pivot: bool,
 }
 
 /// Where the root filesystem comes from.
@@ -50,22 +63,180 @@ pub enum ProcessIo {
     Terminal { size: Option<Size> },
 }
 
+impl From<ProcessIo> for Streams {
+    fn from(io: ProcessIo) -> Self {
+        match io {
+            ProcessIo::Fds {
+                stdin,
+                stdout,
+                stderr,
+            } => Self::Fds([stdin, stdout, stderr]),
+            ProcessIo::Terminal { size } => Self::Terminal(size),
+        }
+    }
+}
+
 /// A container whose first process waits to become its program.
 #[derive(Debug)]
 pub struct Created {
     container: Container,
+    channel: Channel,
     console: Option<OwnedFd>,
 }
 
-/// Makes a container. Whatever fails leaves nothing behind.
+/// How the process and its creator part.
+pub(crate) struct Terms {
+    pub(crate) gate: Gate,
+    pub(crate) follows_creator: bool,
+    pub(crate) new_keyring: bool,
+}
+
+/// Makes a container, whose processes end with the caller's thread. Whatever fails leaves nothing behind.
 pub fn create(launch: Launch<'_>) -> Result<Created> {
-    todo!("{launch:?}")
+    create_on(
+        launch,
+        Terms {
+            gate: Gate::Channel,
+            follows_creator: true,
+            new_keyring: true,
+        },
+    )
+}
+
+pub(crate) fn create_on(mut launch: Launch<'_>, terms: Terms) -> Result<Created> {
+    let io = std::mem::replace(&mut launch.io, ProcessIo::Terminal { size: None });
+    let preserved = std::mem::take(&mut launch.preserved);
+    let plan = Plan::new(&launch)?;
+    let mut cgroup = Cgroup::make_unified(&plan.layout, &plan.cgroup_path)?;
+    let (channel, other) = Channel::pair()?;
+    let init = Init {
+        plan: &plan,
+        channel: other,
+        gate: terms.gate,
+        streams: io.into(),
+        preserved,
+        follows_creator: terms.follows_creator,
+        new_keyring: terms.new_keyring,
+    };
+    let child = match fork(&plan, &cgroup, init) {
+        Ok(child) => child,
+        Err(error) => {
+            let _ = cgroup.remove();
+            return Err(error);
+        }
+    };
+    match attend(&plan, &mut cgroup, &channel, child.pid) {
+        Ok(console) => Ok(Created {
+            container: container(&plan, child, cgroup),
+            channel,
+            console,
+        }),
+        Err(error) => {
+            undo(&child, &cgroup);
+            Err(error)
+        }
+    }
+}
+
+/// The child takes `init` with it: its ends of channel and streams are closed here when this returns.
+fn fork(plan: &Plan<'_>, cgroup: &Cgroup, init: Init<'_>) -> Result<clone::Child> {
+    let unified = cgroup.unified_fd().map(|fd| fd.as_fd());
+    namespaces::with_pid_namespace(plan.namespaces.joined_pid(), || {
+        clone::fork(plan.namespaces.by_clone(), unified, || init.run())
+            .context(|| "failed to start a process")
+    })
+}
+
+/// The parent's side of the set-up; returns when only the execve is left.
+fn attend(
+    plan: &Plan<'_>,
+    cgroup: &mut Cgroup,
+    channel: &Channel,
+    pid: u32,
+) -> Result<Option<OwnedFd>> {
+    let prepared = prepare(plan, cgroup, pid);
+    if let Err(error) = prepared {
+        // A child that has failed by itself knows better.
+        return Err(error);
+    }
+    channel.send(&Message::Go)?;
+    let mut console = None;
+    loop {
+        match channel.receive()? {
+            Some(Message::Console(master)) => console = Some(master),
+            Some(Message::RunHooks) => {
+                run_hooks(plan, pid)?;
+                channel.send(&Message::HooksDone)?;
+            }
+            Some(Message::Ready) => break,
+            Some(Message::Failed(error)) => return Err(error),
+            _ => return Err(Error::decode(&[])),
+        }
+    }
+    if let Some(resources) = plan.resources() {
+        cgroup.set_device_rules(resources)?;
+    }
+    Ok(console)
+}
+
+fn prepare(plan: &Plan<'_>, cgroup: &mut Cgroup, pid: u32) -> Result<()> {
+    if plan.namespaces.new.contains(linux::ns::Kinds::USER) {
+        namespaces::write_id_maps(pid, plan.linux)?;
+    }
+    cgroup.make_rest(&plan.layout, &plan.cgroup_path)?;
+    if plan.has_user_namespace() {
+        cgroup.add(pid)?;
+    }
+    plan.resources()
+        .map_or(Ok(()), |resources| cgroup.set_limits(resources))
+}
+
+fn run_hooks(plan: &Plan<'_>, pid: u32) -> Result<()> {
+    let Some(hooks) = &plan.spec.hooks else {
+        return Ok(());
+    };
+    let state =
+        crate::container::state(plan.id, plan.bundle, plan.spec, Status::Creating, Some(pid));
+    hooks::run("prestart", &hooks.prestart, &state)?;
+    hooks::run("createRuntime", &hooks.create_runtime, &state)
+}
+
+fn container(plan: &Plan<'_>, child: clone::Child, cgroup: Cgroup) -> Container {
+    // Held so that the mounts are not taken down while somebody waits for the exit.
+    let mounts = file::open(
+        Path::new(&format!("/proc/{}/ns/mnt", child.pid)),
+        OFlags::RDONLY,
+    )
+    .ok();
+    Container::new(Parts {
+        id: plan.id.to_owned(),
+        bundle: plan.bundle.to_owned(),
+        pid: child.pid,
+        pidfd: child.pidfd,
+        cgroup,
+        mounts,
+        filter: plan.process.filter.clone(),
+        hooks: plan.spec.hooks.clone(),
+        annotations: plan.spec.annotations.clone(),
+        personality: Linux {
+            personality: plan.linux.personality.clone(),
+            ..Linux::default()
+        },
+    })
+}
+
+/// Nothing stays of a container that could not be made. What goes wrong meanwhile is less than what went wrong.
+fn undo(child: &clone::Child, cgroup: &Cgroup) {
+    let _ = child.pidfd.signal(Signal::KILL);
+    let _ = cgroup.kill();
+    let _ = child.pidfd.wait();
+    let _ = cgroup.remove();
 }
 
 impl Created {
     /// The first process, as the caller's pid namespace counts.
     #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub const fn pid(&self) -> u32 {
         self.container.pid()
     }
 
@@ -74,13 +245,38 @@ impl Created {
         self.console.take()
     }
 
-    /// Lets the process become its program. Reports it if that fails, and leaves nothing behind then.
+    /// Lets the process become its program, then runs the poststart hooks. Reports it if the execve fails, and
+    /// leaves nothing behind then.
     pub fn start(self) -> Result<Container> {
-        todo!()
+        match self.execute().and_then(|()| self.container.run_poststart()) {
+            Ok(()) => Ok(self.container),
+            Err(error) => {
+                self.abort();
+                Err(error)
+            }
+        }
+    }
+
+    /// The other end closes with the execve.
+    fn execute(&self) -> Result<()> {
+        self.channel.send(&Message::Start)?;
+        match self.channel.receive()? {
+            None => Ok(()),
+            Some(Message::Failed(error)) => Err(error),
+            Some(_) => Err(Error::new(
+                Kind::System,
+                "the container's process talks nonsense",
+            )),
+        }
+    }
+
+    /// For a creator that does not stay: the process waits for somebody else.
+    pub(crate) fn leave(self) -> Container {
+        self.container
     }
 
     /// Kills the process and removes what was made.
     pub fn abort(self) {
-        todo!()
+        self.container.destroy();
     }
 }

@@ -8,10 +8,24 @@
 //! `/etc`; [`cli`] is the exception, being a program's main function.
 #![forbid(unsafe_code)]
 
+mod cgroup;
+mod channel;
 pub mod cli;
 mod container;
 mod error;
+mod exec;
+mod hooks;
+mod init;
 mod launch;
+mod mounts;
+mod namespaces;
+mod plan;
+mod process;
+mod program;
+mod rootfs;
+mod scheduling;
+mod seccomp;
+mod sysctl;
 
 pub use container::{Container, Exec};
 pub use error::{Error, Kind, Result};

@@ -1,0 +1,92 @@
+//! `maskedPaths` and `readonlyPaths`.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use linux::Errno;
+use linux::file;
+use linux::mount::{self, Attributes, Depth, FsContext};
+use linux::rootfs::Root;
+
+use super::set_attributes;
+use crate::error::Context as _;
+use crate::{Error, Result};
+
+/// Each path becomes a read-only bind mount of itself; what is not there needs no protection.
+pub(super) fn make_readonly(root: &Root, paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        let protect = || {
+            let Some(target) = existing(root, path)? else {
+                return Ok(());
+            };
+            let tree = mount::clone_tree(&target, Depth::Recursive)?;
+            set_attributes(
+                &tree,
+                Depth::One,
+                Attributes::READ_ONLY,
+                Attributes::empty(),
+            )?;
+            mount::attach(tree, target)
+        };
+        protect().context(|| format!("can't make {:?} read-only", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A file is covered by the null device, a folder by an empty read-only tmpfs, one for all.
+pub(super) fn mask(root: &Root, paths: &[PathBuf]) -> Result<()> {
+    let (mut null, mut empty) = (None, None);
+    for path in paths {
+        let describe = || format!("can't mask path {:?}", path.display());
+        let Some(target) = existing(root, path).context(describe)? else {
+            continue;
+        };
+        let cover = if file::is_dir(&file::stat(&target).context(describe)?) {
+            once(&mut empty, empty_folder)?
+        } else {
+            once(&mut null, null_device)?
+        };
+        let tree = mount::clone_tree(cover, Depth::One).context(describe)?;
+        mount::attach(tree, target).context(describe)?;
+    }
+    Ok(())
+}
+
+fn once(slot: &mut Option<OwnedFd>, make: fn() -> Result<OwnedFd>) -> Result<&OwnedFd> {
+    if slot.is_none() {
+        *slot = Some(make()?);
+    }
+    slot.as_ref()
+        .ok_or_else(|| Error::invalid("no cover for masked paths"))
+}
+
+fn existing(root: &Root, path: &Path) -> linux::Result<Option<OwnedFd>> {
+    match root.resolve(path) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn empty_folder() -> Result<OwnedFd> {
+    let make = || {
+        let context = FsContext::new("tmpfs")?;
+        for (key, value) in [("source", "tmpfs"), ("size", "4k"), ("mode", "755")] {
+            context.string(key, value)?;
+        }
+        context.create()?.mount(Attributes::READ_ONLY)
+    };
+    make().context(|| "failed to make an empty folder for masked paths")
+}
+
+/// The host's own, checked to be one: a container's could be anything (CVE-2025-31133).
+fn null_device() -> Result<OwnedFd> {
+    let null = file::open_path(Path::new("/dev/null")).context(|| "failed to open /dev/null")?;
+    let stat = file::stat(&null).context(|| "failed to stat /dev/null")?;
+    if !file::is_char_device(&stat) || file::device_numbers(stat.st_rdev) != (1, 3) {
+        return Err(Error::invalid(
+            "the host's /dev/null is not the null device",
+        ));
+    }
+    Ok(null)
+}
