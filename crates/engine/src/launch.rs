@@ -1,0 +1,291 @@
+//! Starting a shim: everything between the decision to start and the frames that say so.
+//!
+//! Nothing here waits for the shim: the bundle is written, attached clients are connected to the listening socket, hello
+//! and start lie in the control connection before the shim's first instruction. What follows is one round trip.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use linux::spawn::Command;
+use oci::ContainerId;
+use oci::runtime::{Process, Spec};
+use shim::protocol::{self, Hello, Kind, Op, Request, Role, RootfsSetup, Setup, encode};
+
+use crate::attach::WaitingAttach;
+use crate::container::Container;
+use crate::error::{Context as _, Error, Result};
+use crate::mode::{Ipc, Network, Pid};
+use crate::mounts::{self, MountPoint};
+use crate::shared::Shared;
+use crate::spec::{self, Joined, Surroundings};
+use crate::state::PhaseRecord;
+use crate::{logging, lookup, netfiles};
+
+/// The number of the request that starts the container.
+pub(crate) const START: u64 = 1;
+
+/// A shim on its way.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    /// Hello and start have been written to it.
+    pub(crate) control: UnixStream,
+    /// The first process as it will be.
+    pub(crate) model: Process,
+    /// Clients and the connections for them.
+    pub(crate) attached: Vec<(WaitingAttach, UnixStream)>,
+}
+
+/// Whose namespaces a container joins.
+#[derive(Debug)]
+pub(crate) struct Company {
+    pub(crate) joined: Joined,
+    /// The folder of the container whose network is joined: its host files are this one's too.
+    pub(crate) files_of: Option<ContainerId>,
+    pub(crate) hostname_of: Option<String>,
+}
+
+/// Finds the containers whose namespaces are joined; they must run.
+pub(crate) fn company(shared: &Shared, container: &Container) -> Result<Company> {
+    let host = &container.birth.options.host;
+    let mut company = Company { joined: Joined::default(), files_of: None, hostname_of: None };
+    if let Network::Container(name) = host.network_mode.parse()? {
+        let other = shared
+            .find(&name)
+            .map_err(|e| Error::new(e.kind(), "joining network namespace of container").caused_by(e))?;
+        company.joined.network = Some(running_pid(&other, "network")?);
+        company.files_of = Some(other.birth.id.clone());
+        company.hostname_of = Some(hostname(&other, None, &shared.host));
+    }
+    if let Pid::Container(name) = host.pid_mode.parse()? {
+        company.joined.pid = Some(running_pid(&*shared.find(&name)?, "PID")?);
+    }
+    if let Ipc::Container(name) = host.ipc_mode.parse()? {
+        let other = shared.find(&name)?;
+        match other.birth.options.host.ipc_mode.parse()? {
+            Ipc::Shareable | Ipc::Host | Ipc::Container(_) => {}
+            Ipc::Private | Ipc::None => {
+                let id = &other.birth.id;
+                return Err(Error::invalid(format!(
+                    "can't join IPC of container {id}: non-shareable IPC (hint: use IpcMode:shareable for the donor \
+                     container)"
+                )));
+            }
+        }
+        company.joined.ipc = Some(running_pid(&other, "IPC")?);
+    }
+    Ok(company)
+}
+
+fn running_pid(other: &Container, what: &str) -> Result<u32> {
+    other.phase().pid().ok_or_else(|| {
+        Error::conflict(format!("cannot join {what} namespace of a non running container: {}", other.birth.id))
+    })
+}
+
+/// The host name in force.
+pub(crate) fn hostname(container: &Container, network_of: Option<&str>, host: &spec::Host) -> String {
+    let options = &container.birth.options;
+    let of_host = options.host.network_mode == "host" || options.host.uts_mode == "host";
+    match (options.hostname.as_str(), network_of) {
+        (_, Some(other)) => other.to_owned(),
+        ("", None) if of_host => host.hostname.clone(),
+        ("", None) => container.birth.id.short().to_owned(),
+        (name, None) => name.to_owned(),
+    }
+}
+
+/// Launches; blocks for the disk, never for the shim. On an error nothing runs, but the bundle may be there.
+pub(crate) fn launch(
+    shared: &Arc<Shared>,
+    container: &Container,
+    company: &Company,
+    waiting: Vec<WaitingAttach>,
+) -> Result<Launched> {
+    let birth = &container.birth;
+    let hostname = hostname(container, company.hostname_of.as_deref(), &shared.host);
+    let own_folder = shared.paths.container(&birth.id);
+    let folder = match &company.files_of {
+        Some(other) => shared.paths.container(other),
+        None => {
+            netfiles::write(&own_folder, &hostname, &birth.options, shared)?;
+            own_folder.clone()
+        }
+    };
+    prepare_sources(&birth.mounts)?;
+    let around = Surroundings {
+        config: &shared.config,
+        host: &shared.host,
+        folder: &folder,
+        identity: lookup::identity(&container.snapshot, &birth.options.user, &birth.options.host.group_add)?,
+        hostname: &hostname,
+        joined: company.joined,
+        init_path: spec::wants_init(&birth.options, &shared.config).then_some(shared.config.shim_path.as_path()),
+    };
+    let spec = spec::build(birth, &around)?;
+    remove_file(&shared.paths.exit_record(&birth.id))?;
+    let bundle = Bundle::make(shared.paths.bundle(&birth.id))?;
+    bundle.write(protocol::SPEC_FILE, &spec)?;
+    bundle.write(protocol::SETUP_FILE, &setup(shared, container)?)?;
+    let mut record = container.record();
+    record.life.phase = PhaseRecord::Running;
+    record.life.started_at = Some(jiff::Timestamp::now());
+    record.save(&shared.paths.record(&birth.id))?;
+    spawn(shared, &bundle, &spec, &birth.id, waiting)
+}
+
+fn spawn(
+    shared: &Shared,
+    bundle: &Bundle,
+    spec: &Spec,
+    id: &ContainerId,
+    waiting: Vec<WaitingAttach>,
+) -> Result<Launched> {
+    let socket = bundle.socket();
+    let listener = UnixListener::bind(&socket).context(|| "make the shim's socket".to_owned())?;
+    let attached = waiting
+        .into_iter()
+        .filter(|client| !client.is_abandoned())
+        .map(|client| {
+            let stream = greet(&socket, &client.hello())?;
+            Ok((client, stream))
+        })
+        .collect::<io::Result<_>>()
+        .context(|| "attach to the shim".to_owned())?;
+    let (mut control, theirs) = UnixStream::pair().context(|| "make the control connection".to_owned())?;
+    control.write_all(&opening()).context(|| "write to the control connection".to_owned())?;
+    let mut arguments = protocol::arguments(id.as_str()).into_iter();
+    let mut command = Command::new(&shared.config.shim_path)
+        .arg0(arguments.next().unwrap_or_default())
+        .dir(&bundle.path)
+        .fd(OwnedFd::from(listener), protocol::LISTENER_FD)
+        .fd(OwnedFd::from(theirs), protocol::CONTROL_FD);
+    for argument in arguments {
+        command = command.arg(argument);
+    }
+    command.spawn().context(|| format!("start {}", shared.config.shim_path.display()))?;
+    Ok(Launched { control, model: spec.process.clone().unwrap_or_default(), attached })
+}
+
+/// Hello and start.
+fn opening() -> Vec<u8> {
+    let mut frames = Vec::new();
+    encode(Kind::Hello, &Hello::new(Role::Control), &mut frames);
+    encode(Kind::Request, &Request { seq: START, op: Op::Start }, &mut frames);
+    frames
+}
+
+fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
+    let birth = &container.birth;
+    let options = &birth.options;
+    let snapshot = &container.snapshot;
+    let (height, width) = options.host.console_size;
+    let external = shared.config.runtimes.get(&birth.runtime).map(|runtime| protocol::ExternalRuntime {
+        path: runtime.path.clone(),
+        args: runtime.args.clone(),
+        root: shared.paths.exec.join("runtime").join(&birth.runtime),
+    });
+    Ok(Setup {
+        version: protocol::VERSION,
+        id: birth.id.to_string(),
+        rootfs: RootfsSetup::Overlay {
+            lower: snapshot.lower.clone(),
+            upper: snapshot.upper.clone(),
+            work: snapshot.work.clone(),
+        },
+        tty: options.tty,
+        console_size: (options.tty && height > 0 && width > 0).then_some((width, height)),
+        open_stdin: options.open_stdin,
+        stdin_once: options.stdin_once,
+        log: logging::writer(&birth.log, &birth.id, &container.name(), options, &shared.paths)?,
+        exit_record: shared.paths.exit_record(&birth.id),
+        external_runtime: external,
+    })
+}
+
+/// Makes missing sources of `-v`, refuses missing ones of `--mount`, and keeps subpaths inside their volume.
+fn prepare_sources(points: &[MountPoint]) -> Result<()> {
+    for point in points.iter().filter(|p| p.kind != mounts::Kind::Tmpfs) {
+        let source = Path::new(&point.source);
+        if point.create_source && fs::symlink_metadata(source).is_err() {
+            fs::create_dir_all(source)
+                .context(|| format!("error while creating mount source path '{}'", point.source))?;
+        } else if point.kind == mounts::Kind::Bind && fs::metadata(source).is_err() {
+            return Err(missing_source(point));
+        }
+        if !point.subpath.is_empty() {
+            linux::rootfs::Root::open(source)
+                .and_then(|root| root.resolve(Path::new(&point.subpath)))
+                .context(|| format!("cannot access path {}", source.join(&point.subpath).display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Docker's error for a bind whose source is not there.
+pub(crate) fn missing_source(point: &MountPoint) -> Error {
+    let source = &point.source;
+    Error::invalid(format!("invalid mount config for type \"bind\": bind source path does not exist: {source}"))
+}
+
+/// The folder a shim works in.
+struct Bundle {
+    path: PathBuf,
+    /// Open, so that the socket has a short path however long the folder's is (108 bytes, unix(7)).
+    folder: fs::File,
+}
+
+impl Bundle {
+    fn make(path: PathBuf) -> Result<Self> {
+        remove_folder(&path)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).context(|| format!("make {}", path.display()))?;
+        let folder = fs::File::open(&path).context(|| format!("open {}", path.display()))?;
+        Ok(Self { path, folder })
+    }
+
+    fn write<T: serde::Serialize>(&self, name: &str, document: &T) -> Result<()> {
+        let path = self.path.join(name);
+        let bytes = serde_json::to_vec(document).context(|| format!("encode {name}"))?;
+        fs::write(&path, bytes).context(|| format!("write {}", path.display()))
+    }
+
+    fn socket(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{}", self.folder.as_raw_fd(), protocol::SOCKET_FILE))
+    }
+}
+
+/// Connects to a shim and says what for.
+pub(crate) fn greet(socket: &Path, hello: &[u8]) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.write_all(hello)?;
+    Ok(stream)
+}
+
+/// Connects to the shim of a container that runs.
+pub(crate) fn greet_shim(bundle: &Path, hello: &[u8]) -> io::Result<UnixStream> {
+    let folder = fs::File::open(bundle)?;
+    let socket = format!("/proc/self/fd/{}/{}", folder.as_raw_fd(), protocol::SOCKET_FILE);
+    greet(Path::new(&socket), hello)
+}
+
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,100 @@
+//! What all tasks of one engine share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use oci::ContainerId;
+
+use crate::cgroups::Cgroups;
+use crate::config::Config;
+use crate::container::{Container, Handle};
+use crate::error::Result;
+use crate::events::{Bus, Event, Subject};
+use crate::exec::Exec;
+use crate::registry::Registry;
+use crate::spec::Host;
+use crate::state::Paths;
+use crate::volumes::Volumes;
+
+/// One engine's insides. Locks are held for memory only, never over I/O.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) paths: Paths,
+    pub(crate) images: image::Store,
+    pub(crate) volumes: Volumes,
+    pub(crate) bus: Bus,
+    pub(crate) host: Host,
+    pub(crate) cgroups: Cgroups,
+    registry: Mutex<Registry<Handle>>,
+    execs: Mutex<HashMap<String, Arc<Exec>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, images: image::Store, volumes: Volumes, cgroups: Cgroups) -> Self {
+        let paths = Paths { data: config.data_root.clone(), exec: config.exec_root.clone() };
+        Self {
+            config,
+            paths,
+            images,
+            volumes,
+            bus: Bus::new(),
+            host: Host::look(),
+            cgroups,
+            registry: Mutex::default(),
+            execs: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry<Handle>> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn execs(&self) -> MutexGuard<'_, HashMap<String, Arc<Exec>>> {
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A container by name, id or the beginning of its id.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Handle>> {
+        self.registry().find(name)
+    }
+
+    /// All containers, in no order.
+    pub(crate) fn containers(&self) -> Vec<Arc<Handle>> {
+        self.registry().all().cloned().collect()
+    }
+
+    /// Publishes an event on a container, with Docker's attributes: its labels, image and name, and `extra`.
+    pub(crate) fn announce(&self, container: &Container, action: impl Into<String>, extra: &[(&str, String)]) {
+        let birth = &container.birth;
+        let mut attributes: BTreeMap<String, String> = birth.options.labels.clone();
+        attributes.insert("image".to_owned(), birth.image_name.clone());
+        attributes.insert("name".to_owned(), container.name());
+        attributes.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        self.bus.publish(Event {
+            subject: Subject::Container,
+            action: action.into(),
+            actor: birth.id.to_string(),
+            attributes,
+            time: jiff::Timestamp::now(),
+        });
+    }
+
+    /// Publishes an event on a volume.
+    pub(crate) fn announce_volume(&self, action: &str, name: &str) {
+        let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+        self.bus.publish(Event {
+            subject: Subject::Volume,
+            action: action.to_owned(),
+            actor: name.to_owned(),
+            attributes,
+            time: jiff::Timestamp::now(),
+        });
+    }
+
+    /// The ids of containers that mention a volume.
+    pub(crate) fn users_of_volume(&self, name: &str) -> Vec<ContainerId> {
+        let uses = |handle: &Arc<Handle>| handle.birth.mounts.iter().any(|mount| mount.name == name);
+        self.registry().all().filter(|handle| uses(handle)).map(|handle| handle.birth.id.clone()).collect()
+    }
+}
