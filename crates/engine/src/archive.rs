@@ -2,6 +2,10 @@
 
 use jiff::Timestamp;
 
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::stream::ByteReceiver;
+
 /// A file as `docker cp` sees it (the `X-Docker-Container-Path-Stat` header).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathStat {
@@ -38,4 +42,35 @@ pub struct Change {
     /// Absolute in the container.
     pub path: String,
     pub kind: ChangeKind,
+}
+
+impl Engine {
+    /// The whole file system as a tar.
+    pub async fn export(&self, name: &str) -> Result<ByteReceiver> {
+        self.shared().find(name)?;
+        Err(Error::unsupported("exporting a container"))
+    }
+
+    pub async fn archive_stat(&self, name: &str, _path: &str) -> Result<PathStat> {
+        self.shared().find(name)?;
+        Err(Error::unsupported("looking at a file of a container"))
+    }
+
+    /// A file or folder as a tar, its last component at the top.
+    pub async fn archive_get(&self, name: &str, _path: &str) -> Result<(PathStat, ByteReceiver)> {
+        self.shared().find(name)?;
+        Err(Error::unsupported("copying out of a container"))
+    }
+
+    /// Unpacks a tar (plain, gzip, zstd) into a folder of the container.
+    pub async fn archive_put(
+        &self,
+        name: &str,
+        _path: &str,
+        _options: PutOptions,
+        _tar: ByteReceiver,
+    ) -> Result<()> {
+        self.shared().find(name)?;
+        Err(Error::unsupported("copying into a container"))
+    }
 }

@@ -23,12 +23,24 @@ pub(crate) enum Order {
     Pause(Answer<()>),
     Unpause(Answer<()>),
     /// Signals the first process.
-    Signal { signal: i32, answer: Answer<()> },
+    Signal {
+        signal: i32,
+        answer: Answer<()>,
+    },
     /// Hands an operation to the shim, if the container runs.
-    Ask { op: Op, answer: Answer<Value> },
+    Ask {
+        op: Op,
+        answer: Answer<Value>,
+    },
     Attach(WaitingAttach),
-    Rename { new: String, answer: Answer<()> },
-    Remove { volumes: bool, answer: Answer<()> },
+    Rename {
+        new: String,
+        answer: Answer<()>,
+    },
+    Remove {
+        volumes: bool,
+        answer: Answer<()>,
+    },
     /// `--rm` is not carried out at the exits that happen until it is let go: a restart is under way.
     HoldAutoRemove(bool),
 }
@@ -66,11 +78,20 @@ pub(crate) struct Container {
 
 impl Container {
     pub(crate) fn new(birth: Arc<Birth>, snapshot: Snapshot, name: String, life: Life) -> Self {
-        let news = News { active: life.phase.is_active(), code: life.exit_code, ..News::default() };
+        let news = News {
+            active: life.phase.is_active(),
+            code: life.exit_code,
+            ..News::default()
+        };
         Self {
             birth,
             snapshot,
-            live: Mutex::new(Live { name, life, model: None, execs: BTreeSet::new() }),
+            live: Mutex::new(Live {
+                name,
+                life,
+                model: None,
+                execs: BTreeSet::new(),
+            }),
             news: watch::Sender::new(news),
         }
     }
@@ -144,6 +165,9 @@ impl Handle {
 
     /// Gives an order that has no answer.
     pub(crate) async fn tell_owner(&self, order: Order) -> Result<()> {
-        self.orders.send(order).await.map_err(|_| Error::no_such_container(self.birth.id.as_str()))
+        self.orders
+            .send(order)
+            .await
+            .map_err(|_| Error::no_such_container(self.birth.id.as_str()))
     }
 }

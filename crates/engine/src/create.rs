@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use image::Snapshot;
 use linux::rootfs::Root;
-use oci::{ContainerId, Digest, ImageConfig};
+use oci::{ContainerId, ImageConfig};
 
 use crate::container::Container;
 use crate::engine::{CreateRequest, Created, Engine};
@@ -81,7 +81,12 @@ fn make(
         "" => shared.config.default_runtime.clone(),
         name => name.to_owned(),
     };
-    let mut undo = Undo { shared, id: &id, volumes: Vec::new(), done: false };
+    let mut undo = Undo {
+        shared,
+        id: &id,
+        volumes: Vec::new(),
+        done: false,
+    };
     let snapshot = shared.images.prepare(&id, Some(&image.id))?;
     make_volumes(shared, &mut points, &snapshot, &mut undo)?;
     let birth = Birth {
@@ -91,7 +96,11 @@ fn make(
         args,
         image: Some(image.id),
         image_name: options.image.clone(),
-        runtime: if runtime.is_empty() { RUNTIME.to_owned() } else { runtime },
+        runtime: if runtime.is_empty() {
+            RUNTIME.to_owned()
+        } else {
+            runtime
+        },
         log,
         mounts: points,
         echo: Arc::new(request.echo),
@@ -135,7 +144,11 @@ impl Drop for Undo<'_> {
             launch::remove_folder(&self.shared.paths.container(self.id)),
             self.shared.images.release(self.id).map_err(Into::into),
         ];
-        results.extend(self.volumes.iter().map(|name| self.shared.volumes.remove(name, true, &[])));
+        results.extend(
+            self.volumes
+                .iter()
+                .map(|name| self.shared.volumes.remove(name, true, &[])),
+        );
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(id = %self.id, error = error.chain(), "cannot undo a failed create");
         }
@@ -157,10 +170,20 @@ fn merge(options: &mut ContainerOptions, image: &ImageConfig) -> Vec<String> {
     merge_command(options, config);
     merge_environment(&mut options.env, config.env.as_deref().unwrap_or_default());
     for (key, value) in config.labels.iter().flatten() {
-        options.labels.entry(key.clone()).or_insert_with(|| value.clone());
+        options
+            .labels
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
     }
-    options.exposed_ports.extend(config.exposed_ports.iter().flat_map(|set| set.0.iter().cloned()));
-    options.volumes.extend(config.volumes.iter().flat_map(|set| set.0.iter().cloned()));
+    options.exposed_ports.extend(
+        config
+            .exposed_ports
+            .iter()
+            .flat_map(|set| set.0.iter().cloned()),
+    );
+    options
+        .volumes
+        .extend(config.volumes.iter().flat_map(|set| set.0.iter().cloned()));
     options.shell = options.shell.take().or_else(|| config.shell.clone());
     options.on_build = options.on_build.take().or_else(|| config.on_build.clone());
     merge_health(options, config)
@@ -181,14 +204,28 @@ fn merge_command(options: &mut ContainerOptions, config: &oci::ContainerConfig) 
 /// The image's variables that the request does not name come first, as Docker puts them last; order means nothing to
 /// programs, and `inspect` shows the request's first.
 fn merge_environment(own: &mut Vec<String>, of_image: &[String]) {
-    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let name = |entry: &str| {
+        entry
+            .split_once('=')
+            .map_or(entry, |(name, _)| name)
+            .to_owned()
+    };
     let set: Vec<String> = own.iter().map(|entry| name(entry)).collect();
-    own.extend(of_image.iter().filter(|entry| !set.contains(&name(entry))).cloned());
+    own.extend(
+        of_image
+            .iter()
+            .filter(|entry| !set.contains(&name(entry)))
+            .cloned(),
+    );
 }
 
 /// An image's health check is kept and shown, but said not to run.
 fn merge_health(options: &mut ContainerOptions, config: &oci::ContainerConfig) -> Vec<String> {
-    let Some(health) = config.healthcheck.as_ref().filter(|_| options.healthcheck.is_none()) else {
+    let Some(health) = config
+        .healthcheck
+        .as_ref()
+        .filter(|_| options.healthcheck.is_none())
+    else {
         return Vec::new();
     };
     let runs = !health.test.is_empty() && health.test[0] != "NONE";
@@ -200,7 +237,11 @@ fn merge_health(options: &mut ContainerOptions, config: &oci::ContainerConfig) -
         start_interval: health.start_interval,
         retries: health.retries,
     });
-    if runs { vec!["The image has a health check; this engine does not run health checks yet.".to_owned()] } else { Vec::new() }
+    if runs {
+        vec!["The image has a health check; this engine does not run health checks yet.".to_owned()]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The program and its arguments.
@@ -208,7 +249,10 @@ fn command(options: &ContainerOptions) -> Result<(String, Vec<String>)> {
     let entrypoint = options.entrypoint.iter().flatten().cloned();
     let mut words = entrypoint.chain(options.cmd.iter().flatten().cloned());
     // `--entrypoint ""` clears: its one empty word is none.
-    let first = words.by_ref().find(|word| !word.is_empty()).ok_or_else(|| Error::invalid("no command specified"))?;
+    let first = words
+        .by_ref()
+        .find(|word| !word.is_empty())
+        .ok_or_else(|| Error::invalid("no command specified"))?;
     Ok((first, words.collect()))
 }
 
@@ -222,7 +266,11 @@ fn check_host(shared: &Shared, host: &mut HostOptions) -> Result<()> {
             *mode = format!("container:{}", shared.find(name)?.birth.id);
         }
     }
-    if let Some(other) = host.network_mode.strip_prefix("container:").and_then(|name| shared.find(name).ok()) {
+    if let Some(other) = host
+        .network_mode
+        .strip_prefix("container:")
+        .and_then(|name| shared.find(name).ok())
+    {
         host.network_mode = format!("container:{}", other.birth.id);
     }
     Ok(())
@@ -233,11 +281,19 @@ fn check_sources(points: &[MountPoint]) -> Result<()> {
     let missing = |p: &&MountPoint| {
         p.kind == mounts::Kind::Bind && !p.create_source && std::fs::metadata(&p.source).is_err()
     };
-    points.iter().find(missing).map_or(Ok(()), |point| Err(launch::missing_source(point)))
+    points
+        .iter()
+        .find(missing)
+        .map_or(Ok(()), |point| Err(launch::missing_source(point)))
 }
 
 /// Makes the volumes that are not there yet, filled with what the image has at their place.
-fn make_volumes(shared: &Shared, points: &mut [MountPoint], snapshot: &Snapshot, undo: &mut Undo<'_>) -> Result<()> {
+fn make_volumes(
+    shared: &Shared,
+    points: &mut [MountPoint],
+    snapshot: &Snapshot,
+    undo: &mut Undo<'_>,
+) -> Result<()> {
     for point in points.iter_mut().filter(|p| p.kind == mounts::Kind::Volume) {
         let volume = shared.volumes.ensure(NewVolume {
             name: (!point.name.is_empty()).then(|| point.name.clone()),
@@ -270,16 +326,13 @@ fn fill(data: &std::path::Path, destination: &str, snapshot: &Snapshot) -> Resul
     let tree = linux::mount::overlay(&snapshot.lower, &snapshot.upper, &snapshot.work)
         .context(|| "put the container's layers together".to_owned())?;
     let root = Root::from_fd(tree);
-    let Ok(source) = root.resolve(std::path::Path::new(destination)) else { return Ok(()) };
+    let Ok(source) = root.resolve(std::path::Path::new(destination)) else {
+        return Ok(());
+    };
     if !linux::file::stat(&source).is_ok_and(|stat| linux::file::is_dir(&stat)) {
         return Ok(());
     }
     copy::tree(&linux::fd::proc_path(&source), data)
-}
-
-/// An image that containers use.
-pub(crate) fn uses_image(container: &Container, image: &Digest) -> bool {
-    container.birth.image.as_ref() == Some(image)
 }
 
 #[cfg(test)]
@@ -292,11 +345,21 @@ mod tests {
 
     #[test]
     fn entrypoint_and_command_merge_as_in_docker() {
-        let image = oci::ContainerConfig { entrypoint: words(&["e"]), cmd: words(&["c"]), ..Default::default() };
+        let image = oci::ContainerConfig {
+            entrypoint: words(&["e"]),
+            cmd: words(&["c"]),
+            ..Default::default()
+        };
         let check = |entrypoint: Option<Vec<String>>, cmd: Option<Vec<String>>, want: &[&str]| {
-            let mut options = ContainerOptions { entrypoint, cmd, ..Default::default() };
+            let mut options = ContainerOptions {
+                entrypoint,
+                cmd,
+                ..Default::default()
+            };
             merge_command(&mut options, &image);
-            let got = command(&options).map(|(path, args)| [vec![path], args].concat()).unwrap_or_default();
+            let got = command(&options)
+                .map(|(path, args)| [vec![path], args].concat())
+                .unwrap_or_default();
             assert_eq!(got, want);
         };
         check(None, None, &["e", "c"]);
@@ -310,7 +373,10 @@ mod tests {
     #[test]
     fn the_request_s_environment_wins() {
         let mut own = vec!["A=1".to_owned(), "GONE".to_owned()];
-        merge_environment(&mut own, &["A=0".to_owned(), "B=2".to_owned(), "GONE=x".to_owned()]);
+        merge_environment(
+            &mut own,
+            &["A=0".to_owned(), "B=2".to_owned(), "GONE=x".to_owned()],
+        );
         assert_eq!(own, ["A=1", "GONE", "B=2"]);
     }
 }

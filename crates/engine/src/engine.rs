@@ -4,29 +4,26 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oci::ContainerId;
+use oci::{ContainerId, Digest};
+use tokio::sync::mpsc;
 
-use crate::archive::{Change, PathStat, PutOptions};
-use crate::attach::{AttachOptions, Attached};
+use crate::attach::{self, AttachOptions, Attached};
 use crate::config::Config;
-use crate::error::Result;
-use crate::events::{EventQuery, EventStream};
-use crate::exec::{ExecOptions, ExecStart, ExecView};
-use crate::list::ListQuery;
-use crate::logs::{LogQuery, LogStream};
+use crate::container::{Container, Handle, Order};
+use crate::error::{Error, Result};
+use crate::events::{Event, EventQuery, EventStream};
+use crate::link::Link;
+use crate::logs::{LogQuery, LogSource, LogStream};
 use crate::options::{ContainerOptions, Echo};
-use crate::stream::ByteReceiver;
+use crate::owner::{MAILBOX, Owner};
+use crate::shared::Shared;
 use crate::view::ContainerView;
+use crate::{blocking, logging, recover};
 
 /// Containers as users know them. Cheap to clone; every clone is the same engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    config: Config,
 }
 
 /// A create request.
@@ -83,17 +80,6 @@ pub struct WaitOutcome {
     pub error: Option<String>,
 }
 
-/// A wait that has been registered: nothing that happens from now on is missed.
-#[derive(Debug)]
-pub struct Wait {}
-
-impl Wait {
-    /// Waits for it.
-    pub async fn outcome(self) -> WaitOutcome {
-        todo!()
-    }
-}
-
 /// `top`: the titles and a row for each process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopTable {
@@ -143,8 +129,17 @@ pub struct VolumeView {
 
 impl Engine {
     /// Opens the engine over its folders: reads records, meets living shims, reads exit records, collects garbage.
-    pub async fn open(_config: Config) -> Result<Self> {
-        todo!()
+    /// Wants a tokio runtime with several threads.
+    pub async fn open(config: Config) -> Result<Self> {
+        let found = blocking(move || recover::look(config)).await?;
+        let engine = Self {
+            shared: found.shared,
+        };
+        recover::reap_orphans(&engine)?;
+        for one in found.containers {
+            recover::take_in(&engine, one).await;
+        }
+        Ok(engine)
     }
 
     /// What it was opened with.
@@ -152,160 +147,101 @@ impl Engine {
         &self.shared.config
     }
 
-    /// The images. Its calls block; whoever changes something through it tells the others with [`Engine::publish`].
+    /// The images. Calls block: use [`blocking`]. Events for what is changed there are the caller's to publish, with
+    /// [`Engine::publish`].
     pub fn images(&self) -> &image::Store {
-        todo!()
+        &self.shared.images
     }
 
     /// Tells everyone who listens.
-    pub fn publish(&self, _event: crate::events::Event) {
-        todo!()
+    pub fn publish(&self, event: Event) {
+        self.shared.bus.publish(event);
     }
 
     /// Whether containers use the image, for its removal: ids and whether they run.
-    pub fn users_of_image(&self, _image: &oci::Digest) -> Vec<(ContainerId, bool)> {
-        todo!()
+    pub fn users_of_image(&self, image: &Digest) -> Vec<(ContainerId, bool)> {
+        let users = self
+            .shared
+            .containers()
+            .into_iter()
+            .filter(|c| c.birth.image.as_ref() == Some(image));
+        users
+            .map(|c| (c.birth.id.clone(), c.phase().is_active()))
+            .collect()
     }
 
-    pub async fn create(&self, _request: CreateRequest) -> Result<Created> {
-        todo!()
+    /// Attaches a client. To a container that does not run it is attached at its start.
+    pub async fn attach(&self, name: &str, options: AttachOptions) -> Result<Attached> {
+        let handle = self.shared.find(name)?;
+        let birth = &handle.birth;
+        let tty = birth.options.tty;
+        let mut attached = if options.stream {
+            let wanted = shim::protocol::Attach {
+                process: shim::protocol::INIT.to_owned(),
+                stdin: options.stdin && birth.options.open_stdin,
+                stdout: options.stdout,
+                stderr: options.stderr,
+            };
+            let (attached, client) = attach::waiting(wanted, tty, options.detach_keys.clone());
+            handle.tell_owner(Order::Attach(client)).await?;
+            attached
+        } else {
+            attach::closed(tty)
+        };
+        if options.logs {
+            let query = LogQuery {
+                stdout: options.stdout,
+                stderr: options.stderr,
+                ..LogQuery::default()
+            };
+            attached.output.history = Some(self.logs(birth.id.as_str(), query).await?);
+        }
+        self.shared.announce(&handle, "attach", &[]);
+        Ok(attached)
     }
 
-    /// Starts it. `NotModified` when it runs already.
-    pub async fn start(&self, _name: &str) -> Result<()> {
-        todo!()
-    }
-
-    /// Stops it: its signal, then after the timeout SIGKILL. `NotModified` when it does not run.
-    pub async fn stop(&self, _name: &str, _options: StopOptions) -> Result<()> {
-        todo!()
-    }
-
-    pub async fn restart(&self, _name: &str, _options: StopOptions) -> Result<()> {
-        todo!()
-    }
-
-    /// `signal`: a name with or without SIG, or a number; `None` is SIGKILL.
-    pub async fn kill(&self, _name: &str, _signal: Option<&str>) -> Result<()> {
-        todo!()
-    }
-
-    pub async fn pause(&self, _name: &str) -> Result<()> {
-        todo!()
-    }
-
-    pub async fn unpause(&self, _name: &str) -> Result<()> {
-        todo!()
-    }
-
-    pub async fn rename(&self, _name: &str, _new: &str) -> Result<()> {
-        todo!()
-    }
-
-    pub async fn remove(&self, _name: &str, _options: RemoveOptions) -> Result<()> {
-        todo!()
-    }
-
-    /// Registers a wait and returns at once.
-    pub async fn wait(&self, _name: &str, _condition: WaitCondition) -> Result<Wait> {
-        todo!()
-    }
-
-    /// A container by name, id or unambiguous prefix of an id; with sizes if asked.
-    pub async fn inspect(&self, _name: &str, _size: bool) -> Result<ContainerView> {
-        todo!()
-    }
-
-    /// Newest first.
-    pub async fn list(&self, _query: ListQuery) -> Result<Vec<ContainerView>> {
-        todo!()
-    }
-
-    pub async fn attach(&self, _name: &str, _options: AttachOptions) -> Result<Attached> {
-        todo!()
-    }
-
-    /// Sets the size of the first process's terminal.
-    pub async fn resize(&self, _name: &str, _height: u16, _width: u16) -> Result<()> {
-        todo!()
-    }
-
-    /// Returns the exec's id.
-    pub async fn exec_create(&self, _name: &str, _options: ExecOptions) -> Result<String> {
-        todo!()
-    }
-
-    /// Returns once it runs; `None` when detached.
-    pub async fn exec_start(&self, _id: &str, _start: ExecStart) -> Result<Option<Attached>> {
-        todo!()
-    }
-
-    pub fn exec_inspect(&self, _id: &str) -> Result<ExecView> {
-        todo!()
-    }
-
-    pub async fn exec_resize(&self, _id: &str, _height: u16, _width: u16) -> Result<()> {
-        todo!()
-    }
-
-    pub async fn logs(&self, _name: &str, _query: LogQuery) -> Result<LogStream> {
-        todo!()
-    }
-
-    /// The processes, as `ps` with these arguments shows them; `None`: `-ef`.
-    pub async fn top(&self, _name: &str, _ps_args: Option<&str>) -> Result<TopTable> {
-        todo!()
-    }
-
-    /// What the container changed in its image.
-    pub async fn changes(&self, _name: &str) -> Result<Vec<Change>> {
-        todo!()
-    }
-
-    /// The whole file system as a tar.
-    pub async fn export(&self, _name: &str) -> Result<ByteReceiver> {
-        todo!()
-    }
-
-    pub async fn archive_stat(&self, _name: &str, _path: &str) -> Result<PathStat> {
-        todo!()
-    }
-
-    /// A file or folder as a tar, its last component at the top.
-    pub async fn archive_get(&self, _name: &str, _path: &str) -> Result<(PathStat, ByteReceiver)> {
-        todo!()
-    }
-
-    /// Unpacks a tar (plain, gzip, zstd) into a folder of the container.
-    pub async fn archive_put(
-        &self,
-        _name: &str,
-        _path: &str,
-        _options: PutOptions,
-        _tar: ByteReceiver,
-    ) -> Result<()> {
-        todo!()
-    }
-
-    /// Removes containers that do not run. Filters: `until`, `label`, `label!`.
-    pub async fn prune_containers(
-        &self,
-        _filters: &BTreeMap<String, Vec<String>>,
-    ) -> Result<Pruned> {
-        todo!()
+    /// What the container wrote.
+    pub async fn logs(&self, name: &str, query: LogQuery) -> Result<LogStream> {
+        let handle = self.shared.find(name)?;
+        let birth = &handle.birth;
+        if birth.log.driver == "none" {
+            return Err(Error::new(
+                crate::ErrorKind::NotImplemented,
+                "configured logging driver does not support reading",
+            ));
+        }
+        let mut news = handle.news();
+        let source = LogSource {
+            driver: logging::driver(&birth.log.driver),
+            path: self.shared.paths.log(&birth.id, &birth.log.driver),
+            tty: birth.options.tty,
+            stopped: Box::pin(async move {
+                // An error means that the container is gone.
+                let _ended = news.wait_for(|news| !news.active || news.removed).await;
+            }),
+        };
+        blocking(move || LogStream::open(source, query)).await
     }
 
     /// Subscribes; what happens after the return is in the stream.
-    pub fn events(&self, _query: EventQuery) -> Result<EventStream> {
-        todo!()
+    pub fn events(&self, query: EventQuery) -> Result<EventStream> {
+        self.shared.bus.subscribe(query)
     }
 
-    pub fn counts(&self) -> Counts {
-        todo!()
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    /// Containers with sizes and volumes; images are the image store's.
-    pub async fn disk_usage(&self) -> Result<DiskUsage> {
-        todo!()
+    /// Gives a container its owner and makes it known.
+    pub(crate) fn take_in(&self, container: Container, link: Option<Link>) -> Arc<Handle> {
+        let (sender, orders) = mpsc::channel(MAILBOX);
+        let container = Arc::new(container);
+        let owner = Owner::new(&self.shared, Arc::clone(&container), orders, link);
+        let handle = Arc::new(Handle::new(container, sender));
+        self.shared
+            .registry()
+            .insert(handle.birth.id.clone(), Arc::clone(&handle));
+        tokio::spawn(owner.run());
+        handle
     }
 }

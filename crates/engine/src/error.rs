@@ -142,3 +142,30 @@ where
         self.map_err(|e| Error::system(message()).caused_by(e))
     }
 }
+
+impl From<image::Error> for Error {
+    fn from(error: image::Error) -> Self {
+        let kind = match error.kind() {
+            image::Kind::NotFound => ErrorKind::NotFound,
+            image::Kind::Conflict => ErrorKind::Conflict,
+            image::Kind::InvalidParameter => ErrorKind::InvalidParameter,
+            image::Kind::System => ErrorKind::System,
+        };
+        let message = error.to_string();
+        match std::error::Error::source(&error) {
+            None => Self::new(kind, message),
+            // The message stands on top already: what is below it follows.
+            Some(source) => Self::new(kind, message).caused_by(chain(source)),
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}

@@ -103,7 +103,10 @@ impl Exec {
     }
 
     fn end(&self, code: i32) {
-        *self.progress() = Progress::Ended { code, at: Instant::now() };
+        *self.progress() = Progress::Ended {
+            code,
+            at: Instant::now(),
+        };
         self.ended.send_replace(true);
     }
 
@@ -133,9 +136,15 @@ impl Exec {
 /// An exec has ended, says the shim.
 pub(crate) fn ended(shared: &Shared, container: &Container, id: &str, code: i32) {
     container.live().execs.remove(id);
-    let Some(exec) = shared.execs().get(id).cloned() else { return };
+    let Some(exec) = shared.execs().get(id).cloned() else {
+        return;
+    };
     exec.end(code);
-    shared.announce(container, "exec_die", &[("execID", id.to_owned()), ("exitCode", code.to_string())]);
+    shared.announce(
+        container,
+        "exec_die",
+        &[("execID", id.to_owned()), ("exitCode", code.to_string())],
+    );
 }
 
 /// The container has ended, and every exec with it.
@@ -154,7 +163,9 @@ impl Engine {
         match handle.phase() {
             Phase::Running { .. } => {}
             Phase::Paused { .. } => {
-                return Err(Error::conflict(format!("Container {name} is paused, unpause the container before exec")));
+                return Err(Error::conflict(format!(
+                    "Container {name} is paused, unpause the container before exec"
+                )));
             }
             _ => return Err(handle.not_running()),
         }
@@ -185,7 +196,9 @@ impl Engine {
             Phase::Running { .. } => {}
             Phase::Paused { .. } => {
                 let id = &exec.container;
-                return Err(Error::conflict(format!("Container {id} is paused, unpause the container before exec")));
+                return Err(Error::conflict(format!(
+                    "Container {id} is paused, unpause the container before exec"
+                )));
             }
             _ => return Err(handle.not_running()),
         }
@@ -208,19 +221,42 @@ impl Engine {
         if !exec.view().running {
             return Err(Error::conflict(format!("exec {id} is not running")));
         }
-        let op = Op::Resize { process: exec.id.clone(), columns: width, rows: height };
-        handle.order(|answer| Order::Ask { op, answer }).await.map(drop)
+        let op = Op::Resize {
+            process: exec.id.clone(),
+            columns: width,
+            rows: height,
+        };
+        handle
+            .order(|answer| Order::Ask { op, answer })
+            .await
+            .map(drop)
     }
 
     fn exec(&self, id: &str) -> Result<Arc<Exec>> {
-        self.shared().execs().get(id).cloned().ok_or_else(|| no_such_exec(id))
+        self.shared()
+            .execs()
+            .get(id)
+            .cloned()
+            .ok_or_else(|| no_such_exec(id))
     }
 
     /// Attaches first, so that no output is missed, then lets the shim start the process.
-    async fn run_exec(&self, handle: &Handle, exec: &Arc<Exec>, start: ExecStart) -> Result<Option<Attached>> {
+    async fn run_exec(
+        &self,
+        handle: &Handle,
+        exec: &Arc<Exec>,
+        start: ExecStart,
+    ) -> Result<Option<Attached>> {
         let process = self.exec_process(handle, exec).await?;
-        let attached = if start.detach { None } else { Some(self.attach_exec(handle, exec).await?) };
-        let size = start.console_size.or(exec.options.console_size).map(|(height, width)| (width, height));
+        let attached = if start.detach {
+            None
+        } else {
+            Some(self.attach_exec(handle, exec).await?)
+        };
+        let size = start
+            .console_size
+            .or(exec.options.console_size)
+            .map(|(height, width)| (width, height));
         let op = Op::Exec {
             id: exec.id.clone(),
             process: Box::new(process),
@@ -240,7 +276,9 @@ impl Engine {
                 drop(progress);
                 Ok(attached)
             }
-            Ok(other) => Err(Error::system(format!("the shim answered an exec with {other:?}"))),
+            Ok(other) => Err(Error::system(format!(
+                "the shim answered an exec with {other:?}"
+            ))),
             Err(error) => {
                 handle.live().execs.remove(&exec.id);
                 let message = format!("OCI runtime exec failed: exec failed: {}", error.chain());
@@ -262,20 +300,31 @@ impl Engine {
         Ok(attached)
     }
 
-    /// The process the shim is to start, as JSON of the runtime spec.
-    async fn exec_process(&self, handle: &Handle, exec: &Arc<Exec>) -> Result<serde_json::Value> {
-        let (shared, container, exec) = (Arc::clone(self.shared()), Arc::clone(&handle.container), Arc::clone(exec));
+    /// The process the shim is to start.
+    async fn exec_process(&self, handle: &Handle, exec: &Arc<Exec>) -> Result<Process> {
+        let (shared, container, exec) = (
+            Arc::clone(self.shared()),
+            Arc::clone(&handle.container),
+            Arc::clone(exec),
+        );
         blocking(move || {
             let model = model(&shared, &container)?;
             let options = &exec.options;
-            let pid = container.phase().pid().ok_or_else(|| container.not_running())?;
+            let pid = container
+                .phase()
+                .pid()
+                .ok_or_else(|| container.not_running())?;
             let user = match options.user.as_str() {
                 "" => &container.birth.options.user,
                 user => user,
             };
             let identity = lookup::identity_in(pid, user, &container.birth.options.host.group_add)?;
-            let process = spec::for_exec(&model, options, &identity, &shared.host.capabilities);
-            serde_json::to_value(process).context(|| "encode the process".to_owned())
+            Ok(spec::for_exec(
+                &model,
+                options,
+                &identity,
+                &shared.host.capabilities,
+            ))
         })
         .await
     }
@@ -286,9 +335,13 @@ fn model(shared: &Shared, container: &Container) -> Result<Arc<Process>> {
     if let Some(model) = container.live().model.clone() {
         return Ok(model);
     }
-    let path = shared.paths.bundle(&container.birth.id).join(protocol::SPEC_FILE);
+    let path = shared
+        .paths
+        .bundle(&container.birth.id)
+        .join(protocol::SPEC_FILE);
     let bytes = std::fs::read(&path).context(|| format!("read {}", path.display()))?;
-    let spec: Spec = serde_json::from_slice(&bytes).context(|| format!("read {}", path.display()))?;
+    let spec: Spec =
+        serde_json::from_slice(&bytes).context(|| format!("read {}", path.display()))?;
     let model = Arc::new(spec.process.unwrap_or_default());
     container.live().model = Some(Arc::clone(&model));
     Ok(model)
@@ -302,8 +355,14 @@ fn claim(exec: &Exec) -> Result<()> {
             *progress = Progress::Starting;
             Ok(())
         }
-        Progress::Ended { .. } => Err(Error::conflict(format!("exec command {} has already run", exec.id))),
-        _ => Err(Error::conflict(format!("exec command {} is already running", exec.id))),
+        Progress::Ended { .. } => Err(Error::conflict(format!(
+            "exec command {} has already run",
+            exec.id
+        ))),
+        _ => Err(Error::conflict(format!(
+            "exec command {} is already running",
+            exec.id
+        ))),
     }
 }
 
@@ -321,5 +380,9 @@ fn failure_code(error: &Error) -> i32 {
 
 fn announce(shared: &Shared, container: &Container, action: &str, exec: &Exec) {
     let command = exec.options.cmd.join(" ");
-    shared.announce(container, format!("{action}: {command}"), &[("execID", exec.id.clone())]);
+    shared.announce(
+        container,
+        format!("{action}: {command}"),
+        &[("execID", exec.id.clone())],
+    );
 }

@@ -52,11 +52,15 @@ pub(crate) struct Company {
 /// Finds the containers whose namespaces are joined; they must run.
 pub(crate) fn company(shared: &Shared, container: &Container) -> Result<Company> {
     let host = &container.birth.options.host;
-    let mut company = Company { joined: Joined::default(), files_of: None, hostname_of: None };
+    let mut company = Company {
+        joined: Joined::default(),
+        files_of: None,
+        hostname_of: None,
+    };
     if let Network::Container(name) = host.network_mode.parse()? {
-        let other = shared
-            .find(&name)
-            .map_err(|e| Error::new(e.kind(), "joining network namespace of container").caused_by(e))?;
+        let other = shared.find(&name).map_err(|e| {
+            Error::new(e.kind(), "joining network namespace of container").caused_by(e)
+        })?;
         company.joined.network = Some(running_pid(&other, "network")?);
         company.files_of = Some(other.birth.id.clone());
         company.hostname_of = Some(hostname(&other, None, &shared.host));
@@ -83,12 +87,19 @@ pub(crate) fn company(shared: &Shared, container: &Container) -> Result<Company>
 
 fn running_pid(other: &Container, what: &str) -> Result<u32> {
     other.phase().pid().ok_or_else(|| {
-        Error::conflict(format!("cannot join {what} namespace of a non running container: {}", other.birth.id))
+        Error::conflict(format!(
+            "cannot join {what} namespace of a non running container: {}",
+            other.birth.id
+        ))
     })
 }
 
 /// The host name in force.
-pub(crate) fn hostname(container: &Container, network_of: Option<&str>, host: &spec::Host) -> String {
+pub(crate) fn hostname(
+    container: &Container,
+    network_of: Option<&str>,
+    host: &spec::Host,
+) -> String {
     let options = &container.birth.options;
     let of_host = options.host.network_mode == "host" || options.host.uts_mode == "host";
     match (options.hostname.as_str(), network_of) {
@@ -121,10 +132,15 @@ pub(crate) fn launch(
         config: &shared.config,
         host: &shared.host,
         folder: &folder,
-        identity: lookup::identity(&container.snapshot, &birth.options.user, &birth.options.host.group_add)?,
+        identity: lookup::identity(
+            &container.snapshot,
+            &birth.options.user,
+            &birth.options.host.group_add,
+        )?,
         hostname: &hostname,
         joined: company.joined,
-        init_path: spec::wants_init(&birth.options, &shared.config).then_some(shared.config.shim_path.as_path()),
+        init_path: spec::wants_init(&birth.options, &shared.config)
+            .then_some(shared.config.shim_path.as_path()),
     };
     let spec = spec::build(birth, &around)?;
     remove_file(&shared.paths.exit_record(&birth.id))?;
@@ -156,8 +172,11 @@ fn spawn(
         })
         .collect::<io::Result<_>>()
         .context(|| "attach to the shim".to_owned())?;
-    let (mut control, theirs) = UnixStream::pair().context(|| "make the control connection".to_owned())?;
-    control.write_all(&opening()).context(|| "write to the control connection".to_owned())?;
+    let (mut control, theirs) =
+        UnixStream::pair().context(|| "make the control connection".to_owned())?;
+    control
+        .write_all(&opening())
+        .context(|| "write to the control connection".to_owned())?;
     let mut arguments = protocol::arguments(id.as_str()).into_iter();
     let mut command = Command::new(&shared.config.shim_path)
         .arg0(arguments.next().unwrap_or_default())
@@ -167,15 +186,28 @@ fn spawn(
     for argument in arguments {
         command = command.arg(argument);
     }
-    command.spawn().context(|| format!("start {}", shared.config.shim_path.display()))?;
-    Ok(Launched { control, model: spec.process.clone().unwrap_or_default(), attached })
+    command
+        .spawn()
+        .context(|| format!("start {}", shared.config.shim_path.display()))?;
+    Ok(Launched {
+        control,
+        model: spec.process.clone().unwrap_or_default(),
+        attached,
+    })
 }
 
 /// Hello and start.
 fn opening() -> Vec<u8> {
     let mut frames = Vec::new();
     encode(Kind::Hello, &Hello::new(Role::Control), &mut frames);
-    encode(Kind::Request, &Request { seq: START, op: Op::Start }, &mut frames);
+    encode(
+        Kind::Request,
+        &Request {
+            seq: START,
+            op: Op::Start,
+        },
+        &mut frames,
+    );
     frames
 }
 
@@ -184,11 +216,16 @@ fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
     let options = &birth.options;
     let snapshot = &container.snapshot;
     let (height, width) = options.host.console_size;
-    let external = shared.config.runtimes.get(&birth.runtime).map(|runtime| protocol::ExternalRuntime {
-        path: runtime.path.clone(),
-        args: runtime.args.clone(),
-        root: shared.paths.exec.join("runtime").join(&birth.runtime),
-    });
+    let external =
+        shared
+            .config
+            .runtimes
+            .get(&birth.runtime)
+            .map(|runtime| protocol::ExternalRuntime {
+                path: runtime.path.clone(),
+                args: runtime.args.clone(),
+                root: shared.paths.exec.join("runtime").join(&birth.runtime),
+            });
     Ok(Setup {
         version: protocol::VERSION,
         id: birth.id.to_string(),
@@ -201,7 +238,13 @@ fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
         console_size: (options.tty && height > 0 && width > 0).then_some((width, height)),
         open_stdin: options.open_stdin,
         stdin_once: options.stdin_once,
-        log: logging::writer(&birth.log, &birth.id, &container.name(), options, &shared.paths)?,
+        log: logging::writer(
+            &birth.log,
+            &birth.id,
+            &container.name(),
+            options,
+            &shared.paths,
+        )?,
         exit_record: shared.paths.exit_record(&birth.id),
         external_runtime: external,
     })
@@ -220,7 +263,12 @@ fn prepare_sources(points: &[MountPoint]) -> Result<()> {
         if !point.subpath.is_empty() {
             linux::rootfs::Root::open(source)
                 .and_then(|root| root.resolve(Path::new(&point.subpath)))
-                .context(|| format!("cannot access path {}", source.join(&point.subpath).display()))?;
+                .context(|| {
+                    format!(
+                        "cannot access path {}",
+                        source.join(&point.subpath).display()
+                    )
+                })?;
         }
     }
     Ok(())
@@ -229,7 +277,9 @@ fn prepare_sources(points: &[MountPoint]) -> Result<()> {
 /// Docker's error for a bind whose source is not there.
 pub(crate) fn missing_source(point: &MountPoint) -> Error {
     let source = &point.source;
-    Error::invalid(format!("invalid mount config for type \"bind\": bind source path does not exist: {source}"))
+    Error::invalid(format!(
+        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
+    ))
 }
 
 /// The folder a shim works in.
@@ -242,7 +292,11 @@ struct Bundle {
 impl Bundle {
     fn make(path: PathBuf) -> Result<Self> {
         remove_folder(&path)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).context(|| format!("make {}", path.display()))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .context(|| format!("make {}", path.display()))?;
         let folder = fs::File::open(&path).context(|| format!("open {}", path.display()))?;
         Ok(Self { path, folder })
     }
@@ -254,7 +308,11 @@ impl Bundle {
     }
 
     fn socket(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}/{}", self.folder.as_raw_fd(), protocol::SOCKET_FILE))
+        PathBuf::from(format!(
+            "/proc/self/fd/{}/{}",
+            self.folder.as_raw_fd(),
+            protocol::SOCKET_FILE
+        ))
     }
 }
 
@@ -268,7 +326,11 @@ pub(crate) fn greet(socket: &Path, hello: &[u8]) -> io::Result<UnixStream> {
 /// Connects to the shim of a container that runs.
 pub(crate) fn greet_shim(bundle: &Path, hello: &[u8]) -> io::Result<UnixStream> {
     let folder = fs::File::open(bundle)?;
-    let socket = format!("/proc/self/fd/{}/{}", folder.as_raw_fd(), protocol::SOCKET_FILE);
+    let socket = format!(
+        "/proc/self/fd/{}/{}",
+        folder.as_raw_fd(),
+        protocol::SOCKET_FILE
+    );
     greet(Path::new(&socket), hello)
 }
 

@@ -9,23 +9,34 @@ mod attach;
 mod cgroups;
 mod check;
 mod config;
+mod container;
+mod control;
 mod copy;
+mod create;
 mod detach;
 mod engine;
 mod error;
 mod events;
 mod exec;
+mod launch;
 mod lifecycle;
 mod link;
 mod list;
 mod logging;
 mod logs;
+mod lookup;
 mod mode;
 mod mounts;
 mod names;
+mod netfiles;
 pub mod options;
+mod owner;
+mod queries;
+mod reaper;
+mod recover;
 mod registry;
 mod seccomp;
+mod shared;
 mod signal;
 mod spec;
 mod state;
@@ -38,10 +49,11 @@ mod volumes;
 pub use archive::{Change, ChangeKind, PathStat, PutOptions};
 pub use attach::{AttachOptions, Attached, Flow, Input, Output, Stream};
 pub use config::{Config, ExternalRuntime};
+pub use control::Wait;
 pub use detach::DetachKeys;
 pub use engine::{
     Counts, CreateRequest, Created, DiskUsage, Engine, Pruned, RemoveOptions, StopOptions,
-    TopTable, VolumeView, Wait, WaitCondition, WaitOutcome,
+    TopTable, VolumeView, WaitCondition, WaitOutcome,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventQuery, EventStream, Subject};

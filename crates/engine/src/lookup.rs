@@ -44,7 +44,8 @@ enum Found {
 
 fn text(snapshot: &Snapshot, name: &str) -> Result<String> {
     for layer in std::iter::once(&snapshot.upper).chain(&snapshot.lower_dirs) {
-        let found = in_layer(layer, name).context(|| format!("look for etc/{name} in {}", layer.display()))?;
+        let found = in_layer(layer, name)
+            .context(|| format!("look for etc/{name} in {}", layer.display()))?;
         match found {
             Found::Text(text) => return Ok(text),
             Found::NotHere => {}
@@ -60,14 +61,23 @@ fn in_layer(layer: &Path, name: &str) -> linux::Result<Found> {
     let etc = match entry(&dir, "etc")? {
         Entry::Missing => return Ok(Found::NotHere),
         Entry::Whiteout => return Ok(Found::Gone),
-        Entry::Folder => file::open_at(&dir, "etc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, file::Mode::empty())?,
+        Entry::Folder => file::open_at(
+            &dir,
+            "etc",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW,
+            file::Mode::empty(),
+        )?,
         Entry::File | Entry::Other => return Ok(Found::Unclear),
     };
     if xattr::get_of(&etc, c"trusted.overlay.redirect")?.is_some() {
         return Ok(Found::Unclear);
     }
     match entry(&etc, name)? {
-        Entry::Missing if xattr::get_of(&etc, c"trusted.overlay.opaque")?.as_deref() == Some(b"y") => Ok(Found::Gone),
+        Entry::Missing
+            if xattr::get_of(&etc, c"trusted.overlay.opaque")?.as_deref() == Some(b"y") =>
+        {
+            Ok(Found::Gone)
+        }
         Entry::Missing => Ok(Found::NotHere),
         Entry::Whiteout => Ok(Found::Gone),
         Entry::File => {
@@ -113,14 +123,19 @@ fn through_overlay(snapshot: &Snapshot, name: &str) -> Result<String> {
 fn read_in(root: &Root, path: &Path) -> Result<String> {
     let file = match root.open_file(path, OFlags::RDONLY | OFlags::NONBLOCK, 0) {
         Ok(file) => file,
-        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
-        Err(error) => return Err(error).context(|| format!("open {} in the container", path.display())),
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+            return Ok(String::new());
+        }
+        Err(error) => {
+            return Err(error).context(|| format!("open {} in the container", path.display()));
+        }
     };
     let regular = file::stat(&file).is_ok_and(|stat| stat.st_mode & 0o170_000 == 0o100_000);
     if !regular {
         return Ok(String::new());
     }
-    let bytes = file::read_all(file, MAX_FILE).context(|| format!("read {} in the container", path.display()))?;
+    let bytes = file::read_all(file, MAX_FILE)
+        .context(|| format!("read {} in the container", path.display()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -153,9 +168,23 @@ mod tests {
         assert_eq!(text(&snapshot, "group").unwrap(), "bottom");
         assert_eq!(text(&snapshot, "shadow").unwrap(), "");
         let etc = fs::File::open(upper.join("etc")).unwrap();
-        linux::file::make_node(&etc, "group", linux::file::Node::Char { major: 0, minor: 0 }, 0).unwrap();
-        assert_eq!(text(&snapshot, "group").unwrap(), "", "a whiteout hides the file (needs root)");
+        linux::file::make_node(
+            &etc,
+            "group",
+            linux::file::Node::Char { major: 0, minor: 0 },
+            0,
+        )
+        .unwrap();
+        assert_eq!(
+            text(&snapshot, "group").unwrap(),
+            "",
+            "a whiteout hides the file (needs root)"
+        );
         xattr::set_of(&etc, c"trusted.overlay.opaque", b"y").unwrap();
-        assert_eq!(text(&snapshot, "passwd").unwrap(), "", "an opaque folder hides what is below (needs root)");
+        assert_eq!(
+            text(&snapshot, "passwd").unwrap(),
+            "",
+            "an opaque folder hides what is below (needs root)"
+        );
     }
 }

@@ -12,7 +12,12 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loop
                      ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 /// Writes all three. A resolv.conf that is there stays: the user may have changed it from inside.
-pub(crate) fn write(folder: &Path, hostname: &str, options: &ContainerOptions, shared: &Shared) -> Result<()> {
+pub(crate) fn write(
+    folder: &Path,
+    hostname: &str,
+    options: &ContainerOptions,
+    shared: &Shared,
+) -> Result<()> {
     let put = |name: &str, text: String| {
         let path = folder.join(name);
         fs::write(&path, text).context(|| format!("write {}", path.display()))
@@ -21,7 +26,10 @@ pub(crate) fn write(folder: &Path, hostname: &str, options: &ContainerOptions, s
     put("hosts", hosts(options))?;
     if !folder.join("resolv.conf").exists() {
         let of_host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        put("resolv.conf", resolv_conf(&of_host, options, &shared.config))?;
+        put(
+            "resolv.conf",
+            resolv_conf(&of_host, options, &shared.config),
+        )?;
     }
     Ok(())
 }
@@ -42,7 +50,13 @@ fn hosts(options: &ContainerOptions) -> String {
 
 /// The host's resolvers unless the container or the daemon name others.
 fn resolv_conf(of_host: &str, options: &ContainerOptions, config: &Config) -> String {
-    let chosen = |own: &[String], default: &[String]| if own.is_empty() { default.to_vec() } else { own.to_vec() };
+    let chosen = |own: &[String], default: &[String]| {
+        if own.is_empty() {
+            default.to_vec()
+        } else {
+            own.to_vec()
+        }
+    };
     let servers = chosen(&options.host.dns, &config.dns);
     let search = chosen(&options.host.dns_search, &config.dns_search);
     let dns_options = chosen(&options.host.dns_options, &config.dns_options);
@@ -50,11 +64,17 @@ fn resolv_conf(of_host: &str, options: &ContainerOptions, config: &Config) -> St
         return of_host.to_owned();
     }
     let kept = |keyword: &str, replaced: bool| {
-        let lines = of_host.lines().filter(|line| !replaced && line.split_whitespace().next() == Some(keyword));
+        let lines = of_host
+            .lines()
+            .filter(|line| !replaced && line.split_whitespace().next() == Some(keyword));
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
     let mut text = kept("nameserver", !servers.is_empty());
-    text.extend(servers.iter().map(|server| format!("nameserver {server}\n")));
+    text.extend(
+        servers
+            .iter()
+            .map(|server| format!("nameserver {server}\n")),
+    );
     text.push_str(&kept("search", !search.is_empty()));
     // A single dot means: no search list at all.
     if !search.is_empty() && search != ["."] {
@@ -83,7 +103,10 @@ mod tests {
             "nameserver 9.9.9.9\nsearch example.org\noptions ndots:1\n"
         );
         options.host.dns_search = vec![".".into()];
-        assert_eq!(resolv_conf(of_host, &options, &config), "nameserver 9.9.9.9\noptions ndots:1\n");
+        assert_eq!(
+            resolv_conf(of_host, &options, &config),
+            "nameserver 9.9.9.9\noptions ndots:1\n"
+        );
     }
 
     #[test]

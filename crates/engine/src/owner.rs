@@ -7,7 +7,9 @@
 mod exits;
 mod removal;
 
-pub(crate) use exits::{exit_record, kill_rest, killed, no_such_exec};
+pub(crate) use exits::{
+    attributes as exit_attributes, exit_record, kill_rest, killed, no_such_exec,
+};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -78,8 +80,13 @@ impl Owner {
     async fn obey(&mut self, shared: &Arc<Shared>, order: Order) {
         match order {
             Order::Start(answer) => reply(answer, self.start(shared).await),
-            Order::Pause(answer) => reply(answer, self.freeze(shared, Op::Pause, Event::Paused).await),
-            Order::Unpause(answer) => reply(answer, self.freeze(shared, Op::Resume, Event::Unpaused).await),
+            Order::Pause(answer) => {
+                reply(answer, self.freeze(shared, Op::Pause, Event::Paused).await)
+            }
+            Order::Unpause(answer) => reply(
+                answer,
+                self.freeze(shared, Op::Resume, Event::Unpaused).await,
+            ),
             Order::Signal { signal, answer } => self.signal(shared, signal, answer).await,
             Order::Ask { op, answer } => self.ask(op, answer).await,
             Order::Attach(client) => self.attach(shared, client),
@@ -165,28 +172,46 @@ impl Owner {
     }
 
     async fn start(&mut self, shared: &Arc<Shared>) -> Result<()> {
-        self.apply(shared, Event::Start).await.map_err(|refusal| self.refused(refusal))?;
+        self.apply(shared, Event::Start)
+            .await
+            .map_err(|refusal| self.refused(refusal))?;
         self.me.tell(|news| news.active = true);
         match self.launch(shared).await {
             Ok((pid, at)) => {
-                self.apply(shared, Event::Started { pid, at }).await.map_err(|refusal| self.refused(refusal))?;
+                self.apply(shared, Event::Started { pid, at })
+                    .await
+                    .map_err(|refusal| self.refused(refusal))?;
                 Ok(())
             }
             Err((code, error)) => {
                 self.link = None;
-                let failed = Event::StartFailed { code, error: error.chain() };
-                self.apply(shared, failed).await.map_err(|refusal| self.refused(refusal))?;
+                let failed = Event::StartFailed {
+                    code,
+                    error: error.chain(),
+                };
+                self.apply(shared, failed)
+                    .await
+                    .map_err(|refusal| self.refused(refusal))?;
                 Err(error)
             }
         }
     }
 
     /// Launches the shim and waits until the program runs; the error comes with the exit code it counts as.
-    async fn launch(&mut self, shared: &Arc<Shared>) -> Result<(u32, jiff::Timestamp), (i32, Error)> {
+    async fn launch(
+        &mut self,
+        shared: &Arc<Shared>,
+    ) -> Result<(u32, jiff::Timestamp), (i32, Error)> {
         let internal = |error: Error| (128, error);
         let company = launch::company(shared, &self.me).map_err(internal)?;
-        let (work, me, waiting) = (Arc::clone(shared), Arc::clone(&self.me), std::mem::take(&mut self.waiting));
-        let launched = blocking(move || launch::launch(&work, &me, &company, waiting)).await.map_err(internal)?;
+        let (work, me, waiting) = (
+            Arc::clone(shared),
+            Arc::clone(&self.me),
+            std::mem::take(&mut self.waiting),
+        );
+        let launched = blocking(move || launch::launch(&work, &me, &company, waiting))
+            .await
+            .map_err(internal)?;
         for (client, stream) in launched.attached {
             client.connect(stream).map_err(internal)?;
         }
@@ -198,18 +223,23 @@ impl Owner {
                 self.link = Some(link);
                 Ok((pid, timestamp(at)))
             }
-            Ok(other) => Err(internal(Error::system(format!("the shim answered a start with {other:?}")))),
+            Ok(other) => Err(internal(Error::system(format!(
+                "the shim answered a start with {other:?}"
+            )))),
             Err(error) => Err((link::start_code(error.kind), start_error(error))),
         }
     }
 
     /// Pauses or resumes: first whether it may be, then the shim, then the state.
     async fn freeze(&mut self, shared: &Arc<Shared>, op: Op, event: Event) -> Result<()> {
-        lifecycle::step(&self.me.live().life, event.clone()).map_err(|refusal| self.refused(refusal))?;
+        lifecycle::step(&self.me.live().life, event.clone())
+            .map_err(|refusal| self.refused(refusal))?;
         let link = self.link.as_mut().ok_or_else(|| self.me.not_running())?;
         let seq = link.ask(op).await?;
         link.reply_to(seq).await?.map_err(link::failed)?;
-        self.apply(shared, event).await.map_err(|refusal| self.refused(refusal))
+        self.apply(shared, event)
+            .await
+            .map_err(|refusal| self.refused(refusal))
     }
 
     /// Passes a signal on. One that ends a paused container thaws it, or it would never be delivered.
@@ -219,13 +249,26 @@ impl Owner {
     }
 
     async fn try_signal(&mut self, shared: &Arc<Shared>, signal: i32) -> Result<()> {
-        let link = self.link.as_mut().filter(|_| self.me.phase().pid().is_some());
+        let link = self
+            .link
+            .as_mut()
+            .filter(|_| self.me.phase().pid().is_some());
         let link = link.ok_or_else(|| self.me.not_running())?;
-        let seq = link.ask(Op::Signal { process: INIT.to_owned(), signal, all: false }).await?;
-        link.reply_to(seq).await?.map_err(|error| match error.kind {
-            protocol::ErrorKind::NoSuchProcess | protocol::ErrorKind::Conflict => self.me.not_running(),
-            _ => link::failed(error),
-        })?;
+        let seq = link
+            .ask(Op::Signal {
+                process: INIT.to_owned(),
+                signal,
+                all: false,
+            })
+            .await?;
+        link.reply_to(seq)
+            .await?
+            .map_err(|error| match error.kind {
+                protocol::ErrorKind::NoSuchProcess | protocol::ErrorKind::Conflict => {
+                    self.me.not_running()
+                }
+                _ => link::failed(error),
+            })?;
         let ends = signal == 9 || signal == stop_signal(&self.me)?;
         if ends && matches!(self.me.phase(), Phase::Paused { .. }) {
             self.freeze(shared, Op::Resume, Event::Unpaused).await?;
@@ -234,7 +277,11 @@ impl Owner {
     }
 
     async fn ask(&mut self, op: Op, answer: Answer<Value>) {
-        let Some(link) = self.link.as_mut().filter(|_| self.me.phase().pid().is_some()) else {
+        let Some(link) = self
+            .link
+            .as_mut()
+            .filter(|_| self.me.phase().pid().is_some())
+        else {
             return reply(answer, Err(self.me.not_running()));
         };
         match link.ask(op).await {
@@ -278,8 +325,12 @@ impl Owner {
         let name = self.me.name();
         match refusal {
             Refusal::AlreadyRunning => Error::not_modified(),
-            Refusal::StartPaused => Error::conflict("cannot start a paused container, try unpause instead"),
-            Refusal::Removing => Error::conflict(format!("removal of container {id} is already in progress")),
+            Refusal::StartPaused => {
+                Error::conflict("cannot start a paused container, try unpause instead")
+            }
+            Refusal::Removing => {
+                Error::conflict(format!("removal of container {id} is already in progress"))
+            }
             Refusal::NotRunning => self.me.not_running(),
             Refusal::AlreadyPaused => Error::conflict(format!("Container {id} is already paused")),
             Refusal::NotPaused => Error::conflict(format!("Container {id} is not paused")),
@@ -290,7 +341,9 @@ impl Owner {
             Refusal::StillPaused => Error::conflict(format!(
                 "cannot remove container \"{name}\": container is paused and must be unpaused first"
             )),
-            Refusal::OutOfPlace => Error::system(format!("container {id} is not in a state for that")),
+            Refusal::OutOfPlace => {
+                Error::system(format!("container {id} is not in a state for that"))
+            }
         }
     }
 }

@@ -17,7 +17,6 @@ use crate::state::Paths;
 use crate::volumes::Volumes;
 
 /// One engine's insides. Locks are held for memory only, never over I/O.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) paths: Paths,
@@ -30,9 +29,25 @@ pub(crate) struct Shared {
     execs: Mutex<HashMap<String, Arc<Exec>>>,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(config: Config, images: image::Store, volumes: Volumes, cgroups: Cgroups) -> Self {
-        let paths = Paths { data: config.data_root.clone(), exec: config.exec_root.clone() };
+    pub(crate) fn new(
+        config: Config,
+        images: image::Store,
+        volumes: Volumes,
+        cgroups: Cgroups,
+    ) -> Self {
+        let paths = Paths {
+            data: config.data_root.clone(),
+            exec: config.exec_root.clone(),
+        };
         Self {
             config,
             paths,
@@ -65,12 +80,21 @@ impl Shared {
     }
 
     /// Publishes an event on a container, with Docker's attributes: its labels, image and name, and `extra`.
-    pub(crate) fn announce(&self, container: &Container, action: impl Into<String>, extra: &[(&str, String)]) {
+    pub(crate) fn announce(
+        &self,
+        container: &Container,
+        action: impl Into<String>,
+        extra: &[(&str, String)],
+    ) {
         let birth = &container.birth;
         let mut attributes: BTreeMap<String, String> = birth.options.labels.clone();
         attributes.insert("image".to_owned(), birth.image_name.clone());
         attributes.insert("name".to_owned(), container.name());
-        attributes.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        attributes.extend(
+            extra
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         self.bus.publish(Event {
             subject: Subject::Container,
             action: action.into(),
@@ -94,7 +118,12 @@ impl Shared {
 
     /// The ids of containers that mention a volume.
     pub(crate) fn users_of_volume(&self, name: &str) -> Vec<ContainerId> {
-        let uses = |handle: &Arc<Handle>| handle.birth.mounts.iter().any(|mount| mount.name == name);
-        self.registry().all().filter(|handle| uses(handle)).map(|handle| handle.birth.id.clone()).collect()
+        let uses =
+            |handle: &Arc<Handle>| handle.birth.mounts.iter().any(|mount| mount.name == name);
+        self.registry()
+            .all()
+            .filter(|handle| uses(handle))
+            .map(|handle| handle.birth.id.clone())
+            .collect()
     }
 }

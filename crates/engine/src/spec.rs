@@ -21,7 +21,7 @@ use crate::state::Birth;
 
 pub(crate) use capabilities::{all as all_capabilities, check as check_capabilities};
 pub(crate) use devices::check_rules as check_device_rules;
-pub(crate) use process::{environment, for_exec};
+pub(crate) use process::for_exec;
 
 /// What the spec needs besides the record.
 pub(crate) struct Surroundings<'a> {
@@ -426,6 +426,11 @@ fn user_mount(point: &MountPoint) -> Mount {
         options: point.spec_options(),
         ..Default::default()
     }
+}
+
+/// Refuses malformed and unsupported `--security-opt` at creation.
+pub(crate) fn check_security(host: &HostOptions) -> Result<()> {
+    process::SecurityOptions::check(host)
 }
 
 /// Whether `options` want a program of ours as process 1.

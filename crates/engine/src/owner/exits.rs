@@ -29,10 +29,25 @@ impl Owner {
 
     async fn shim_tells(&mut self, shared: &Arc<Shared>, event: protocol::Event) {
         match event {
-            protocol::Event::Exited { process, code, at, oom_killed } if process == INIT => {
-                self.ended(shared, Event::Ended { code, at: timestamp(at), oom_killed }).await;
+            protocol::Event::Exited {
+                process,
+                code,
+                at,
+                oom_killed,
+            } if process == INIT => {
+                self.ended(
+                    shared,
+                    Event::Ended {
+                        code,
+                        at: timestamp(at),
+                        oom_killed,
+                    },
+                )
+                .await;
             }
-            protocol::Event::Exited { process, code, .. } => exec::ended(shared, &self.me, &process, code),
+            protocol::Event::Exited { process, code, .. } => {
+                exec::ended(shared, &self.me, &process, code)
+            }
             protocol::Event::OutOfMemory => shared.announce(&self.me, "oom", &[]),
             protocol::Event::Warning { message } => {
                 tracing::warn!(id = %self.me.birth.id, message, "a shim warns");
@@ -77,12 +92,20 @@ pub(crate) fn exit_record(path: &Path) -> Option<Event> {
     let record: ExitRecord = serde_json::from_slice(&bytes)
         .inspect_err(|error| tracing::error!(path = %path.display(), %error, "an exit record cannot be read"))
         .ok()?;
-    Some(Event::Ended { code: record.code, at: timestamp(record.at), oom_killed: record.oom_killed })
+    Some(Event::Ended {
+        code: record.code,
+        at: timestamp(record.at),
+        oom_killed: record.oom_killed,
+    })
 }
 
 /// The end of a container whose shim was killed.
 pub(crate) fn killed() -> Event {
-    Event::Ended { code: 137, at: jiff::Timestamp::now(), oom_killed: false }
+    Event::Ended {
+        code: 137,
+        at: jiff::Timestamp::now(),
+        oom_killed: false,
+    }
 }
 
 /// Kills what a dead shim leaves.
@@ -94,12 +117,15 @@ pub(crate) fn kill_rest(shared: &Shared, container: &crate::container::Container
 }
 
 /// What the event `die` says besides.
-pub(super) fn attributes(life: &Life) -> Vec<(&'static str, String)> {
+pub(crate) fn attributes(life: &Life) -> Vec<(&'static str, String)> {
     let seconds = match (life.started_at, life.finished_at) {
         (Some(start), Some(end)) => (end.as_second() - start.as_second()).max(0),
         _ => 0,
     };
-    vec![("execDuration", seconds.to_string()), ("exitCode", life.exit_code.to_string())]
+    vec![
+        ("execDuration", seconds.to_string()),
+        ("exitCode", life.exit_code.to_string()),
+    ]
 }
 
 /// Why an exec cannot be reached any more.

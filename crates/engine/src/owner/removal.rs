@@ -12,11 +12,19 @@ use crate::shared::Shared;
 
 impl Owner {
     pub(super) async fn remove(&mut self, shared: &Arc<Shared>, volumes: bool) -> Result<()> {
-        self.apply(shared, Event::Remove).await.map_err(|refusal| self.refused(refusal))?;
+        self.apply(shared, Event::Remove)
+            .await
+            .map_err(|refusal| self.refused(refusal))?;
         let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
         let result = blocking(move || dismantle(&work, &me, volumes)).await;
-        let event = if result.is_ok() { Event::Removed } else { Event::RemoveFailed };
-        self.apply(shared, event).await.map_err(|refusal| self.refused(refusal))?;
+        let event = if result.is_ok() {
+            Event::Removed
+        } else {
+            Event::RemoveFailed
+        };
+        self.apply(shared, event)
+            .await
+            .map_err(|refusal| self.refused(refusal))?;
         result
     }
 
@@ -43,7 +51,11 @@ fn dismantle(shared: &Shared, container: &Container, volumes: bool) -> Result<()
         remove_folder(&shared.paths.container(id)),
         remove_folder(&shared.paths.bundle(id)),
         shared.images.release(id).map_err(Into::into),
-        if volumes { remove_volumes(shared, container) } else { Ok(()) },
+        if volumes {
+            remove_volumes(shared, container)
+        } else {
+            Ok(())
+        },
     ];
     for error in leftovers.into_iter().filter_map(Result::err) {
         tracing::error!(%id, error = error.chain(), "a removed container has left something");
@@ -53,7 +65,12 @@ fn dismantle(shared: &Shared, container: &Container, volumes: bool) -> Result<()
 
 /// Removes its anonymous volumes, unless another container uses them.
 fn remove_volumes(shared: &Shared, container: &Container) -> Result<()> {
-    for mount in container.birth.mounts.iter().filter(|mount| mount.anonymous) {
+    for mount in container
+        .birth
+        .mounts
+        .iter()
+        .filter(|mount| mount.anonymous)
+    {
         let mut users = shared.users_of_volume(&mount.name);
         users.retain(|user| *user != container.birth.id);
         if users.is_empty() {

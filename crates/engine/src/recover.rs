@@ -1,0 +1,313 @@
+//! Opening an engine: what an earlier daemon left is met, caught up with, or collected.
+//!
+//! ```text
+//! record, shim answers             -> it runs; its owner listens to it
+//! record, exit record              -> it ended meanwhile; the owner takes the end as if it had just been told
+//! record says running, neither     -> its shim was killed: kill the rest, exit code 137
+//! no record                        -> half-made or half-removed: folder, bundle, cgroup and snapshot are removed
+//! ```
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use oci::ContainerId;
+use shim::protocol::{Hello, Kind, Op, Phase as ShimPhase, Role, State, Value, encode};
+
+use crate::cgroups::Cgroups;
+use crate::config::Config;
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Context as _, Result};
+use crate::launch::{self, remove_folder};
+use crate::lifecycle::{Event, Life, Phase};
+use crate::link::Link;
+use crate::owner;
+use crate::shared::Shared;
+use crate::state::{PhaseRecord, Record};
+use crate::volumes::Volumes;
+
+/// What was found.
+pub(crate) struct Found {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) containers: Vec<FoundContainer>,
+}
+
+/// A container with a record.
+pub(crate) struct FoundContainer {
+    container: Container,
+    auto_remove: bool,
+    /// What the record says of its last run.
+    recorded: PhaseRecord,
+    /// A connection to its shim, if that lives.
+    control: Option<std::os::unix::net::UnixStream>,
+}
+
+/// Reads everything and removes what has no record. Blocks.
+pub(crate) fn look(config: Config) -> Result<Found> {
+    let shared = Arc::new(open(config)?);
+    let mut containers = Vec::new();
+    let mut known = HashSet::new();
+    for id in folders(&shared.paths.containers())? {
+        match Record::read(&shared.paths.record(&id)) {
+            Ok(record) => {
+                known.insert(id);
+                match found(&shared, record) {
+                    Ok(found) => containers.push(found),
+                    Err(error) => {
+                        tracing::error!(error = error.chain(), "a container cannot be taken in")
+                    }
+                }
+            }
+            Err(error) if shared.paths.record(&id).exists() => {
+                // A record that cannot be read is kept for a person to look at; so is all that belongs to it.
+                tracing::error!(error = error.chain(), "a container's record cannot be read");
+                known.insert(id);
+            }
+            Err(_) => collect(
+                &remove_folder(&shared.paths.container(&id)),
+                "a half-made container",
+                &id,
+            ),
+        }
+    }
+    sweep(&shared, &known)?;
+    Ok(Found { shared, containers })
+}
+
+fn open(config: Config) -> Result<Shared> {
+    for folder in [&config.data_root, &config.exec_root] {
+        fs::create_dir_all(folder).context(|| format!("make {}", folder.display()))?;
+    }
+    let images = image::Store::open(&config.data_root)?;
+    images.ensure_hello(&config.shim_path)?;
+    let volumes = Volumes::open(&config.data_root)?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")
+        .context(|| "read /proc/self/mountinfo".to_owned())?;
+    let shared = Shared::new(config, images, volumes, Cgroups::find(&mounts));
+    for folder in [shared.paths.containers(), shared.paths.bundles()] {
+        fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
+    }
+    Ok(shared)
+}
+
+/// The ids that a folder has subfolders for.
+fn folders(folder: &Path) -> Result<Vec<ContainerId>> {
+    let listing = fs::read_dir(folder).context(|| format!("list {}", folder.display()))?;
+    let names = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
+fn found(shared: &Shared, record: Record) -> Result<FoundContainer> {
+    let id = record.birth.id.clone();
+    let snapshot = shared.images.snapshot(&id)?;
+    let auto_remove = record.birth.options.host.auto_remove;
+    let life = Life {
+        phase: match record.life.phase {
+            PhaseRecord::Created => Phase::Created,
+            _ => Phase::Exited,
+        },
+        auto_remove,
+        started_at: record.life.started_at,
+        finished_at: record.life.finished_at,
+        exit_code: record.life.exit_code,
+        oom_killed: record.life.oom_killed,
+        error: record.life.error,
+    };
+    shared.registry().reserve(&record.name, &id)?;
+    let container = Container::new(record.birth, snapshot, record.name, life);
+    // No folder, no socket, nobody behind it: all mean that there is no shim.
+    let control = launch::greet_shim(&shared.paths.bundle(&id), &hello()).ok();
+    Ok(FoundContainer {
+        container,
+        auto_remove,
+        recorded: record.life.phase,
+        control,
+    })
+}
+
+fn hello() -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode(Kind::Hello, &Hello::new(Role::Control), &mut frame);
+    frame
+}
+
+/// Removes bundles, cgroups and snapshots that belong to no container.
+fn sweep(shared: &Shared, known: &HashSet<ContainerId>) -> Result<()> {
+    let parent = shared.config.cgroup_parent.as_str();
+    let bundles = folders(&shared.paths.bundles())?;
+    for id in shared
+        .cgroups
+        .containers(parent)
+        .difference(&known.iter().cloned().collect())
+    {
+        // Another engine may use the same parent: only what has a bundle of ours, or had, is ours to end.
+        if bundles.contains(id) {
+            let path = format!("{}/{id}", parent.trim_end_matches('/'));
+            collect(
+                &shared.cgroups.destroy(&path),
+                "a cgroup without a container",
+                id,
+            );
+        }
+    }
+    for id in bundles.iter().filter(|id| !known.contains(*id)) {
+        shut_down(&shared.paths.bundle(id));
+        collect(
+            &remove_folder(&shared.paths.bundle(id)),
+            "a bundle without a container",
+            id,
+        );
+    }
+    for id in shared.images.retain_snapshots(known)? {
+        tracing::info!(%id, "collected a snapshot without a container");
+    }
+    Ok(())
+}
+
+/// Tells a shim that never started its container to go.
+fn shut_down(bundle: &Path) {
+    let mut frames = hello();
+    encode(
+        Kind::Request,
+        &shim::protocol::Request {
+            seq: 1,
+            op: Op::Shutdown,
+        },
+        &mut frames,
+    );
+    if let Ok(mut stream) = launch::greet_shim(bundle, &frames) {
+        let _sent = stream.flush();
+    }
+}
+
+fn collect(result: &Result<()>, what: &str, id: &ContainerId) {
+    match result {
+        Ok(()) => tracing::info!(%id, "collected {what}"),
+        Err(error) => tracing::error!(%id, error = error.chain(), "cannot collect {what}"),
+    }
+}
+
+/// Makes this process the reaper of what shims leave.
+pub(crate) fn reap_orphans(_engine: &Engine) -> Result<()> {
+    crate::reaper::start()
+}
+
+/// Takes a container in, in the state it really is in.
+pub(crate) async fn take_in(engine: &Engine, found: FoundContainer) {
+    let FoundContainer {
+        container,
+        auto_remove,
+        recorded,
+        control,
+    } = found;
+    if let Some((link, state)) = meet(control).await {
+        let phase = match state.phase {
+            ShimPhase::Paused => Phase::Paused { pid: state.pid },
+            _ => Phase::Running { pid: state.pid },
+        };
+        if state.phase != ShimPhase::Created {
+            let mut live = container.live();
+            live.life.phase = phase;
+            live.life.started_at = state
+                .started_at
+                .map(owner::timestamp)
+                .or(live.life.started_at);
+            live.execs = state.execs.into_iter().map(|(id, _)| id).collect();
+            drop(live);
+            container.tell(|news| news.active = true);
+            engine.take_in(container, Some(link));
+            return;
+        }
+    }
+    catch_up(engine, container, recorded, auto_remove).await;
+}
+
+/// Asks a shim what it knows.
+async fn meet(control: Option<std::os::unix::net::UnixStream>) -> Option<(Link, State)> {
+    let mut link = Link::new(control?, 0).ok()?;
+    let seq = link.ask(Op::State).await.ok()?;
+    match link.reply_to(seq).await.ok()?.ok()? {
+        Value::State(state) => Some((link, *state)),
+        _ => None,
+    }
+}
+
+/// A container without a shim: if it was running, it has ended, one way or the other.
+async fn catch_up(engine: &Engine, container: Container, recorded: PhaseRecord, auto_remove: bool) {
+    if owner::was_running(recorded) {
+        let shared = Arc::clone(engine.shared());
+        let container = crate::blocking(move || {
+            let exit = owner::exit_record(&shared.paths.exit_record(&container.birth.id));
+            shut_down(&shared.paths.bundle(&container.birth.id));
+            // Even with an exit record something may be left, if the machine went down at that moment.
+            owner::kill_rest(&shared, &container);
+            settle(&shared, &container, exit.unwrap_or_else(owner::killed));
+            container
+        })
+        .await;
+        let handle = engine.take_in(container, None);
+        shared_die(engine, &handle);
+        if auto_remove {
+            let id = handle.birth.id.to_string();
+            let options = crate::RemoveOptions {
+                volumes: true,
+                ..Default::default()
+            };
+            if let Err(error) = engine.remove(&id, options).await {
+                tracing::error!(
+                    id,
+                    error = error.chain(),
+                    "cannot remove a container that has ended"
+                );
+            }
+        }
+    } else {
+        let bundle = engine.shared().paths.bundle(&container.birth.id);
+        let id = container.birth.id.clone();
+        if bundle.exists() {
+            shut_down(&bundle);
+            collect(
+                &remove_folder(&bundle),
+                "the bundle of a start that never was",
+                &id,
+            );
+        }
+        engine.take_in(container, None);
+    }
+}
+
+fn settle(shared: &Shared, container: &Container, end: Event) {
+    let Event::Ended {
+        code,
+        at,
+        oom_killed,
+    } = end
+    else {
+        return;
+    };
+    {
+        let mut live = container.live();
+        live.life.exit_code = code;
+        live.life.finished_at = Some(at);
+        live.life.oom_killed = oom_killed;
+    }
+    let id = &container.birth.id;
+    collect(
+        &remove_folder(&shared.paths.bundle(id)),
+        "the bundle of a container that has ended",
+        id,
+    );
+    collect(
+        &container.record().save(&shared.paths.record(id)),
+        "the end of a container",
+        id,
+    );
+}
+
+fn shared_die(engine: &Engine, handle: &crate::container::Handle) {
+    let extra = owner::exit_attributes(&handle.live().life);
+    engine.shared().announce(handle, "die", &extra);
+}
