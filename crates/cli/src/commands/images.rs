@@ -1,0 +1,62 @@
+//! `images`: list images.
+
+use api::client::Request;
+use api::types::image::ImageSummary;
+
+use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::filter;
+use crate::flags::Matches;
+use crate::format::Format;
+use crate::print::print;
+use crate::sheets::Trunc;
+use crate::sheets::image::{Digests, PLAIN, Row, SHEET, WITH_DIGESTS};
+
+/// The row of the table.
+pub(super) static COMMAND: Command = Command {
+    paths: &["image ls", "image list", "images"],
+    about: "List images",
+    usage: "[OPTIONS] [REPOSITORY[:TAG]]",
+    args: Args::AtMost(1),
+    order: Order::Anywhere,
+    flags: &[&[
+        Flag::bool("all", Some('a'), "Also those that are only steps to others"),
+        Flag::bool("digests", None, "With digests"),
+        filter::FLAG,
+        Flag::text("format", None, "How to print: table, json, a Go template, or 'table TEMPLATE'"),
+        Flag::bool("no-trunc", None, "Do not shorten ids"),
+        Flag::bool("quiet", Some('q'), "Only ids"),
+        Flag::not_built("tree", None, Takes::Nothing),
+    ]],
+    run,
+};
+
+fn run(context: &Context, matches: &Matches) -> Outcome {
+    let mut filters = filter::filters(matches);
+    if let Some(reference) = matches.args.first() {
+        filters.add("reference", reference);
+    }
+    let request = Request::get("/images/json").query_flag("all", matches.flag("all")).filters(&filters);
+    let images: Vec<ImageSummary> = context.talk(async |client| Ok(client.json(request).await?))?;
+    let format = format(context, matches);
+    let digests = match matches.flag("digests") || format.uses("Digest") {
+        true => Digests::Shown,
+        false => Digests::Hidden,
+    };
+    let trunc = Trunc::unless(matches.flag("no-trunc"));
+    let rows: Vec<Row> = images.into_iter().flat_map(|image| Row::of(image, digests, trunc)).collect();
+    if matches.flag("quiet") {
+        return print(&rows.iter().map(|row| format!("{}\n", row.id())).collect::<String>());
+    }
+    let table = if matches.flag("digests") { WITH_DIGESTS } else { PLAIN };
+    print(&SHEET.print_table_of(&format, table, &rows)?)
+}
+
+fn format(context: &Context, matches: &Matches) -> Format {
+    match matches.text_or_empty("format") {
+        "" if matches.flag("quiet") => Format::Table,
+        "" => Format::parse(&context.config_file().images_format),
+        text => Format::parse(text),
+    }
+}

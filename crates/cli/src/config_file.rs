@@ -1,0 +1,108 @@
+//! `~/.docker/config.json`: what the user has set up once. It is read when a command first needs it, and written only by
+//! `context use` and `context rm`, which keep everything in it that they do not know.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::failure::{Failure, errno_text};
+
+/// The members that this client has a use for.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ConfigFile {
+    /// The context to use unless another is named.
+    pub(crate) current_context: String,
+    /// The keys that leave a container.
+    pub(crate) detach_keys: String,
+    /// `--format` of `ps`.
+    pub(crate) ps_format: String,
+    /// `--format` of `images`.
+    pub(crate) images_format: String,
+    /// Headers for every request.
+    #[serde(rename = "HttpHeaders")]
+    pub(crate) http_headers: BTreeMap<String, String>,
+}
+
+/// The folder: `--config`, then `DOCKER_CONFIG`, then `~/.docker`.
+pub(crate) fn folder(flag: Option<&str>) -> PathBuf {
+    let from_environment = || std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map_or_else(PathBuf::new, PathBuf::from).join(".docker");
+    flag.map(PathBuf::from).or_else(from_environment).unwrap_or_else(home)
+}
+
+/// Reads the file; one that is not there is empty, one that is broken is told and taken as empty, as Docker does.
+pub(crate) fn load(folder: &Path) -> ConfigFile {
+    let path = folder.join("config.json");
+    let Ok(text) = std::fs::read(&path) else {
+        return ConfigFile::default();
+    };
+    serde_json::from_slice(&text).unwrap_or_else(|error| {
+        let path = path.display();
+        let _ = writeln!(std::io::stderr(), "WARNING: Error loading config file: {path}: {error}");
+        ConfigFile::default()
+    })
+}
+
+/// Sets the current context, or takes it out; the rest of the file stays as it is.
+pub(crate) fn set_current_context(folder: &Path, name: Option<&str>) -> Result<(), Failure> {
+    let path = folder.join("config.json");
+    let told = |error: &std::io::Error| Failure::new(format!("open {}: {}", path.display(), errno_text(error)));
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => b"{\"auths\":{}}".to_vec(),
+        Err(error) => return Err(told(&error)),
+    };
+    let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&text)
+        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?;
+    match name {
+        Some(name) => drop(document.insert("currentContext".to_owned(), name.into())),
+        None => drop(document.remove("currentContext")),
+    }
+    std::fs::create_dir_all(folder).map_err(|error| told(&error))?;
+    write_replacing(&path, &tabbed(&document)).map_err(|error| told(&error))
+}
+
+/// With tabs, as Docker writes it.
+fn tabbed(document: &serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
+    use serde::Serialize;
+    let mut out = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
+    // A map of JSON values always can be written.
+    let _ = document.serialize(&mut serializer);
+    out
+}
+
+/// A reader sees the old file or the new one. The file may hold credentials, so nobody else reads it.
+fn write_replacing(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let beside = path.with_extension(format!("json.{}", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let written = file.write_all(text).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_current_context_changes_and_all_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), r#"{"auths":{"x":{"auth":"y"}},"other":1,"psFormat":"p"}"#).unwrap();
+        set_current_context(folder.path(), Some("c")).unwrap();
+        let config = load(folder.path());
+        assert_eq!((config.current_context.as_str(), config.ps_format.as_str()), ("c", "p"));
+        set_current_context(folder.path(), None).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
+        assert!(text.contains("\t\"other\": 1") && text.contains("\"auth\": \"y\"") && !text.contains("currentContext"), "{text}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
