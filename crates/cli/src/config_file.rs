@@ -28,9 +28,19 @@ pub(crate) struct ConfigFile {
 
 /// The folder: `--config`, then `DOCKER_CONFIG`, then `~/.docker`.
 pub(crate) fn folder(flag: Option<&str>) -> PathBuf {
-    let from_environment = || std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map_or_else(PathBuf::new, PathBuf::from).join(".docker");
-    flag.map(PathBuf::from).or_else(from_environment).unwrap_or_else(home)
+    let from_environment = || {
+        std::env::var_os("DOCKER_CONFIG")
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let home = || {
+        std::env::var_os("HOME")
+            .map_or_else(PathBuf::new, PathBuf::from)
+            .join(".docker")
+    };
+    flag.map(PathBuf::from)
+        .or_else(from_environment)
+        .unwrap_or_else(home)
 }
 
 /// Reads the file; one that is not there is empty, one that is broken is told and taken as empty, as Docker does.
@@ -41,7 +51,10 @@ pub(crate) fn load(folder: &Path) -> ConfigFile {
     };
     serde_json::from_slice(&text).unwrap_or_else(|error| {
         let path = path.display();
-        let _ = writeln!(std::io::stderr(), "WARNING: Error loading config file: {path}: {error}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "WARNING: Error loading config file: {path}: {error}"
+        );
         ConfigFile::default()
     })
 }
@@ -49,7 +62,9 @@ pub(crate) fn load(folder: &Path) -> ConfigFile {
 /// Sets the current context, or takes it out; the rest of the file stays as it is.
 pub(crate) fn set_current_context(folder: &Path, name: Option<&str>) -> Result<(), Failure> {
     let path = folder.join("config.json");
-    let told = |error: &std::io::Error| Failure::new(format!("open {}: {}", path.display(), errno_text(error)));
+    let told = |error: &std::io::Error| {
+        Failure::new(format!("open {}: {}", path.display(), errno_text(error)))
+    };
     let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => b"{\"auths\":{}}".to_vec(),
@@ -80,8 +95,14 @@ fn tabbed(document: &serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
 fn write_replacing(path: &Path, text: &[u8]) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let beside = path.with_extension(format!("json.{}", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = file.write_all(text).and_then(|()| std::fs::rename(&beside, path));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
+    let written = file
+        .write_all(text)
+        .and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
         // The first error is the one to tell.
         let _ = std::fs::remove_file(&beside);
@@ -96,13 +117,25 @@ mod tests {
     #[test]
     fn the_current_context_changes_and_all_else_stays() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config.json"), r#"{"auths":{"x":{"auth":"y"}},"other":1,"psFormat":"p"}"#).unwrap();
+        std::fs::write(
+            folder.path().join("config.json"),
+            r#"{"auths":{"x":{"auth":"y"}},"other":1,"psFormat":"p"}"#,
+        )
+        .unwrap();
         set_current_context(folder.path(), Some("c")).unwrap();
         let config = load(folder.path());
-        assert_eq!((config.current_context.as_str(), config.ps_format.as_str()), ("c", "p"));
+        assert_eq!(
+            (config.current_context.as_str(), config.ps_format.as_str()),
+            ("c", "p")
+        );
         set_current_context(folder.path(), None).unwrap();
         let text = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
-        assert!(text.contains("\t\"other\": 1") && text.contains("\"auth\": \"y\"") && !text.contains("currentContext"), "{text}");
+        assert!(
+            text.contains("\t\"other\": 1")
+                && text.contains("\"auth\": \"y\"")
+                && !text.contains("currentContext"),
+            "{text}"
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,8 +1,13 @@
 //! What every command is given: how the program was called, the global flags, and the way to the daemon.
 
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
 use api::client::{Client, Config};
 
 use crate::autostart;
+use crate::config_file::{self, ConfigFile};
+use crate::contexts;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::host::{Host, HostError};
@@ -14,11 +19,16 @@ pub struct Context {
     pub program: &'static str,
     /// The global flags.
     pub globals: Globals,
+    config: OnceCell<ConfigFile>,
 }
 
 impl Context {
     pub(crate) fn new(program: &'static str, globals: Globals) -> Context {
-        Context { program, globals }
+        Context {
+            program,
+            globals,
+            config: OnceCell::new(),
+        }
     }
 
     /// Which daemon to talk to.
@@ -27,12 +37,53 @@ impl Context {
         if let Some(address) = &self.globals.host {
             return Host::named(address).map_err(refused);
         }
-        match std::env::var("DOCKER_HOST") {
-            Ok(address) if !address.is_empty() && self.globals.context.is_none() => {
-                Host::named(&address).map_err(refused)
-            }
-            _ => Ok(Host::default_host()),
+        let name = self.context_name();
+        if name != contexts::DEFAULT {
+            let context = self.contexts().get(&name).map_err(|failure| {
+                let text =
+                    format!("Failed to initialize: unable to resolve docker endpoint: {failure}");
+                Failure::new(text)
+            })?;
+            return Host::named(context.host()).map_err(refused);
         }
+        match environment("DOCKER_HOST") {
+            Some(address) => Host::named(&address).map_err(refused),
+            None => Ok(Host::default_host()),
+        }
+    }
+
+    /// The name of the context in force: what was asked for most directly counts.
+    pub(crate) fn context_name(&self) -> String {
+        if self.globals.host.is_some() {
+            return contexts::DEFAULT.to_owned();
+        }
+        if let Some(name) = &self.globals.context {
+            return name.clone();
+        }
+        if environment("DOCKER_HOST").is_some() {
+            return contexts::DEFAULT.to_owned();
+        }
+        let configured =
+            || Some(self.config_file().current_context.clone()).filter(|name| !name.is_empty());
+        environment("DOCKER_CONTEXT")
+            .or_else(configured)
+            .unwrap_or_else(|| contexts::DEFAULT.to_owned())
+    }
+
+    /// The contexts that the user has stored.
+    pub(crate) fn contexts(&self) -> contexts::Store {
+        contexts::Store::new(&self.config_folder())
+    }
+
+    /// The folder of the client's configuration.
+    pub(crate) fn config_folder(&self) -> PathBuf {
+        config_file::folder(self.globals.config.as_deref())
+    }
+
+    /// The client's configuration, read when it is first asked for.
+    pub(crate) fn config_file(&self) -> &ConfigFile {
+        self.config
+            .get_or_init(|| config_file::load(&self.config_folder()))
     }
 
     /// Runs what talks to the daemon, on one thread; starts the daemon first if it is our own and nobody is there. Commands that
@@ -75,16 +126,17 @@ impl Context {
     }
 
     async fn connect(&self, host: &Host) -> Result<Client, Failure> {
-        let api_version = std::env::var("DOCKER_API_VERSION")
-            .ok()
-            .filter(|version| !version.is_empty());
-        let client = Client::with_config(
-            &host.address,
-            &Config {
-                api_version,
-                headers: Vec::new(),
-            },
-        )?;
+        let headers = self
+            .config_file()
+            .http_headers
+            .clone()
+            .into_iter()
+            .collect();
+        let config = Config {
+            api_version: environment("DOCKER_API_VERSION"),
+            headers,
+        };
+        let client = Client::with_config(&host.address, &config)?;
         if !host.is_default {
             return Ok(client);
         }
@@ -98,6 +150,11 @@ impl Context {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A variable that is set to something.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Docker's client tells by the text, since the daemon sends no more.

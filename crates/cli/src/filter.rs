@@ -24,7 +24,11 @@ pub(crate) const PRUNE_FLAG: Flag = Flag::checked_list(
 );
 
 fn check(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.contains('=') { Ok(()) } else { Err("bad format of filter (expected name=value)".to_owned()) }
+    if text.is_empty() || text.contains('=') {
+        Ok(())
+    } else {
+        Err("bad format of filter (expected name=value)".to_owned())
+    }
 }
 
 /// All of a command's filters.
@@ -45,6 +49,9 @@ mod tests {
     #[test]
     fn a_filter_has_a_name_and_a_value() {
         assert_eq!(check("label=a=b"), Ok(()));
-        assert_eq!(check("foo"), Err("bad format of filter (expected name=value)".to_owned()));
+        assert_eq!(
+            check("foo"),
+            Err("bad format of filter (expected name=value)".to_owned())
+        );
     }
 }

@@ -63,7 +63,12 @@ fn plugins(out: &mut String, info: &Info) {
     let _ = writeln!(out, " Plugins:");
     line(out, " Volume", info.plugins.volume.join(" "));
     line(out, " Network", info.plugins.network.join(" "));
-    if let Some(authorization) = info.plugins.authorization.as_ref().filter(|list| !list.is_empty()) {
+    if let Some(authorization) = info
+        .plugins
+        .authorization
+        .as_ref()
+        .filter(|list| !list.is_empty())
+    {
         line(out, " Authorization", authorization.join(" "));
     }
     line(out, " Log", info.plugins.log.join(" "));
@@ -90,7 +95,9 @@ fn security(out: &mut String, info: &Info) {
     }
     let _ = writeln!(out, " Security Options:");
     for option in &info.security_options {
-        let mut parts = option.split(',').map(|part| part.split_once('=').unwrap_or(("name", part)));
+        let mut parts = option
+            .split(',')
+            .map(|part| part.split_once('=').unwrap_or(("name", part)));
         if let Some((_, name)) = parts.next() {
             let _ = writeln!(out, "  {name}");
         }
@@ -128,10 +135,25 @@ fn engine(out: &mut String, info: &Info) {
     list(out, "Labels", info.labels.as_deref().unwrap_or_default());
     line(out, "Experimental", info.experimental_build);
     if let Some(registries) = &info.registry_config {
-        let insecure = registries.index_configs.values().filter(|index| !index.secure).map(|index| index.name.as_str());
-        let addresses = registries.insecure_registry_cidrs.iter().map(String::as_str);
-        list(out, "Insecure Registries", &insecure.chain(addresses).collect::<Vec<_>>());
-        list(out, "Registry Mirrors", registries.mirrors.as_deref().unwrap_or_default());
+        let insecure = registries
+            .index_configs
+            .values()
+            .filter(|index| !index.secure)
+            .map(|index| index.name.as_str());
+        let addresses = registries
+            .insecure_registry_cidrs
+            .iter()
+            .map(String::as_str);
+        list(
+            out,
+            "Insecure Registries",
+            &insecure.chain(addresses).collect::<Vec<_>>(),
+        );
+        list(
+            out,
+            "Registry Mirrors",
+            registries.mirrors.as_deref().unwrap_or_default(),
+        );
     }
     line(out, "Live Restore Enabled", info.live_restore_enabled);
     line_unless_empty(out, "Product License", &info.product_license);

@@ -33,7 +33,11 @@ impl Inspection {
                 Failure::with_status(STATUS_TEMPLATE, format!("template parsing error: {error}"))
             })?),
         };
-        Ok(Self { form, documents: Vec::new(), failures: Vec::new() })
+        Ok(Self {
+            form,
+            documents: Vec::new(),
+            failures: Vec::new(),
+        })
     }
 
     /// Takes a document as the daemon sent it.
@@ -70,7 +74,11 @@ impl Inspection {
 
     fn text(&self) -> String {
         match &self.form {
-            Form::Template(_) => self.documents.iter().map(|document| format!("{document}\n")).collect(),
+            Form::Template(_) => self
+                .documents
+                .iter()
+                .map(|document| format!("{document}\n"))
+                .collect(),
             _ if self.documents.is_empty() => "[]\n".to_owned(),
             Form::Compact => format!("[{}]\n", self.documents.join(",")),
             Form::Indented => format!("[\n    {}\n]\n", self.documents.join(",\n    ")),
@@ -94,14 +102,22 @@ mod tests {
     fn documents_come_out_as_they_were_sent() {
         let text = |format: &str, documents: &[&str]| {
             let mut inspection = Inspection::new(format).unwrap();
-            documents.iter().for_each(|document| inspection.add(document.as_bytes()));
+            documents
+                .iter()
+                .for_each(|document| inspection.add(document.as_bytes()));
             inspection.text()
         };
         assert_eq!(text("", &[]), "[]\n");
-        assert_eq!(text("", &["{\"b\":1,\"a\":\"\\u003c\"}\n"]), "[\n    {\n        \"b\": 1,\n        \"a\": \"\\u003c\"\n    }\n]\n");
+        assert_eq!(
+            text("", &["{\"b\":1,\"a\":\"\\u003c\"}\n"]),
+            "[\n    {\n        \"b\": 1,\n        \"a\": \"\\u003c\"\n    }\n]\n"
+        );
         assert_eq!(text("json", &["{\"b\":1}", "{}"]), "[{\"b\":1},{}]\n");
         assert_eq!(text("{{.b}}", &["{\"b\":1}", "{\"b\":2}"]), "1\n2\n");
         assert_eq!(text("{{.c}}", &["{\"b\":1}"]), "\n");
-        assert_eq!(Inspection::new("{{.c").err().map(|failure| failure.status), Some(64));
+        assert_eq!(
+            Inspection::new("{{.c").err().map(|failure| failure.status),
+            Some(64)
+        );
     }
 }

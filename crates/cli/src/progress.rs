@@ -12,7 +12,10 @@ use crate::format::units::human_size;
 /// printed.
 pub(crate) async fn show(mut messages: Messages<Progress>) -> Outcome {
     let mut out = std::io::stdout();
-    let mut screen = Screen { ids: Vec::new(), is_terminal: out.is_terminal() };
+    let mut screen = Screen {
+        ids: Vec::new(),
+        is_terminal: out.is_terminal(),
+    };
     while let Some(message) = messages.next().await? {
         if !message.error.is_empty() || message.error_detail.is_some() {
             return Err(failure(&message));
@@ -26,7 +29,11 @@ pub(crate) async fn show(mut messages: Messages<Progress>) -> Outcome {
 
 fn failure(message: &Progress) -> Failure {
     let detail = message.error_detail.clone().unwrap_or_default();
-    let text = if message.error.is_empty() { detail.message } else { message.error.clone() };
+    let text = if message.error.is_empty() {
+        detail.message
+    } else {
+        message.error.clone()
+    };
     let status = u8::try_from(detail.code).unwrap_or(1).max(1);
     Failure::with_status(status, text)
 }
@@ -46,7 +53,11 @@ impl Screen {
         if message.status.is_empty() {
             return String::new();
         }
-        let bar = message.progress_detail.as_ref().map(bar).unwrap_or_default();
+        let bar = message
+            .progress_detail
+            .as_ref()
+            .map(bar)
+            .unwrap_or_default();
         if message.id.is_empty() {
             self.ids.clear();
             return format!("{}\n", message.status);
@@ -54,7 +65,11 @@ impl Screen {
         let line = format!("{}: {} {bar}", message.id, message.status);
         if !self.is_terminal {
             // Only the end of a piece of work, not each step of its way.
-            return if bar.is_empty() { format!("{}\n", line.trim_end()) } else { String::new() };
+            return if bar.is_empty() {
+                format!("{}\n", line.trim_end())
+            } else {
+                String::new()
+            };
         }
         self.placed(&message.id, &line)
     }
@@ -88,7 +103,11 @@ fn bar(detail: &api::types::progress::ProgressDetail) -> String {
     let left = usize::try_from(WIDTH).unwrap_or(0).saturating_sub(done);
     let head = if left > 0 { ">" } else { "" };
     let rest = " ".repeat(left.saturating_sub(1));
-    format!("[{}{head}{rest}] {current_text:>8}/{}", "=".repeat(done), human_size(total as f64))
+    format!(
+        "[{}{head}{rest}] {current_text:>8}/{}",
+        "=".repeat(done),
+        human_size(total as f64)
+    )
 }
 
 #[cfg(test)]
@@ -99,20 +118,41 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_only_what_is_final() {
-        let mut screen = Screen { ids: Vec::new(), is_terminal: false };
-        let detail = Some(ProgressDetail { current: 5, total: 10 });
-        let step = Progress { id: "abc".into(), status: "Loading layer".into(), progress_detail: detail, ..Progress::default() };
+        let mut screen = Screen {
+            ids: Vec::new(),
+            is_terminal: false,
+        };
+        let detail = Some(ProgressDetail {
+            current: 5,
+            total: 10,
+        });
+        let step = Progress {
+            id: "abc".into(),
+            status: "Loading layer".into(),
+            progress_detail: detail,
+            ..Progress::default()
+        };
         assert_eq!(screen.text(&step), "");
-        assert_eq!(screen.text(&Progress::stream("Loaded image: x\n")), "Loaded image: x\n");
+        assert_eq!(
+            screen.text(&Progress::stream("Loaded image: x\n")),
+            "Loaded image: x\n"
+        );
         assert_eq!(screen.text(&Progress::status("sha256:1")), "sha256:1\n");
         screen.is_terminal = true;
         let line = screen.text(&step);
-        assert!(line.starts_with("abc: Loading layer [=========================>") && line.ends_with("5B/10B\n"), "{line:?}");
+        assert!(
+            line.starts_with("abc: Loading layer [=========================>")
+                && line.ends_with("5B/10B\n"),
+            "{line:?}"
+        );
         assert!(screen.text(&step).starts_with("\x1b[1A"));
     }
 
     #[test]
     fn a_failure_keeps_its_words() {
-        assert_eq!(failure(&Progress::failure("unexpected EOF")), Failure::new("unexpected EOF"));
+        assert_eq!(
+            failure(&Progress::failure("unexpected EOF")),
+            Failure::new("unexpected EOF")
+        );
     }
 }

@@ -16,7 +16,10 @@ pub(super) static COMMAND: Command = Command {
     usage: "[OPTIONS]",
     args: Args::None,
     order: Order::Anywhere,
-    flags: &[&[filter::PRUNE_FLAG, Flag::bool("force", Some('f'), "Do not ask")]],
+    flags: &[&[
+        filter::PRUNE_FLAG,
+        Flag::bool("force", Some('f'), "Do not ask"),
+    ]],
     run,
 };
 
@@ -25,6 +28,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         return Ok(Exit::OK);
     }
     let filters = filter::filters(matches);
-    let reclaimed = context.talk(async |client| Ok(reclaim::containers(client, &filters).await?))?;
+    let reclaimed =
+        context.talk(async |client| Ok(reclaim::containers(client, &filters).await?))?;
     print(&reclaimed.report())
 }

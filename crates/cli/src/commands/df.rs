@@ -21,7 +21,11 @@ pub(super) static COMMAND: Command = Command {
     args: Args::None,
     order: Order::Anywhere,
     flags: &[&[
-        Flag::text("format", None, "How to print: table, json, a Go template, or 'table TEMPLATE'"),
+        Flag::text(
+            "format",
+            None,
+            "How to print: table, json, a Go template, or 'table TEMPLATE'",
+        ),
         Flag::bool("verbose", Some('v'), "Each thing by itself"),
     ]],
     run,
@@ -44,10 +48,13 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
 }
 
 fn templated(source: &str, usage: DiskUsage) -> Result<String, Failure> {
-    let template =
-        Template::parse(source).map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
+    let template = Template::parse(source)
+        .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
     template
-        .render(&Data::document(verbose_document(usage)), Missing::Field("*formatter.diskUsageContext"))
+        .render(
+            &Data::document(verbose_document(usage)),
+            Missing::Field("*formatter.diskUsageContext"),
+        )
         .map_err(|error| Failure::new(error.to_string()))
 }
 
@@ -58,21 +65,37 @@ struct Rows {
 
 fn rows(usage: &mut DiskUsage, trunc: Trunc) -> Rows {
     let images = usage.images.take().unwrap_or_default();
-    let containers = usage.containers.take().unwrap_or_default().into_iter().map(|mut container| {
-        // The list tells what is written, not what the image has.
-        container.size_root_fs = 0;
-        container::Row { container, trunc }
-    });
+    let containers =
+        usage
+            .containers
+            .take()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|mut container| {
+                // The list tells what is written, not what the image has.
+                container.size_root_fs = 0;
+                container::Row { container, trunc }
+            });
     Rows {
-        images: images.into_iter().map(|image| image::Row::first_of(image, trunc)).collect(),
+        images: images
+            .into_iter()
+            .map(|image| image::Row::first_of(image, trunc))
+            .collect(),
         containers: containers.collect(),
     }
 }
 
 fn verbose_tables(mut usage: DiskUsage) -> Result<String, Failure> {
     let Rows { images, containers } = rows(&mut usage, Trunc::Short);
-    let (volumes, build_cache) = (usage.volumes.unwrap_or_default(), usage.build_cache.unwrap_or_default());
-    let cached: i64 = build_cache.iter().filter(|record| !record.shared).map(|record| record.size).sum();
+    let (volumes, build_cache) = (
+        usage.volumes.unwrap_or_default(),
+        usage.build_cache.unwrap_or_default(),
+    );
+    let cached: i64 = build_cache
+        .iter()
+        .filter(|record| !record.shared)
+        .map(|record| record.size)
+        .sum();
     #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
     let cached = human_size(cached as f64);
     Ok(format!(
@@ -87,9 +110,40 @@ fn verbose_tables(mut usage: DiskUsage) -> Result<String, Failure> {
 fn verbose_document(mut usage: DiskUsage) -> Json {
     let Rows { images, containers } = rows(&mut usage, Trunc::Full);
     Json::object([
-        ("Images", Json::List(images.iter().map(|row| image::SHEET.row(row)).collect())),
-        ("Containers", Json::List(containers.iter().map(|row| container::SHEET.row(row)).collect())),
-        ("Volumes", Json::List(usage.volumes.iter().flatten().map(|row| disk::VOLUMES.row(row)).collect())),
-        ("BuildCache", Json::List(usage.build_cache.iter().flatten().map(|row| disk::BUILD_CACHE.row(row)).collect())),
+        (
+            "Images",
+            Json::List(images.iter().map(|row| image::SHEET.row(row)).collect()),
+        ),
+        (
+            "Containers",
+            Json::List(
+                containers
+                    .iter()
+                    .map(|row| container::SHEET.row(row))
+                    .collect(),
+            ),
+        ),
+        (
+            "Volumes",
+            Json::List(
+                usage
+                    .volumes
+                    .iter()
+                    .flatten()
+                    .map(|row| disk::VOLUMES.row(row))
+                    .collect(),
+            ),
+        ),
+        (
+            "BuildCache",
+            Json::List(
+                usage
+                    .build_cache
+                    .iter()
+                    .flatten()
+                    .map(|row| disk::BUILD_CACHE.row(row))
+                    .collect(),
+            ),
+        ),
     ])
 }

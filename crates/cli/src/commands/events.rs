@@ -10,8 +10,8 @@ use crate::filter;
 use crate::flags::Matches;
 use crate::format::json::{Html, Json};
 use crate::format::{Data, Missing, Template, time};
+use crate::options::timestamp;
 use crate::print::print;
-use crate::timestamp;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -23,7 +23,11 @@ pub(super) static COMMAND: Command = Command {
     flags: &[&[
         filter::FLAG,
         Flag::text("format", None, "How to print: json or a Go template"),
-        Flag::text("since", None, "Also what happened since this time (Unix, RFC 3339, or 10m for ten minutes ago)"),
+        Flag::text(
+            "since",
+            None,
+            "Also what happened since this time (Unix, RFC 3339, or 10m for ten minutes ago)",
+        ),
         Flag::text("until", None, "Stop at this time"),
     ]],
     run,
@@ -37,13 +41,14 @@ enum Form {
 }
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    let form = match matches.text_or_empty("format") {
-        "" => Form::Plain,
-        "json" => Form::Json,
-        source => Form::Template(Template::parse(source).map_err(|error| {
-            Failure::with_status(64, format!("Error parsing format: {error}"))
-        })?),
-    };
+    let form =
+        match matches.text_or_empty("format") {
+            "" => Form::Plain,
+            "json" => Form::Json,
+            source => Form::Template(Template::parse(source).map_err(|error| {
+                Failure::with_status(64, format!("Error parsing format: {error}"))
+            })?),
+        };
     let request = Request::get("/events")
         .query_if("since", at(matches, "since")?)
         .query_if("until", at(matches, "until")?)
@@ -59,7 +64,9 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
 
 fn at(matches: &Matches, flag: &str) -> Result<Option<String>, Failure> {
     let text = matches.text(flag).filter(|text| !text.is_empty());
-    text.map(timestamp::to_query).transpose().map_err(Failure::new)
+    text.map(|text| timestamp::parse(text, jiff::Timestamp::now()))
+        .transpose()
+        .map_err(Failure::new)
 }
 
 fn text(form: &Form, event: &Event) -> Result<String, Failure> {
@@ -68,7 +75,10 @@ fn text(form: &Form, event: &Event) -> Result<String, Failure> {
         Form::Plain => Ok(plain(event)),
         Form::Json => Ok(format!("{}\n", document()?.compact(Html::Plain))),
         Form::Template(template) => template
-            .render(&Data::document(as_go_struct(event)), Missing::Field("*events.Message"))
+            .render(
+                &Data::document(as_go_struct(event)),
+                Missing::Field("*events.Message"),
+            )
             .map(|line| format!("{line}\n"))
             .map_err(|error| Failure::new(error.to_string())),
     }
@@ -76,8 +86,15 @@ fn text(form: &Form, event: &Event) -> Result<String, Failure> {
 
 /// Templates name the members of Go's struct, JSON its tags.
 fn as_go_struct(event: &Event) -> Json {
-    let attributes = event.actor.attributes.iter().map(|(name, value)| (name.as_str(), Json::text(value)));
-    let actor = Json::object([("ID", Json::text(&event.actor.id)), ("Attributes", Json::object(attributes))]);
+    let attributes = event
+        .actor
+        .attributes
+        .iter()
+        .map(|(name, value)| (name.as_str(), Json::text(value)));
+    let actor = Json::object([
+        ("ID", Json::text(&event.actor.id)),
+        ("Attributes", Json::object(attributes)),
+    ]);
     Json::object([
         ("Status", Json::text(&event.status)),
         ("ID", Json::text(&event.id)),
@@ -97,13 +114,22 @@ fn plain(event: &Event) -> String {
         0 => event.time.saturating_mul(1_000_000_000),
         known => known,
     };
-    let mut line = format!("{} {} {}", time::rfc3339_nano(nanoseconds), event.r#type, event.action);
+    let mut line = format!(
+        "{} {} {}",
+        time::rfc3339_nano(nanoseconds),
+        event.r#type,
+        event.action
+    );
     if !event.actor.id.is_empty() {
         line.push(' ');
         line.push_str(&event.actor.id);
     }
-    let attributes: Vec<String> =
-        event.actor.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let attributes: Vec<String> = event
+        .actor
+        .attributes
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     if !attributes.is_empty() {
         line.push_str(&format!(" ({})", attributes.join(", ")));
     }

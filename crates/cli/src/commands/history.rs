@@ -20,8 +20,16 @@ pub(super) static COMMAND: Command = Command {
     args: Args::Exactly(1),
     order: Order::Anywhere,
     flags: &[&[
-        Flag::text("format", None, "How to print: table, json, a Go template, or 'table TEMPLATE'"),
-        Flag::bool("human", Some('H'), "Sizes and times for people (on unless --human=false)"),
+        Flag::text(
+            "format",
+            None,
+            "How to print: table, json, a Go template, or 'table TEMPLATE'",
+        ),
+        Flag::bool(
+            "human",
+            Some('H'),
+            "Sizes and times for people (on unless --human=false)",
+        ),
         Flag::bool("no-trunc", None, "Do not shorten ids and steps"),
         Flag::not_built("platform", None, Takes::Value),
         Flag::bool("quiet", Some('q'), "Only ids"),
@@ -30,16 +38,31 @@ pub(super) static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    let request = Request::get(format!("/images/{}/history", Request::escape(&matches.args[0])));
+    let request = Request::get(format!(
+        "/images/{}/history",
+        Request::escape(&matches.args[0])
+    ));
     let steps: Vec<HistoryItem> = context.talk(async |client| Ok(client.json(request).await?))?;
     let trunc = Trunc::unless(matches.flag("no-trunc"));
     if matches.flag("quiet") {
-        return print(&steps.iter().map(|step| format!("{}\n", trunc.id(&step.id))).collect::<String>());
+        return print(
+            &steps
+                .iter()
+                .map(|step| format!("{}\n", trunc.id(&step.id)))
+                .collect::<String>(),
+        );
     }
     let (style, table) = match matches.flag_or("human", true) {
         true => (Style::Human, HUMAN),
         false => (Style::Machine, MACHINE),
     };
-    let rows: Vec<Row> = steps.into_iter().map(|step| Row { step, trunc, style }).collect();
-    print(&SHEET.print_table_of(&Format::parse(matches.text_or_empty("format")), table, &rows)?)
+    let rows: Vec<Row> = steps
+        .into_iter()
+        .map(|step| Row { step, trunc, style })
+        .collect();
+    print(&SHEET.print_table_of(
+        &Format::parse(matches.text_or_empty("format")),
+        table,
+        &rows,
+    )?)
 }

@@ -10,7 +10,8 @@ use crate::print::print;
 use crate::reclaim;
 
 const DANGLING: &str = "WARNING! This will remove all dangling images.";
-const ALL: &str = "WARNING! This will remove all images without at least one container associated to them.";
+const ALL: &str =
+    "WARNING! This will remove all images without at least one container associated to them.";
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -20,7 +21,11 @@ pub(super) static COMMAND: Command = Command {
     args: Args::None,
     order: Order::Anywhere,
     flags: &[&[
-        Flag::bool("all", Some('a'), "Also those with a name, if no container uses them"),
+        Flag::bool(
+            "all",
+            Some('a'),
+            "Also those with a name, if no container uses them",
+        ),
         filter::PRUNE_FLAG,
         Flag::bool("force", Some('f'), "Do not ask"),
     ]],

@@ -24,7 +24,11 @@ pub(super) static COMMAND: Command = Command {
         Flag::bool("all", Some('a'), "Also those that are only steps to others"),
         Flag::bool("digests", None, "With digests"),
         filter::FLAG,
-        Flag::text("format", None, "How to print: table, json, a Go template, or 'table TEMPLATE'"),
+        Flag::text(
+            "format",
+            None,
+            "How to print: table, json, a Go template, or 'table TEMPLATE'",
+        ),
         Flag::bool("no-trunc", None, "Do not shorten ids"),
         Flag::bool("quiet", Some('q'), "Only ids"),
         Flag::not_built("tree", None, Takes::Nothing),
@@ -37,19 +41,34 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     if let Some(reference) = matches.args.first() {
         filters.add("reference", reference);
     }
-    let request = Request::get("/images/json").query_flag("all", matches.flag("all")).filters(&filters);
-    let images: Vec<ImageSummary> = context.talk(async |client| Ok(client.json(request).await?))?;
+    let request = Request::get("/images/json")
+        .query_flag("all", matches.flag("all"))
+        .filters(&filters);
+    let images: Vec<ImageSummary> =
+        context.talk(async |client| Ok(client.json(request).await?))?;
     let format = format(context, matches);
     let digests = match matches.flag("digests") || format.uses("Digest") {
         true => Digests::Shown,
         false => Digests::Hidden,
     };
     let trunc = Trunc::unless(matches.flag("no-trunc"));
-    let rows: Vec<Row> = images.into_iter().flat_map(|image| Row::of(image, digests, trunc)).collect();
+    let rows: Vec<Row> = images
+        .into_iter()
+        .flat_map(|image| Row::of(image, digests, trunc))
+        .collect();
     if matches.flag("quiet") {
-        return print(&rows.iter().map(|row| format!("{}\n", row.id())).collect::<String>());
+        return print(
+            &rows
+                .iter()
+                .map(|row| format!("{}\n", row.id()))
+                .collect::<String>(),
+        );
     }
-    let table = if matches.flag("digests") { WITH_DIGESTS } else { PLAIN };
+    let table = if matches.flag("digests") {
+        WITH_DIGESTS
+    } else {
+        PLAIN
+    };
     print(&SHEET.print_table_of(&format, table, &rows)?)
 }
 

@@ -19,9 +19,17 @@ pub(super) static COMMAND: Command = Command {
     args: Args::Between(1, 2),
     order: Order::Anywhere,
     flags: &[&[
-        Flag::list("change", Some('c'), "A Dockerfile instruction to apply, such as 'CMD [\"sh\"]'"),
+        Flag::list(
+            "change",
+            Some('c'),
+            "A Dockerfile instruction to apply, such as 'CMD [\"sh\"]'",
+        ),
         Flag::text("message", Some('m'), "What to say about it in the history"),
-        Flag::text("platform", None, "The platform the files are for, as os[/arch[/variant]]"),
+        Flag::text(
+            "platform",
+            None,
+            "The platform the files are for, as os[/arch[/variant]]",
+        ),
     ]],
     run,
 };
@@ -29,13 +37,21 @@ pub(super) static COMMAND: Command = Command {
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let source = matches.args[0].as_str();
     let archive = open(source)?;
-    let name = matches.args.get(1).map(|name| name.parse::<oci::Reference>()).transpose();
+    let name = matches
+        .args
+        .get(1)
+        .map(|name| name.parse::<oci::Reference>())
+        .transpose();
     let name = name.map_err(|error| Failure::new(error.to_string()))?;
     let mut request = Request::post("/images/create").query("fromSrc", "-");
     if let Some(name) = &name {
-        request = request.query("repo", name.familiar_name()).query_if("tag", name.tag());
+        request = request
+            .query("repo", name.familiar_name())
+            .query_if("tag", name.tag());
     }
-    request = request.query_if("message", matches.text("message")).query_if("platform", matches.text("platform"));
+    request = request
+        .query_if("message", matches.text("message"))
+        .query_if("platform", matches.text("platform"));
     for change in matches.list("change") {
         request = request.query("changes", change);
     }
@@ -50,8 +66,11 @@ fn open(source: &str) -> Result<Box<dyn Read + Send>, Failure> {
         return Ok(Box::new(io::stdin()));
     }
     if source.starts_with("http://") || source.starts_with("https://") {
-        return Err(Failure::new(format!("not built yet: import from an address ({source}); fetch it and import the file")));
+        return Err(Failure::new(format!(
+            "not built yet: import from an address ({source}); fetch it and import the file"
+        )));
     }
-    let file = File::open(source).map_err(|error| Failure::new(format!("open {source}: {}", errno_text(&error))))?;
+    let file = File::open(source)
+        .map_err(|error| Failure::new(format!("open {source}: {}", errno_text(&error))))?;
     Ok(Box::new(file))
 }

@@ -19,7 +19,11 @@ pub(super) static COMMAND: Command = Command {
     usage: "[OPTIONS]",
     args: Args::None,
     order: Order::Anywhere,
-    flags: &[&[Flag::text("format", Some('f'), "How to print: json or a Go template")]],
+    flags: &[&[Flag::text(
+        "format",
+        Some('f'),
+        "How to print: json or a Go template",
+    )]],
     run,
 };
 
@@ -31,7 +35,8 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
             Failure::with_status(64, format!("template parsing error: {error}"))
         })?),
     };
-    let info: Result<Info, Failure> = context.talk(async |client| Ok(client.json(Request::get("/info")).await?));
+    let info: Result<Info, Failure> =
+        context.talk(async |client| Ok(client.json(Request::get("/info")).await?));
     if format.is_empty() {
         return plain(context, info);
     }
@@ -39,9 +44,14 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     match template {
         None => print(&format!("{}\n", document.compact(Html::Plain))),
         Some(template) => {
-            let rendered = template.render(&Data::document(document), Missing::Field("system.dockerInfo"));
+            let rendered = template.render(
+                &Data::document(document),
+                Missing::Field("system.dockerInfo"),
+            );
             print(&format!("{}\n", rendered.as_deref().unwrap_or_default()))?;
-            rendered.map(|_| Exit::OK).map_err(|error| Failure::new(error.to_string()))
+            rendered
+                .map(|_| Exit::OK)
+                .map_err(|error| Failure::new(error.to_string()))
         }
     }
 }
@@ -57,7 +67,10 @@ fn plain(context: &Context, info: Result<Info, Failure>) -> Outcome {
     print(&client)?;
     let info = info?;
     print(&server(&info))?;
-    info.warnings.iter().flatten().for_each(|warning| warn(warning));
+    info.warnings
+        .iter()
+        .flatten()
+        .for_each(|warning| warn(warning));
     Ok(Exit::OK)
 }
 
@@ -74,5 +87,11 @@ fn document(context: &Context, info: Info) -> Result<Json, Failure> {
         ("Plugins", Json::List(Vec::new().into())),
         ("Warnings", Json::Null),
     ]);
-    Ok(Json::Object(members.iter().cloned().chain([("ClientInfo".into(), client)]).collect()))
+    Ok(Json::Object(
+        members
+            .iter()
+            .cloned()
+            .chain([("ClientInfo".into(), client)])
+            .collect(),
+    ))
 }

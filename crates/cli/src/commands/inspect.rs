@@ -19,7 +19,15 @@ pub(super) static COMMAND: Command = Command {
     usage: "[OPTIONS] NAME|ID [NAME|ID...]",
     args: Args::AtLeast(1),
     order: Order::Anywhere,
-    flags: &[&[FORMAT, SIZE, Flag::text("type", None, "Look only for things of this kind: container or image")]],
+    flags: &[&[
+        FORMAT,
+        SIZE,
+        Flag::text(
+            "type",
+            None,
+            "Look only for things of this kind: container or image",
+        ),
+    ]],
     run: run_any,
 };
 
@@ -54,8 +62,18 @@ enum Kind {
 }
 
 /// Docker's kinds, of which this version has two.
-const KINDS: [&str; 10] =
-    ["config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"];
+const KINDS: [&str; 10] = [
+    "config",
+    "container",
+    "image",
+    "network",
+    "node",
+    "plugin",
+    "secret",
+    "service",
+    "task",
+    "volume",
+];
 
 fn run_any(context: &Context, matches: &Matches) -> Outcome {
     run(context, matches, kind(matches.text("type"))?)
@@ -66,11 +84,17 @@ fn kind(text: Option<&str>) -> Result<Kind, Failure> {
         None => Ok(Kind::Any),
         Some("container") => Ok(Kind::Container),
         Some("image") => Ok(Kind::Image),
-        Some("") => Err(Failure::new("type is empty: must be one of \"container\", \"image\"")),
-        Some(known) if KINDS.contains(&known) => Err(Failure::new(format!("not built yet: --type {known}"))),
+        Some("") => Err(Failure::new(
+            "type is empty: must be one of \"container\", \"image\"",
+        )),
+        Some(known) if KINDS.contains(&known) => {
+            Err(Failure::new(format!("not built yet: --type {known}")))
+        }
         Some(other) => {
             let kinds = KINDS.map(|kind| format!("{kind:?}")).join(", ");
-            Err(Failure::new(format!("unknown type: {other:?}: must be one of {kinds}")))
+            Err(Failure::new(format!(
+                "unknown type: {other:?}: must be one of {kinds}"
+            )))
         }
     }
 }
@@ -91,14 +115,19 @@ fn run(context: &Context, matches: &Matches, kind: Kind) -> Outcome {
 
 async fn fetch(client: &Client, kind: Kind, name: &str, size: bool) -> Result<Bytes, Failure> {
     let name = name.to_owned();
-    let container = || Request::get(format!("/containers/{}/json", Request::escape(&name))).query_flag("size", size);
+    let container = || {
+        Request::get(format!("/containers/{}/json", Request::escape(&name)))
+            .query_flag("size", size)
+    };
     let image = || Request::get(format!("/images/{}/json", Request::escape(&name)));
     let found = match kind {
         Kind::Container => client.bytes(container()).await,
         Kind::Image => client.bytes(image()).await,
         Kind::Any => match client.bytes(container()).await {
             Err(error) if is_absent(&error) => match client.bytes(image()).await {
-                Err(error) if is_absent(&error) => return Err(Failure::new(format!("Error: No such object: {name}"))),
+                Err(error) if is_absent(&error) => {
+                    return Err(Failure::new(format!("Error: No such object: {name}")));
+                }
                 other => other,
             },
             other => other,

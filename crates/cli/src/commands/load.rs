@@ -40,10 +40,13 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
 fn open(input: Option<&str>) -> Result<Box<dyn Read + Send>, Failure> {
     match input {
         Some(path) => {
-            let file = File::open(path).map_err(|error| Failure::new(format!("open {path}: {}", errno_text(&error))))?;
+            let file = File::open(path)
+                .map_err(|error| Failure::new(format!("open {path}: {}", errno_text(&error))))?;
             Ok(Box::new(file))
         }
-        None if io::stdin().is_terminal() => Err(Failure::new("requested load from stdin, but stdin is empty")),
+        None if io::stdin().is_terminal() => Err(Failure::new(
+            "requested load from stdin, but stdin is empty",
+        )),
         None => Ok(Box::new(io::stdin())),
     }
 }

@@ -3,43 +3,92 @@
 use crate::command::{Command, Group};
 
 mod attach;
+mod completion;
+mod container_prune;
+mod context_create;
+mod context_inspect;
+mod context_ls;
+mod context_use;
 mod create;
+mod df;
 mod diff;
 mod each;
+mod events;
 mod exec;
 mod export;
+mod history;
+mod image_prune;
+mod images;
+mod import;
+mod info;
+mod inspect;
 mod kill;
+mod load;
 mod logs;
 mod pause;
 mod port;
+mod ps;
 mod rename;
 mod restart;
 mod rm;
+mod rmi;
 mod run;
+mod save;
 mod start;
 mod stop;
 mod stopping;
+mod system_prune;
+mod tag;
+mod top;
 mod unpause;
+mod version;
 mod wait;
 
 /// Every command. Alphabetical by file.
 pub static COMMANDS: &[&Command] = &[
     &attach::COMMAND,
+    &completion::COMMAND,
+    &container_prune::COMMAND,
+    &context_create::COMMAND,
+    &context_create::UPDATE,
+    &context_inspect::COMMAND,
+    &context_ls::COMMAND,
+    &context_ls::SHOW,
+    &context_use::COMMAND,
+    &context_use::RM,
     &create::COMMAND,
+    &df::COMMAND,
     &diff::COMMAND,
+    &events::COMMAND,
     &exec::COMMAND,
     &export::COMMAND,
+    &history::COMMAND,
+    &image_prune::COMMAND,
+    &images::COMMAND,
+    &import::COMMAND,
+    &info::COMMAND,
+    &inspect::COMMAND,
+    &inspect::CONTAINER,
+    &inspect::IMAGE,
     &kill::COMMAND,
+    &load::COMMAND,
     &logs::COMMAND,
     &pause::COMMAND,
     &port::COMMAND,
+    &ps::COMMAND,
     &rename::COMMAND,
     &restart::COMMAND,
     &rm::COMMAND,
+    &rmi::COMMAND,
     &run::COMMAND,
+    &save::COMMAND,
     &start::COMMAND,
     &stop::COMMAND,
+    &system_prune::COMMAND,
+    &tag::COMMAND,
+    &top::COMMAND,
     &unpause::COMMAND,
+    &version::COMMAND,
     &wait::COMMAND,
 ];
 

@@ -23,9 +23,21 @@ pub(super) static COMMAND: Command = Command {
     flags: &[&[
         Flag::bool("all", Some('a'), "Also those that do not run"),
         filter::FLAG,
-        Flag::text("format", None, "How to print: table, json, a Go template, or 'table TEMPLATE'"),
-        Flag::int("last", Some('n'), "The last few that were made, running or not; -1 is all"),
-        Flag::bool("latest", Some('l'), "The last one that was made, running or not"),
+        Flag::text(
+            "format",
+            None,
+            "How to print: table, json, a Go template, or 'table TEMPLATE'",
+        ),
+        Flag::int(
+            "last",
+            Some('n'),
+            "The last few that were made, running or not; -1 is all",
+        ),
+        Flag::bool(
+            "latest",
+            Some('l'),
+            "The last one that was made, running or not",
+        ),
         Flag::bool("no-trunc", None, "Do not shorten ids and commands"),
         Flag::bool("quiet", Some('q'), "Only ids"),
         Flag::bool("size", Some('s'), "How much they take on disk"),
@@ -40,10 +52,16 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         context.talk(async |client| Ok(client.json(request(matches, with_size)).await?))?;
     let trunc = Trunc::unless(matches.flag("no-trunc"));
     if matches.flag("quiet") {
-        let ids: String = containers.iter().map(|container| format!("{}\n", trunc.id(&container.id))).collect();
+        let ids: String = containers
+            .iter()
+            .map(|container| format!("{}\n", trunc.id(&container.id)))
+            .collect();
         return print(&ids);
     }
-    let rows: Vec<Row> = containers.into_iter().map(|container| Row { container, trunc }).collect();
+    let rows: Vec<Row> = containers
+        .into_iter()
+        .map(|container| Row { container, trunc })
+        .collect();
     let table = if matches.flag("size") { PS_SIZE } else { PS };
     print(&SHEET.print_table_of(&format, table, &rows)?)
 }

@@ -18,7 +18,11 @@ pub(super) static COMMAND: Command = Command {
     args: Args::AtLeast(1),
     order: Order::Anywhere,
     flags: &[&[
-        Flag::bool("force", Some('f'), "Remove them even if stopped containers use them; those not there are no error"),
+        Flag::bool(
+            "force",
+            Some('f'),
+            "Remove them even if stopped containers use them; those not there are no error",
+        ),
         Flag::bool("no-prune", None, "Keep the images they were built from"),
         Flag::not_built("platform", None, Takes::Value),
     ]],
@@ -50,7 +54,11 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     })
 }
 
-async fn remove(client: &Client, matches: &Matches, image: &str) -> api::client::Result<Vec<DeleteItem>> {
+async fn remove(
+    client: &Client,
+    matches: &Matches,
+    image: &str,
+) -> api::client::Result<Vec<DeleteItem>> {
     let request = Request::delete(format!("/images/{}", Request::escape(image)))
         .query_flag("force", matches.flag("force"))
         .query_flag("noprune", matches.flag("no-prune"));

@@ -23,10 +23,18 @@ pub(super) static COMMAND: Command = Command {
     args: Args::None,
     order: Order::Anywhere,
     flags: &[&[
-        Flag::bool("all", Some('a'), "Also images with a name, if no container uses them"),
+        Flag::bool(
+            "all",
+            Some('a'),
+            "Also images with a name, if no container uses them",
+        ),
         filter::PRUNE_FLAG,
         Flag::bool("force", Some('f'), "Do not ask"),
-        Flag::bool("volumes", None, "Also volumes without a name that no container uses"),
+        Flag::bool(
+            "volumes",
+            None,
+            "Also volumes without a name that no container uses",
+        ),
     ]],
     run,
 };
@@ -35,7 +43,9 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let (all, volumes) = (matches.flag("all"), matches.flag("volumes"));
     let filters = filter::filters(matches);
     if volumes && filters.get("until").next().is_some() {
-        return Err(Failure::new("ERROR: The \"until\" filter is not supported with \"--volumes\""));
+        return Err(Failure::new(
+            "ERROR: The \"until\" filter is not supported with \"--volumes\"",
+        ));
     }
     if !matches.flag("force") && !confirm(&warning(all, volumes, &filters))? {
         return Ok(Exit::OK);
@@ -45,26 +55,42 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
 }
 
 fn warning(all: bool, volumes: bool, filters: &Filters) -> String {
-    let mut items = vec!["all stopped containers", "all networks not used by at least one container"];
+    let mut items = vec![
+        "all stopped containers",
+        "all networks not used by at least one container",
+    ];
     if volumes {
         items.push("all anonymous volumes not used by at least one container");
     }
     items.extend(if all {
-        ["all images without at least one container associated to them", "all build cache"]
+        [
+            "all images without at least one container associated to them",
+            "all build cache",
+        ]
     } else {
         ["all dangling images", "unused build cache"]
     });
     let mut text = String::from("WARNING! This will remove:\n");
-    items.iter().for_each(|item| text.push_str(&format!("  - {item}\n")));
+    items
+        .iter()
+        .for_each(|item| text.push_str(&format!("  - {item}\n")));
     if !filters.is_empty() {
-        let pairs = filters.0.iter().flat_map(|(name, values)| values.iter().map(move |value| format!("{name}={value}")));
+        let pairs = filters
+            .0
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}={value}")));
         text.push_str("\n  Items to be pruned will be filtered with:\n");
         pairs.for_each(|pair| text.push_str(&format!("  - {pair}\n")));
     }
     text
 }
 
-async fn prune(client: &Client, all: bool, volumes: bool, mut filters: Filters) -> Result<Reclaimed, Failure> {
+async fn prune(
+    client: &Client,
+    all: bool,
+    volumes: bool,
+    mut filters: Filters,
+) -> Result<Reclaimed, Failure> {
     let mut sum = reclaim::containers(client, &filters).await?;
     sum.add(&if_built(reclaim::networks(client, &filters).await)?);
     if volumes {
@@ -73,7 +99,9 @@ async fn prune(client: &Client, all: bool, volumes: bool, mut filters: Filters) 
     let cache_filters = filters.clone();
     filters.add("dangling", if all { "false" } else { "true" });
     sum.add(&reclaim::images(client, &filters).await?);
-    sum.add(&if_built(reclaim::build_cache(client, &cache_filters).await)?);
+    sum.add(&if_built(
+        reclaim::build_cache(client, &cache_filters).await,
+    )?);
     Ok(sum)
 }
 
@@ -97,6 +125,8 @@ mod tests {
             "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n  - all dangling images\n  - unused build cache\n"
         );
         filters.add("label", "a");
-        assert!(warning(true, true, &filters).ends_with("  - all build cache\n\n  Items to be pruned will be filtered with:\n  - label=a\n"));
+        assert!(warning(true, true, &filters).ends_with(
+            "  - all build cache\n\n  Items to be pruned will be filtered with:\n  - label=a\n"
+        ));
     }
 }

@@ -21,11 +21,17 @@ pub(super) static COMMAND: Command = Command {
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let (source, target) = (&matches.args[0], &matches.args[1]);
     let refused = |error: String| {
-        Failure::new(format!("Error parsing reference: {target:?} is not a valid repository/tag: {error}"))
+        Failure::new(format!(
+            "Error parsing reference: {target:?} is not a valid repository/tag: {error}"
+        ))
     };
-    let name: oci::Reference = target.parse().map_err(|error: oci::InvalidReference| refused(error.to_string()))?;
+    let name: oci::Reference = target
+        .parse()
+        .map_err(|error: oci::InvalidReference| refused(error.to_string()))?;
     if name.digest().is_some() {
-        return Err(Failure::new("refusing to create a tag with a digest reference"));
+        return Err(Failure::new(
+            "refusing to create a tag with a digest reference",
+        ));
     }
     let name = name.or_latest();
     let request = Request::post(format!("/images/{}/tag", Request::escape(source)))

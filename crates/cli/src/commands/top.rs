@@ -29,8 +29,8 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         return print("");
     };
     let ps_args = Some(ps_args.join(" ")).filter(|args| !args.is_empty());
-    let request =
-        Request::get(format!("/containers/{}/top", Request::escape(container))).query_if("ps_args", ps_args);
+    let request = Request::get(format!("/containers/{}/top", Request::escape(container)))
+        .query_if("ps_args", ps_args);
     let top: TopResponse = context.talk(async |client| Ok(client.json(request).await?))?;
     let mut text = String::new();
     for row in std::iter::once(&top.titles).chain(&top.processes) {

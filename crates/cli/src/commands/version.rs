@@ -21,7 +21,11 @@ pub(super) static COMMAND: Command = Command {
     usage: "[OPTIONS]",
     args: Args::None,
     order: Order::Anywhere,
-    flags: &[&[Flag::text("format", Some('f'), "How to print: json or a Go template")]],
+    flags: &[&[Flag::text(
+        "format",
+        Some('f'),
+        "How to print: json or a Go template",
+    )]],
     run,
 };
 
@@ -72,7 +76,10 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         }
         Err(failure) => (None, Some(failure)),
     };
-    let versions = Versions { client: client_version(context, api_version), server };
+    let versions = Versions {
+        client: client_version(context, api_version),
+        server,
+    };
     print(&text(format, template.as_ref(), &versions)?)?;
     failure.map_or(Ok(Exit::OK), Err)
 }
@@ -128,12 +135,21 @@ fn plain(versions: &Versions) -> String {
     let mut out = String::from("Client:\n");
     row(&mut out, 1, "Version", client.version);
     row(&mut out, 1, "API version", &client.api_version);
-    row(&mut out, 1, "OS/Arch", &format!("{}/{}", client.os, client.arch));
+    row(
+        &mut out,
+        1,
+        "OS/Arch",
+        &format!("{}/{}", client.os, client.arch),
+    );
     row(&mut out, 1, "Context", &client.context);
     let Some(server) = &versions.server else {
         return out;
     };
-    out.push_str(if server.platform.name.is_empty() { "\nServer:\n" } else { "\nServer: " });
+    out.push_str(if server.platform.name.is_empty() {
+        "\nServer:\n"
+    } else {
+        "\nServer: "
+    });
     if !server.platform.name.is_empty() {
         let _ = writeln!(out, "{}", server.platform.name);
     }
@@ -156,15 +172,36 @@ fn row(out: &mut String, indent: usize, name: &str, value: &str) {
 fn component_details(component: &api::types::system::Component) -> Vec<(&str, String)> {
     let details = &component.details;
     let get = |name: &str| details.get(name).cloned();
-    let joined = |a: &str, b: &str, join: fn(String, String) -> String| Some(join(get(a)?, get(b)?));
+    let joined =
+        |a: &str, b: &str, join: fn(String, String) -> String| Some(join(get(a)?, get(b)?));
     let known = [
-        ("API version", joined("ApiVersion", "MinAPIVersion", |api, least| format!("{api} (minimum version {least})"))),
-        ("Go version", get("GoVersion").filter(|version| !version.is_empty())),
-        ("Git commit", get("GitCommit").filter(|commit| component.name == "Engine" && !commit.is_empty())),
+        (
+            "API version",
+            joined("ApiVersion", "MinAPIVersion", |api, least| {
+                format!("{api} (minimum version {least})")
+            }),
+        ),
+        (
+            "Go version",
+            get("GoVersion").filter(|version| !version.is_empty()),
+        ),
+        (
+            "Git commit",
+            get("GitCommit").filter(|commit| component.name == "Engine" && !commit.is_empty()),
+        ),
         ("Built", get("BuildTime").filter(|built| !built.is_empty())),
-        ("OS/Arch", joined("Os", "Arch", |os, arch| format!("{os}/{arch}"))),
+        (
+            "OS/Arch",
+            joined("Os", "Arch", |os, arch| format!("{os}/{arch}")),
+        ),
         ("Experimental", get("Experimental")),
-        ("GitCommit", get("GitCommit").filter(|_| component.name != "Engine")),
+        (
+            "GitCommit",
+            get("GitCommit").filter(|_| component.name != "Engine"),
+        ),
     ];
-    known.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    known
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }

@@ -20,11 +20,31 @@ pub(crate) struct Kind {
 /// Kinds of things.
 pub(crate) static KINDS: Sheet<Kind> = Sheet {
     fields: &[
-        Field { name: "Active", title: "ACTIVE", value: |kind| Json::text(kind.active.to_string()) },
-        Field { name: "Reclaimable", title: "RECLAIMABLE", value: |kind| Json::text(reclaimable(kind)) },
-        Field { name: "Size", title: "SIZE", value: |kind| Json::text(units::short_size(bytes(kind.size))) },
-        Field { name: "TotalCount", title: "TOTAL", value: |kind| Json::text(kind.total.to_string()) },
-        Field { name: "Type", title: "TYPE", value: |kind| Json::text(kind.name) },
+        Field {
+            name: "Active",
+            title: "ACTIVE",
+            value: |kind| Json::text(kind.active.to_string()),
+        },
+        Field {
+            name: "Reclaimable",
+            title: "RECLAIMABLE",
+            value: |kind| Json::text(reclaimable(kind)),
+        },
+        Field {
+            name: "Size",
+            title: "SIZE",
+            value: |kind| Json::text(units::short_size(bytes(kind.size))),
+        },
+        Field {
+            name: "TotalCount",
+            title: "TOTAL",
+            value: |kind| Json::text(kind.total.to_string()),
+        },
+        Field {
+            name: "Type",
+            title: "TYPE",
+            value: |kind| Json::text(kind.name),
+        },
     ],
     table: &["Type", "TotalCount", "Active", "Size", "Reclaimable"],
     raw: None,
@@ -35,16 +55,56 @@ pub(crate) static KINDS: Sheet<Kind> = Sheet {
 /// Volumes in `system df -v`.
 pub(crate) static VOLUMES: Sheet<Volume> = Sheet {
     fields: &[
-        Field { name: "Availability", title: "AVAILABILITY", value: |_| Json::text("N/A") },
-        Field { name: "Driver", title: "DRIVER", value: |volume| Json::text(&volume.driver) },
-        Field { name: "Group", title: "GROUP", value: |_| Json::text("N/A") },
-        Field { name: "Labels", title: "LABELS", value: |volume| Json::text(labels(volume)) },
-        Field { name: "Links", title: "LINKS", value: |volume| Json::text(links(volume)) },
-        Field { name: "Mountpoint", title: "MOUNTPOINT", value: |volume| Json::text(&volume.mountpoint) },
-        Field { name: "Name", title: "VOLUME NAME", value: |volume| Json::text(&volume.name) },
-        Field { name: "Scope", title: "SCOPE", value: |volume| Json::text(&volume.scope) },
-        Field { name: "Size", title: "SIZE", value: |volume| Json::text(volume_size(volume)) },
-        Field { name: "Status", title: "STATUS", value: |_| Json::text("N/A") },
+        Field {
+            name: "Availability",
+            title: "AVAILABILITY",
+            value: |_| Json::text("N/A"),
+        },
+        Field {
+            name: "Driver",
+            title: "DRIVER",
+            value: |volume| Json::text(&volume.driver),
+        },
+        Field {
+            name: "Group",
+            title: "GROUP",
+            value: |_| Json::text("N/A"),
+        },
+        Field {
+            name: "Labels",
+            title: "LABELS",
+            value: |volume| Json::text(labels(volume)),
+        },
+        Field {
+            name: "Links",
+            title: "LINKS",
+            value: |volume| Json::text(links(volume)),
+        },
+        Field {
+            name: "Mountpoint",
+            title: "MOUNTPOINT",
+            value: |volume| Json::text(&volume.mountpoint),
+        },
+        Field {
+            name: "Name",
+            title: "VOLUME NAME",
+            value: |volume| Json::text(&volume.name),
+        },
+        Field {
+            name: "Scope",
+            title: "SCOPE",
+            value: |volume| Json::text(&volume.scope),
+        },
+        Field {
+            name: "Size",
+            title: "SIZE",
+            value: |volume| Json::text(volume_size(volume)),
+        },
+        Field {
+            name: "Status",
+            title: "STATUS",
+            value: |_| Json::text("N/A"),
+        },
     ],
     table: &["Name", "Links", "Size"],
     raw: None,
@@ -55,17 +115,61 @@ pub(crate) static VOLUMES: Sheet<Volume> = Sheet {
 /// Records of the build cache in `system df -v`.
 pub(crate) static BUILD_CACHE: Sheet<BuildCache> = Sheet {
     fields: &[
-        Field { name: "CacheType", title: "CACHE TYPE", value: |record| Json::text(&record.r#type) },
-        Field { name: "CreatedSince", title: "CREATED", value: |record| Json::text(since(Some(&record.created_at))) },
-        Field { name: "Description", title: "DESCRIPTION", value: |record| Json::text(&record.description) },
-        Field { name: "ID", title: "CACHE ID", value: |record| Json::text(&record.id) },
-        Field { name: "InUse", title: "IN USE", value: |record| Json::text(record.in_use.to_string()) },
-        Field { name: "LastUsedSince", title: "LAST USED", value: |record| Json::text(since(record.last_used_at.as_deref())) },
-        Field { name: "Shared", title: "SHARED", value: |record| Json::text(record.shared.to_string()) },
-        Field { name: "Size", title: "SIZE", value: |record| Json::text(units::short_size(bytes(record.size))) },
-        Field { name: "UsageCount", title: "USAGE", value: |record| Json::text(record.usage_count.to_string()) },
+        Field {
+            name: "CacheType",
+            title: "CACHE TYPE",
+            value: |record| Json::text(&record.r#type),
+        },
+        Field {
+            name: "CreatedSince",
+            title: "CREATED",
+            value: |record| Json::text(since(Some(&record.created_at))),
+        },
+        Field {
+            name: "Description",
+            title: "DESCRIPTION",
+            value: |record| Json::text(&record.description),
+        },
+        Field {
+            name: "ID",
+            title: "CACHE ID",
+            value: |record| Json::text(&record.id),
+        },
+        Field {
+            name: "InUse",
+            title: "IN USE",
+            value: |record| Json::text(record.in_use.to_string()),
+        },
+        Field {
+            name: "LastUsedSince",
+            title: "LAST USED",
+            value: |record| Json::text(since(record.last_used_at.as_deref())),
+        },
+        Field {
+            name: "Shared",
+            title: "SHARED",
+            value: |record| Json::text(record.shared.to_string()),
+        },
+        Field {
+            name: "Size",
+            title: "SIZE",
+            value: |record| Json::text(units::short_size(bytes(record.size))),
+        },
+        Field {
+            name: "UsageCount",
+            title: "USAGE",
+            value: |record| Json::text(record.usage_count.to_string()),
+        },
     ],
-    table: &["ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"],
+    table: &[
+        "ID",
+        "CacheType",
+        "Size",
+        "CreatedSince",
+        "LastUsedSince",
+        "UsageCount",
+        "Shared",
+    ],
     raw: None,
     type_name: "*formatter.buildCacheContext",
     label: None,
@@ -73,13 +177,19 @@ pub(crate) static BUILD_CACHE: Sheet<BuildCache> = Sheet {
 
 /// The four kinds, counted.
 pub(crate) fn kinds(usage: &DiskUsage) -> Vec<Kind> {
-    vec![images(usage), containers(usage), volumes(usage), build_cache(usage)]
+    vec![
+        images(usage),
+        containers(usage),
+        volumes(usage),
+        build_cache(usage),
+    ]
 }
 
 /// What unused images share with used ones counts as reclaimable too: Docker's figure, kept for those who compare it.
 fn images(usage: &DiskUsage) -> Kind {
     let images = || usage.images.iter().flatten();
-    let used = images().filter(|image| image.containers != 0 && image.size != -1 && image.shared_size != -1);
+    let used = images()
+        .filter(|image| image.containers != 0 && image.size != -1 && image.shared_size != -1);
     let in_use: i64 = used.map(|image| image.size - image.shared_size).sum();
     Kind {
         name: "Images",
@@ -93,12 +203,16 @@ fn images(usage: &DiskUsage) -> Kind {
 
 fn containers(usage: &DiskUsage) -> Kind {
     let containers = || usage.containers.iter().flatten();
-    let is_active = |state: &str| state.contains("running") || state.contains("paused") || state.contains("restarting");
+    let is_active = |state: &str| {
+        state.contains("running") || state.contains("paused") || state.contains("restarting")
+    };
     let unused = containers().filter(|container| !is_active(&container.state));
     Kind {
         name: "Containers",
         total: containers().count(),
-        active: containers().filter(|container| is_active(&container.state)).count(),
+        active: containers()
+            .filter(|container| is_active(&container.state))
+            .count(),
         size: containers().map(|container| container.size_rw).sum(),
         reclaimable: unused.map(|container| container.size_rw).sum(),
         per_cent: true,
@@ -106,13 +220,22 @@ fn containers(usage: &DiskUsage) -> Kind {
 }
 
 fn volumes(usage: &DiskUsage) -> Kind {
-    let known = || usage.volumes.iter().flatten().filter_map(|volume| volume.usage_data.as_ref());
+    let known = || {
+        usage
+            .volumes
+            .iter()
+            .flatten()
+            .filter_map(|volume| volume.usage_data.as_ref())
+    };
     let unused = known().filter(|data| data.ref_count == 0 && data.size != -1);
     Kind {
         name: "Local Volumes",
         total: usage.volumes.iter().flatten().count(),
         active: known().filter(|data| data.ref_count > 0).count(),
-        size: known().filter(|data| data.size != -1).map(|data| data.size).sum(),
+        size: known()
+            .filter(|data| data.size != -1)
+            .map(|data| data.size)
+            .sum(),
         reclaimable: unused.map(|data| data.size).sum(),
         per_cent: true,
     }
@@ -126,7 +249,10 @@ fn build_cache(usage: &DiskUsage) -> Kind {
         total: records().count(),
         active: records().filter(|record| record.in_use).count(),
         size: own().map(|record| record.size).sum(),
-        reclaimable: own().filter(|record| !record.in_use).map(|record| record.size).sum(),
+        reclaimable: own()
+            .filter(|record| !record.in_use)
+            .map(|record| record.size)
+            .sum(),
         per_cent: false,
     }
 }
@@ -134,7 +260,10 @@ fn build_cache(usage: &DiskUsage) -> Kind {
 fn reclaimable(kind: &Kind) -> String {
     let size = units::human_size(bytes(kind.reclaimable));
     if kind.per_cent && kind.size > 0 {
-        return format!("{size} ({}%)", kind.reclaimable.saturating_mul(100) / kind.size);
+        return format!(
+            "{size} ({}%)",
+            kind.reclaimable.saturating_mul(100) / kind.size
+        );
     }
     size
 }
@@ -146,17 +275,27 @@ fn bytes(size: i64) -> f64 {
 
 fn labels(volume: &Volume) -> String {
     let labels = volume.labels.iter().flatten();
-    labels.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+    labels
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn links(volume: &Volume) -> String {
-    volume.usage_data.as_ref().map_or_else(|| "N/A".to_owned(), |data| data.ref_count.to_string())
+    volume
+        .usage_data
+        .as_ref()
+        .map_or_else(|| "N/A".to_owned(), |data| data.ref_count.to_string())
 }
 
 fn volume_size(volume: &Volume) -> String {
-    volume.usage_data.as_ref().map_or_else(|| "N/A".to_owned(), |data| units::human_size(bytes(data.size)))
+    volume.usage_data.as_ref().map_or_else(
+        || "N/A".to_owned(),
+        |data| units::human_size(bytes(data.size)),
+    )
 }
 
 fn since(time: Option<&str>) -> String {
-    time.and_then(time::seconds).map_or_else(String::new, time::ago)
+    time.and_then(time::seconds)
+        .map_or_else(String::new, time::ago)
 }

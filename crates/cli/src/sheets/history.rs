@@ -29,12 +29,36 @@ pub(crate) const MACHINE: &[&str] = &["ID", "CreatedAt", "CreatedBy", "Size", "C
 /// Steps, the newest first.
 pub(crate) static SHEET: Sheet<Row> = Sheet {
     fields: &[
-        Field { name: "Comment", title: "COMMENT", value: |row| Json::text(&row.step.comment) },
-        Field { name: "CreatedAt", title: "CREATED AT", value: |row| Json::text(time::rfc3339(row.step.created)) },
-        Field { name: "CreatedBy", title: "CREATED BY", value: |row| Json::text(created_by(row)) },
-        Field { name: "CreatedSince", title: "CREATED", value: |row| Json::text(created_since(row)) },
-        Field { name: "ID", title: "IMAGE", value: |row| Json::text(row.trunc.id(&row.step.id)) },
-        Field { name: "Size", title: "SIZE", value: |row| Json::text(size(row)) },
+        Field {
+            name: "Comment",
+            title: "COMMENT",
+            value: |row| Json::text(&row.step.comment),
+        },
+        Field {
+            name: "CreatedAt",
+            title: "CREATED AT",
+            value: |row| Json::text(time::rfc3339(row.step.created)),
+        },
+        Field {
+            name: "CreatedBy",
+            title: "CREATED BY",
+            value: |row| Json::text(created_by(row)),
+        },
+        Field {
+            name: "CreatedSince",
+            title: "CREATED",
+            value: |row| Json::text(created_since(row)),
+        },
+        Field {
+            name: "ID",
+            title: "IMAGE",
+            value: |row| Json::text(row.trunc.id(&row.step.id)),
+        },
+        Field {
+            name: "Size",
+            title: "SIZE",
+            value: |row| Json::text(size(row)),
+        },
     ],
     table: HUMAN,
     raw: None,

@@ -33,6 +33,9 @@ pub(super) fn quote(text: &str) -> String {
 mod tests {
     #[test]
     fn control_letters_cannot_reach_the_terminal() {
-        assert_eq!(super::quote("a\"b\\\n\u{1b}[0m\u{7f}\u{85}…"), r#""a\"b\\\n\x1b[0m\x7f\u0085…""#);
+        assert_eq!(
+            super::quote("a\"b\\\n\u{1b}[0m\u{7f}\u{85}…"),
+            r#""a\"b\\\n\x1b[0m\x7f\u0085…""#
+        );
     }
 }
