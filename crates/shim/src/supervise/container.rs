@@ -50,6 +50,7 @@ impl Container {
             rootfs,
             io,
             preserved: Vec::new(),
+            no_pivot: false,
         };
         let mut created = runtime::create(launch).map_err(|error| refused(&error))?;
         let console = created.console();
