@@ -13,6 +13,7 @@ mod config_file;
 mod confirm;
 pub mod context;
 mod contexts;
+mod copy;
 mod create;
 pub mod failure;
 mod filter;

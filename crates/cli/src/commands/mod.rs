@@ -9,6 +9,7 @@ mod context_create;
 mod context_inspect;
 mod context_ls;
 mod context_use;
+mod cp;
 mod create;
 mod df;
 mod diff;
@@ -56,6 +57,7 @@ pub static COMMANDS: &[&Command] = &[
     &context_ls::SHOW,
     &context_use::COMMAND,
     &context_use::RM,
+    &cp::COMMAND,
     &create::COMMAND,
     &df::COMMAND,
     &diff::COMMAND,
