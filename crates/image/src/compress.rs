@@ -77,6 +77,16 @@ pub(crate) fn decompressed<T>(
     })
 }
 
+/// Runs `work` over the bytes of `input` without their compression (gzip, zstd or none), which a second thread undoes
+/// ahead of it. The error is of the compressed stream.
+pub fn decompress<T>(
+    input: impl Read + Send,
+    work: impl FnOnce(&mut (dyn Read + Send)) -> T,
+) -> (T, io::Result<()>) {
+    let (result, source) = decompressed(input, |chunks| work(chunks));
+    (result, source.map(drop))
+}
+
 fn produce(input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<Source> {
     let consumed = Cell::new(0);
     let mut metered = Metered {

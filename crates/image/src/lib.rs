@@ -47,6 +47,7 @@ mod store;
 pub mod tar;
 mod upper;
 
+pub use compress::decompress;
 pub use error::{Error, Kind, Result};
 pub use image::{GraphPaths, HistoryItem, Image, ImageId};
 pub use import::ImportOptions;

@@ -1,0 +1,86 @@
+//! What the engine's callers ask for.
+
+use crate::archive::{Files, Overlay, PathStat, PutOptions, Unpack};
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::stream::ByteReceiver;
+use crate::{blocking, lookup};
+
+impl Engine {
+    /// The whole file system as a tar.
+    pub async fn export(&self, name: &str) -> Result<ByteReceiver> {
+        let handle = self.shared().find(name)?;
+        self.shared().announce(&handle, "export", &[]);
+        Ok(files(&handle, name).export())
+    }
+
+    pub async fn archive_stat(&self, name: &str, path: &str) -> Result<PathStat> {
+        let files = files(&*self.shared().find(name)?, name);
+        let path = path.to_owned();
+        blocking(move || files.stat(&path)).await
+    }
+
+    /// A file or folder as a tar, its last component at the top.
+    pub async fn archive_get(&self, name: &str, path: &str) -> Result<(PathStat, ByteReceiver)> {
+        let handle = self.shared().find(name)?;
+        let archive = files(&handle, name).get(path.to_owned()).await?;
+        self.shared().announce(&handle, "archive-path", &[]);
+        Ok(archive)
+    }
+
+    /// Unpacks a tar (plain, gzip, zstd) into a folder of the container.
+    pub async fn archive_put(
+        &self,
+        name: &str,
+        path: &str,
+        options: PutOptions,
+        tar: ByteReceiver,
+    ) -> Result<()> {
+        let handle = self.shared().find(name)?;
+        let files = files(&handle, name);
+        let (container, path) = (std::sync::Arc::clone(&handle.container), path.to_owned());
+        blocking(move || {
+            let owner = if options.copy_uid_gid {
+                owner(&container)?
+            } else {
+                None
+            };
+            let unpack = Unpack {
+                no_overwrite_dir_non_dir: options.no_overwrite_dir_non_dir,
+                owner,
+            };
+            files.put(&path, unpack, tar)
+        })
+        .await?;
+        self.shared().announce(&handle, "extract-to-dir", &[]);
+        Ok(())
+    }
+}
+
+/// Where the container's files are now; `name` is the one it was asked for by.
+fn files(container: &Container, name: &str) -> Files {
+    let snapshot = &container.snapshot;
+    Files {
+        name: name.to_owned(),
+        pid: container.phase().pid(),
+        overlay: Overlay {
+            lower: snapshot.lower.clone(),
+            upper: snapshot.upper.clone(),
+            work: snapshot.work.clone(),
+            merged: snapshot.merged.clone(),
+        },
+        mounts: container.birth.mounts.clone(),
+        read_only: container.birth.options.host.readonly_rootfs,
+    }
+}
+
+/// The ids of the container's user; `None` when it has none set, and then the archive's ids hold.
+fn owner(container: &Container) -> Result<Option<(u32, u32)>> {
+    let user = &container.birth.options.user;
+    if user.is_empty() {
+        return Ok(None);
+    }
+    let identity = lookup::identity(&container.snapshot, user, &[])?;
+    Ok(Some((identity.uid, identity.gid)))
+}
