@@ -244,7 +244,7 @@ impl Layer<'_> {
         (offset, length): (u64, u64),
         walker: &mut Walker<R, Recorder<W>>,
     ) -> Result<(), ApplyError> {
-        self.written = self.written.checked_add(length).unwrap_or(u64::MAX);
+        self.written = self.written.saturating_add(length);
         if self.written > self.limits.bytes {
             return Err(ApplyError::TooLarge(self.limits.bytes));
         }
@@ -349,7 +349,7 @@ impl Layer<'_> {
         match fs::mkdirat(dir, name, Mode::RWXU) {
             Ok(()) => {}
             Err(rustix::io::Errno::EXIST) => {
-                self.make_directory_of_what_is_there(parent, name, entry)?
+                self.make_directory_of_what_is_there(parent, name, entry)?;
             }
             Err(error) => return Err(fail("make directory")(error)),
         }

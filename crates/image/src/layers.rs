@@ -116,11 +116,12 @@ impl Layers {
 
     /// Gives a staged layer its place; it is still nobody's until the record that comes back is committed.
     pub(crate) fn adopt(&self, staged: Staged) -> Result<LayerRecord> {
+        let Staged { staging, applied } = staged;
         let cache_id = ContainerId::random().to_string();
         let home = self.home(&cache_id);
-        fs::rename(&staged.staging.path, &home).map_err(io_error("rename to", &home))?;
+        fs::rename(&staging.path, &home).map_err(io_error("rename to", &home))?;
         let link = self.make_link(&cache_id)?;
-        let Applied { size, tar_size, .. } = staged.applied;
+        let Applied { size, tar_size, .. } = applied;
         Ok(LayerRecord {
             cache_id,
             link,

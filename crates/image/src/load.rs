@@ -225,12 +225,11 @@ impl<'a> Intake<'a> {
                 "invalid archive: it holds more than {MAX_LAYERS} layers"
             )));
         }
-        if let Some(diff_id) = named_digest(&name) {
-            if compression == Compression::Plain
-                && (self.staged.contains_key(&diff_id) || self.pins.hold(&diff_id)?)
-            {
-                return self.pass_over(name, diff_id, blob);
-            }
+        if let Some(diff_id) = named_digest(&name)
+            && compression == Compression::Plain
+            && (self.staged.contains_key(&diff_id) || self.pins.hold(&diff_id)?)
+        {
+            return self.pass_over(name, diff_id, blob);
         }
         let total = if compression == Compression::Plain {
             entry.size

@@ -139,15 +139,16 @@ impl Removal<'_> {
         references: &[Reference],
         force: bool,
     ) -> Result<bool> {
-        if !force && is_single(references) {
-            if let Some(user) = (self.users)(id).first() {
-                return Err(Error::Conflict(format!(
-                    "conflict: unable to remove repository reference {text:?} (must force) - container {} is using its \
+        if !force
+            && is_single(references)
+            && let Some(user) = (self.users)(id).first()
+        {
+            return Err(Error::Conflict(format!(
+                "conflict: unable to remove repository reference {text:?} (must force) - container {} is using its \
                      referenced image {}",
-                    user.container.short(),
-                    id.short()
-                )));
-            }
+                user.container.short(),
+                id.short()
+            )));
         }
         let name = Reference::parse(text)?.or_latest();
         let name = if name.digest().is_some() {

@@ -46,6 +46,9 @@ pub(crate) struct NewImage {
     pub(crate) names: Vec<Reference>,
 }
 
+/// Ids of the images that were committed and, for every name that moved, the image that lost it.
+pub(crate) type Committed = (Vec<ImageId>, Vec<(Reference, ImageId)>);
+
 impl Store {
     /// Opens (or makes) the store of `data_root` and removes what a crash left behind. A second opener is refused.
     pub fn open(data_root: &Path) -> Result<Store> {
@@ -155,13 +158,12 @@ impl Store {
         }
     }
 
-    /// Makes images visible, with the layers among `staged` that are not there yet, in one transaction. Gives their ids
-    /// and, for every name that moved, the image that lost it.
+    /// Makes images visible, with the layers among `staged` that are not there yet, in one transaction.
     pub(crate) fn commit(
         &self,
         images: &[NewImage],
         mut staged: HashMap<Digest, Staged>,
-    ) -> Result<(Vec<ImageId>, Vec<(Reference, ImageId)>)> {
+    ) -> Result<Committed> {
         let configs = images
             .iter()
             .map(|image| {

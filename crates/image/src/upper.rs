@@ -18,6 +18,9 @@ use crate::{Error, Result, Store};
 
 mod pack;
 
+#[cfg(test)]
+pub(crate) use pack::pack as pack_directory;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     Modified = 0,
@@ -75,14 +78,11 @@ impl<W: Write> Write for Hashed<W> {
 fn changes(upper: &Path, lowers: &[PathBuf]) -> io::Result<Vec<Change>> {
     let mut comparison = Comparison { found: Vec::new() };
     let root = fs::symlink_metadata(upper)?;
-    comparison.directory(
-        upper,
-        "",
-        Lower {
-            directories: lowers.to_vec(),
-            metadata: Some(root),
-        },
-    )?;
+    let lower = Lower {
+        metadata: Some(root),
+        directories: lowers.to_vec(),
+    };
+    comparison.directory(upper, "", &lower)?;
     Ok(comparison.found)
 }
 
@@ -151,7 +151,7 @@ impl Lower {
 }
 
 impl Comparison {
-    fn directory(&mut self, upper: &Path, path: &str, lower: Lower) -> io::Result<()> {
+    fn directory(&mut self, upper: &Path, path: &str, lower: &Lower) -> io::Result<()> {
         let mut names: BTreeMap<OsString, bool> = BTreeMap::new();
         for entry in fs::read_dir(upper)? {
             names.insert(entry?.file_name(), true);
@@ -198,7 +198,7 @@ impl Comparison {
         };
         let place = self.found.len();
         if metadata.is_dir() {
-            self.directory(upper, &path, below)?;
+            self.directory(upper, &path, &below)?;
         }
         let changed_inside = self.found.len() > place;
         let kind = kind.or(changed_inside.then_some(ChangeKind::Modified));

@@ -86,7 +86,7 @@ impl Layer<'_> {
                         .size
                         .saturating_sub(u64::try_from(stat.st_size).unwrap_or(0));
                 }
-                self.keep_aside(dir, name, stat.st_ino)
+                self.keep_aside(dir, name, &stat)
             }
             FileType::Symlink => {
                 self.size = self
@@ -102,9 +102,9 @@ impl Layer<'_> {
         &mut self,
         dir: BorrowedFd<'_>,
         name: &[u8],
-        inode: u64,
+        stat: &fs::Stat,
     ) -> rustix::io::Result<()> {
-        let Some(ordinal) = self.inodes.get(&inode) else {
+        let Some(ordinal) = self.inodes.get(&stat.st_ino) else {
             return fs::unlinkat(dir, name, AtFlags::empty());
         };
         let home = self.target.home.as_fd();
@@ -116,6 +116,12 @@ impl Layer<'_> {
         let ordinal = ordinal.to_string();
         if fs::statat(&replaced, &ordinal, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             // Another hard link to it was replaced before; rename(2) between links of one file would do nothing.
+            // The one aside and this one: with it the last name in the layer goes.
+            if stat.st_nlink == 2 {
+                self.size = self
+                    .size
+                    .saturating_sub(u64::try_from(stat.st_size).unwrap_or(0));
+            }
             return fs::unlinkat(dir, name, AtFlags::empty());
         }
         fs::renameat(dir, name, &replaced, ordinal)

@@ -73,12 +73,12 @@ impl SparseRecords {
                         .split(|b| *b == b',')
                         .map(decimal)
                         .collect::<Result<_, _>>()?,
-                )
+                );
             }
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
                 let map = self.map.get_or_insert_default();
                 // Offsets come at even places; a record out of turn would shift all that follow.
-                if (map.len() % 2 == 0) != (key == b"GNU.sparse.offset") {
+                if map.len().is_multiple_of(2) != (key == b"GNU.sparse.offset") {
                     return Err(TarError::Sparse);
                 }
                 map.push(decimal(value)?);
@@ -89,8 +89,11 @@ impl SparseRecords {
     }
 }
 
+/// Key, value, and what comes after the record.
+type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
 /// `length key=value\n`, where the length counts itself.
-fn record(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), TarError> {
+fn record(bytes: &[u8]) -> Result<Record<'_>, TarError> {
     let space = bytes
         .iter()
         .take(20)

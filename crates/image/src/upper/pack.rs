@@ -14,7 +14,7 @@ use crate::tar::{Entry, EntryKind, Time, Writer};
 /// Longer lists of names, or values, than the kernel has (xattr(7)).
 const XATTR_MAX: usize = 65_536;
 
-pub(super) fn pack(root: &Path, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn pack(root: &Path, out: &mut dyn Write) -> io::Result<()> {
     let mut packing = Packing {
         tar: Writer::new(io::BufWriter::with_capacity(128 * 1024, out)),
         links: HashMap::new(),
