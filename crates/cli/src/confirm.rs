@@ -1,6 +1,6 @@
 //! Questions before something is deleted.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, Write};
 
 use crate::failure::Failure;
 
@@ -11,8 +11,5 @@ pub(crate) fn confirm(warning: &str) -> Result<bool, Failure> {
     out.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    if !std::io::stdin().is_terminal() && answer.is_empty() {
-        writeln!(out)?;
-    }
     Ok(answer.trim().eq_ignore_ascii_case("y"))
 }

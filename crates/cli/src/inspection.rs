@@ -20,7 +20,7 @@ enum Form {
     Indented,
     /// A list on one line.
     Compact,
-    Template(Template),
+    Template(Box<Template>),
 }
 
 impl Inspection {
@@ -29,9 +29,9 @@ impl Inspection {
         let form = match format {
             "" => Form::Indented,
             "json" => Form::Compact,
-            source => Form::Template(Template::parse(source).map_err(|error| {
+            source => Form::Template(Box::new(Template::parse(source).map_err(|error| {
                 Failure::with_status(STATUS_TEMPLATE, format!("template parsing error: {error}"))
-            })?),
+            })?)),
         };
         Ok(Self {
             form,

@@ -106,6 +106,9 @@ fn call(context: &Context, first: &str, mut rest: std::vec::IntoIter<String>) ->
             let path = format!("{first} {second}");
             match commands::find(&path) {
                 Some(command) => run(context, command, path, rest),
+                None if commands::NOT_BUILT.contains(&path.as_str()) => {
+                    Err(unknown_command(program, &path))
+                }
                 None => {
                     let usage = help::usage_of_group(program, group);
                     Err(Failure::new(format!(

@@ -6,7 +6,7 @@ use crate::contexts::Stored;
 use crate::failure::Outcome;
 use crate::flags::Matches;
 use crate::format::json::Json;
-use crate::format::{Field, Format, Sheet};
+use crate::format::{Field, Format, Sheet, sheet};
 use crate::print::{print, warn};
 
 /// The row of the table.
@@ -74,6 +74,7 @@ static SHEET: Sheet<Row> = Sheet {
     ],
     table: &["Name", "Description", "DockerEndpoint", "Error"],
     raw: None,
+    errors: sheet::PARSING,
     type_name: "*formatter.clientContextContext",
     label: None,
 };

@@ -40,7 +40,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     }
     let text = match format {
         Format::Table => verbose_tables(usage)?,
-        Format::Json => verbose_document(usage).compact(Html::Plain),
+        Format::Json => verbose_document(usage).compact(Html::Escaped),
         Format::Template(source) | Format::TableOf(source) => templated(&source, usage)?,
         Format::Raw => return Err(Failure::new("raw is no format of system df -v")),
     };

@@ -37,18 +37,17 @@ pub(super) static COMMAND: Command = Command {
 enum Form {
     Plain,
     Json,
-    Template(Template),
+    Template(Box<Template>),
 }
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    let form =
-        match matches.text_or_empty("format") {
-            "" => Form::Plain,
-            "json" => Form::Json,
-            source => Form::Template(Template::parse(source).map_err(|error| {
-                Failure::with_status(64, format!("Error parsing format: {error}"))
-            })?),
-        };
+    let form = match matches.text_or_empty("format") {
+        "" => Form::Plain,
+        "json" => Form::Json,
+        source => Form::Template(Box::new(Template::parse(source).map_err(|error| {
+            Failure::with_status(64, format!("Error parsing format: {error}"))
+        })?)),
+    };
     let request = Request::get("/events")
         .query_if("since", at(matches, "since")?)
         .query_if("until", at(matches, "until")?)
@@ -76,11 +75,11 @@ fn text(form: &Form, event: &Event) -> Result<String, Failure> {
         Form::Json => Ok(format!("{}\n", document()?.compact(Html::Plain))),
         Form::Template(template) => template
             .render(
-                &Data::document(as_go_struct(event)),
+                &Data::renamed(as_go_struct(event), document()?),
                 Missing::Field("*events.Message"),
             )
             .map(|line| format!("{line}\n"))
-            .map_err(|error| Failure::new(error.to_string())),
+            .map_err(|error| Failure::with_status(64, format!("Error parsing format: {error}"))),
     }
 }
 

@@ -40,7 +40,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     if format.is_empty() {
         return plain(context, info);
     }
-    let document = document(context, info?)?;
+    let document = document(context, &info?)?;
     match template {
         None => print(&format!("{}\n", document.compact(Html::Plain))),
         Some(template) => {
@@ -75,9 +75,9 @@ fn plain(context: &Context, info: Result<Info, Failure>) -> Outcome {
 }
 
 /// The daemon's members, then the client's.
-fn document(context: &Context, info: Info) -> Result<Json, Failure> {
+fn document(context: &Context, info: &Info) -> Result<Json, Failure> {
     let told = |error: serde_json::Error| Failure::new(error.to_string());
-    let Json::Object(members) = Json::of(&info).map_err(told)? else {
+    let Json::Object(members) = Json::of(info).map_err(told)? else {
         return Err(Failure::new("info is no document"));
     };
     let client = Json::object([

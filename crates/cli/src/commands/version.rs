@@ -57,7 +57,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let format = matches.text_or_empty("format");
     let template = match format {
         "" | "json" => None,
-        source => Some(Template::parse(source).map_err(|error| {
+        source => Some(Template::parse_named("version", source).map_err(|error| {
             Failure::with_status(64, format!("template parsing error: {error}"))
         })?),
     };
@@ -80,7 +80,10 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         client: client_version(context, api_version),
         server,
     };
-    print(&text(format, template.as_ref(), &versions)?)?;
+    let text = text(format, template.as_ref(), &versions);
+    // A template that fails leaves an empty line, as Docker's does.
+    print(text.as_deref().unwrap_or("\n"))?;
+    text?;
     failure.map_or(Ok(Exit::OK), Err)
 }
 

@@ -41,6 +41,15 @@ impl Data {
         Self::build(json, Html::Plain, None)
     }
 
+    /// A document whose members templates know by other names than its JSON has.
+    pub(crate) fn renamed(members: Json, json: Json) -> Self {
+        let mut data = Self::document(members);
+        if let Some(address) = address(&data.value) {
+            Arc::make_mut(&mut data.origins.by_address).insert(address, json);
+        }
+        data
+    }
+
     /// A row of a list, whose `json` is escaped for the web as Docker does it.
     pub(crate) fn row(json: Json, label: Option<LabelFn>) -> Self {
         Self::build(json, Html::Escaped, label)

@@ -30,6 +30,7 @@ pub(super) fn of_values(origins: &Arc<Mutex<Origins>>) -> FuncMap {
     insert(&mut map, "join", join);
     insert(&mut map, "pad", pad);
     insert(&mut map, "truncate", truncate);
+    insert(&mut map, "index", index);
     map
 }
 
@@ -182,4 +183,23 @@ fn truncate(args: &[Value]) -> Outcome {
         .nth(length)
         .map_or(text.len(), |(index, _)| index);
     Ok(Value::String(text[..end].into()))
+}
+
+/// Go's own, but for one thing: in a map of texts, what is not there is the empty text.
+fn index(args: &[Value]) -> Outcome {
+    let (first, keys) = args.split_first().ok_or_else(|| {
+        TemplateError::Exec("wrong number of args for index: want at least 1 got 0".to_owned())
+    })?;
+    let mut value = first.clone();
+    for key in keys {
+        let found = value.index(key)?;
+        let of_texts =
+            matches!(&value, Value::Map(map) if map.values().all(|value| value.as_str().is_some()));
+        value = if of_texts && matches!(found, Value::Nil) {
+            Value::String("".into())
+        } else {
+            found
+        };
+    }
+    Ok(value)
 }

@@ -72,7 +72,7 @@ impl Json {
             Self::Text(text) => write_text(out, text, html),
             Self::List(items) => {
                 write_joined(out, ('[', ']'), items.iter(), |out, item| {
-                    item.write(out, html)
+                    item.write(out, html);
                 });
             }
             Self::Object(members) => {
@@ -80,7 +80,7 @@ impl Json {
                     write_text(out, name, html);
                     out.push(':');
                     value.write(out, html);
-                })
+                });
             }
         }
     }

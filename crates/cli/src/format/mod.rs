@@ -1,6 +1,8 @@
 //! How lists and documents are printed: Docker's tables, `--format`, JSON.
 
 mod absent;
+mod actions;
+mod check;
 pub(crate) mod columns;
 mod data;
 mod functions;

@@ -18,11 +18,19 @@ pub(crate) struct Sheet<T: 'static> {
     pub(crate) table: &'static [&'static str],
     /// What `--format raw` prints, where Docker has that.
     pub(crate) raw: Option<&'static str>,
+    /// How Docker tells of a template that cannot be read, and of one that fails.
+    pub(crate) errors: [&'static str; 2],
     /// The row's type in Docker's client, for its error text.
     pub(crate) type_name: &'static str,
     /// The method `.Label`, where rows have it.
     pub(crate) label: Option<fn(&T) -> LabelFn>,
 }
+
+/// What most lists say of both.
+pub(crate) const PARSING: [&str; 2] = ["template parsing error"; 2];
+
+/// What `ps` says.
+pub(crate) const TEMPLATE: [&str; 2] = ["failed to parse template", "failed to execute template"];
 
 /// One thing that a list can tell of its rows.
 pub(crate) struct Field<T> {
@@ -66,7 +74,9 @@ impl Format {
     /// Whether a template names a field: what is costly to ask for is asked for only then.
     pub(crate) fn uses(&self, field: &str) -> bool {
         match self {
-            Self::TableOf(source) | Self::Template(source) => source.contains(&format!(".{field}")),
+            Self::TableOf(source) | Self::Template(source) => {
+                source.contains(&format!(".{field}")) || source.contains("json .}}")
+            }
             Self::Json | Self::Table | Self::Raw => false,
         }
     }
@@ -142,23 +152,26 @@ impl<T> Sheet<T> {
         let titles = Data::row(titles, Some(Arc::new(title_of_label)));
         let head = Template::parse_header(source)
             .and_then(|template| template.render(&titles, Missing::Field(self.type_name)))
-            .map_err(|error| Failure::new(format!("failed to execute template: {error}")))?;
+            .map_err(|error| self.failure(1, &error))?;
         Ok(columns::align(&format!("{head}\n{body}"), Widths::TABLE))
     }
 
     fn templated(&self, source: &str, rows: &[T]) -> Result<String, Failure> {
-        let template = Template::parse(source)
-            .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
+        let template = Template::parse(source).map_err(|error| self.failure(0, &error))?;
         let mut out = String::new();
         for row in rows {
             let data = Data::row(self.row(row), self.label.map(|label| label(row)));
             let line = template
                 .render(&data, Missing::Field(self.type_name))
-                .map_err(|error| Failure::new(format!("failed to execute template: {error}")))?;
+                .map_err(|error| self.failure(1, &error))?;
             out.push_str(&line);
             out.push('\n');
         }
         Ok(out)
+    }
+
+    fn failure(&self, which: usize, error: &super::template::Error) -> Failure {
+        Failure::new(format!("{}: {error}", self.errors[which]))
     }
 
     fn json_lines(&self, rows: &[T]) -> String {
@@ -207,6 +220,7 @@ mod tests {
         ],
         table: &["ID", "Names"],
         raw: Some("id: {{.ID}}"),
+        errors: TEMPLATE,
         type_name: "*formatter.Row",
         label: Some(|row| {
             let name = row.1;

@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gotmpl::{MissingKey, TemplateError, Value};
 
+use super::check::check;
 use super::data::{Data, Origins};
 use super::functions;
 use super::methods::as_calls;
 
 /// A template that has been read.
 pub(crate) struct Template {
+    name: &'static str,
     source: String,
     inner: gotmpl::Template,
     origins: Arc<Mutex<Origins>>,
@@ -41,7 +43,7 @@ pub(crate) enum Error {
         key: String,
     },
     /// It failed in another way.
-    #[error("template: {name}: {message}")]
+    #[error("template: {name}:1: executing {name:?}: {message}")]
     Run { name: String, message: String },
 }
 
@@ -57,27 +59,38 @@ pub(crate) enum Missing<'a> {
 impl Template {
     /// Reads a template.
     pub(crate) fn parse(source: &str) -> Result<Self, Error> {
+        Self::parse_named("", source)
+    }
+
+    /// Reads a template that errors have a name for.
+    pub(crate) fn parse_named(name: &'static str, source: &str) -> Result<Self, Error> {
         let origins = Arc::new(Mutex::new(Origins::default()));
         let functions = functions::of_values(&origins);
-        Self::with_functions(source, functions, origins)
+        Self::with_functions(name, source, functions, origins)
     }
 
     /// Reads the same template for a table's header: functions leave the titles as they are.
     pub(crate) fn parse_header(source: &str) -> Result<Self, Error> {
-        Self::with_functions(source, functions::of_titles(), Arc::default())
+        Self::with_functions("", source, functions::of_titles(), Arc::default())
     }
 
     fn with_functions(
+        name: &'static str,
         source: &str,
         functions: gotmpl::FuncMap,
         origins: Arc<Mutex<Origins>>,
     ) -> Result<Self, Error> {
-        let inner = gotmpl::Template::new("")
+        let inner = gotmpl::Template::new(name)
             .missing_key(MissingKey::Error)
             .funcs(functions)
             .parse(&as_calls(source))
-            .map_err(|error| parse_error(&error))?;
+            .map_err(|error| parse_error(name, &error))?;
+        check(source).map_err(|(line, message)| Error::Parse {
+            name: name.to_owned(),
+            message: format!("{line}: {message}"),
+        })?;
         Ok(Self {
+            name,
             source: source.to_owned(),
             inner,
             origins,
@@ -98,12 +111,14 @@ impl Template {
     }
 
     fn run_error(&self, error: &TemplateError, missing: Missing<'_>) -> Error {
-        let name = String::new();
+        let name = self.name.to_owned();
         let TemplateError::MissingKey { key } = error else {
-            return Error::Run {
-                name,
-                message: error.to_string(),
-            };
+            let text = error.to_string();
+            let message = text
+                .strip_prefix("execution error: ")
+                .unwrap_or(&text)
+                .to_owned();
+            return Error::Run { name, message };
         };
         let (at, key) = (self.place_of(key), key.clone());
         match missing {
@@ -130,27 +145,29 @@ impl Template {
         let start = self.source[..found]
             .rfind(|letter: char| !is_name(letter) && letter != '.' && letter != '$')
             .map_or(0, |before| before + 1);
+        let chain_end = self.source[found + 1..]
+            .find(|letter: char| !is_name(letter) && letter != '.')
+            .map_or(self.source.len(), |end| found + 1 + end);
         let line_start = self.source[..found]
             .rfind('\n')
             .map_or(0, |newline| newline + 1);
         let line = self.source[..found].matches('\n').count() + 1;
-        let chain = &self.source[start..found];
-        format!(
-            "{line}:{}: executing \"\" at <{chain}{needle}>",
-            found - line_start
-        )
+        let (column, chain) = (found - line_start, &self.source[start..chain_end]);
+        format!("{line}:{column}: executing {:?} at <{chain}>", self.name)
     }
 }
 
-fn parse_error(error: &TemplateError) -> Error {
-    let (name, at) = (String::new(), |line: &usize| *line);
+fn parse_error(name: &str, error: &TemplateError) -> Error {
     let message = match error {
         TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
-            format!("{}: {message}", at(line))
+            format!("{line}: {message}")
         }
         other => format!("1: {other}"),
     };
-    Error::Parse { name, message }
+    Error::Parse {
+        name: name.to_owned(),
+        message,
+    }
 }
 
 /// A value as a template prints it.

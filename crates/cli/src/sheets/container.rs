@@ -8,7 +8,7 @@ use super::ports::ports;
 use super::quote::quote;
 use super::{Trunc, short_id};
 use crate::format::json::Json;
-use crate::format::{Field, Sheet, time, units};
+use crate::format::{Field, Sheet, sheet, time, units};
 
 /// A container and how to show it.
 pub(crate) struct Row {
@@ -136,6 +136,7 @@ pub(crate) static SHEET: Sheet<Row> = Sheet {
          {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: \
          {{- pad .Ports 1 0}}\n",
     ),
+    errors: sheet::TEMPLATE,
     type_name: "*formatter.ContainerContext",
     label: Some(|row| {
         let labels = row.container.labels.clone().unwrap_or_default();

@@ -4,7 +4,7 @@ use api::types::usage::{BuildCache, DiskUsage};
 use api::types::volume::Volume;
 
 use crate::format::json::Json;
-use crate::format::{Field, Sheet, time, units};
+use crate::format::{Field, Sheet, sheet, time, units};
 
 /// One kind of thing that takes room.
 pub(crate) struct Kind {
@@ -48,6 +48,7 @@ pub(crate) static KINDS: Sheet<Kind> = Sheet {
     ],
     table: &["Type", "TotalCount", "Active", "Size", "Reclaimable"],
     raw: None,
+    errors: sheet::PARSING,
     type_name: "*formatter.diskUsageContext",
     label: None,
 };
@@ -108,6 +109,7 @@ pub(crate) static VOLUMES: Sheet<Volume> = Sheet {
     ],
     table: &["Name", "Links", "Size"],
     raw: None,
+    errors: sheet::PARSING,
     type_name: "*formatter.volumeContext",
     label: None,
 };
@@ -171,6 +173,7 @@ pub(crate) static BUILD_CACHE: Sheet<BuildCache> = Sheet {
         "Shared",
     ],
     raw: None,
+    errors: sheet::PARSING,
     type_name: "*formatter.buildCacheContext",
     label: None,
 };

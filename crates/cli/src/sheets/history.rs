@@ -4,7 +4,7 @@ use api::types::image::HistoryItem;
 
 use super::Trunc;
 use crate::format::json::Json;
-use crate::format::{Field, Sheet, time, units};
+use crate::format::{Field, Sheet, sheet, time, units};
 
 /// A step and how to show it.
 pub(crate) struct Row {
@@ -62,7 +62,8 @@ pub(crate) static SHEET: Sheet<Row> = Sheet {
     ],
     table: HUMAN,
     raw: None,
-    type_name: "*formatter.historyContext",
+    errors: sheet::PARSING,
+    type_name: "*image.historyContext",
     label: None,
 };
 

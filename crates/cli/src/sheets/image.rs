@@ -6,7 +6,7 @@ use api::types::image::ImageSummary;
 
 use super::Trunc;
 use crate::format::json::Json;
-use crate::format::{Field, Sheet, time, units};
+use crate::format::{Field, Sheet, sheet, time, units};
 
 const NONE: &str = "<none>";
 
@@ -108,6 +108,7 @@ pub(crate) static SHEET: Sheet<Row> = Sheet {
     raw: Some(
         "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n",
     ),
+    errors: sheet::PARSING,
     type_name: "*formatter.imageContext",
     label: None,
 };
@@ -147,7 +148,7 @@ impl Row {
         for (repository, own) in digests_of {
             match digests {
                 Digests::Shown => {
-                    rows.extend(own.iter().map(|digest| row(repository, NONE, digest)))
+                    rows.extend(own.iter().map(|digest| row(repository, NONE, digest)));
                 }
                 Digests::Hidden => rows.push(row(repository, NONE, "")),
             }

@@ -26,7 +26,7 @@ pub(super) fn ports(ports: &[Port]) -> String {
             .find(|group| group.ip == port.ip && group.kind == port.r#type)
         {
             Some(group) if u32::from(port.private_port) == u32::from(group.last) + 1 => {
-                group.last = port.private_port
+                group.last = port.private_port;
             }
             Some(group) => {
                 done.push(group.text());
