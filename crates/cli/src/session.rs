@@ -20,6 +20,8 @@ pub(crate) struct Session<'a> {
     pub(crate) stdin: bool,
     /// The keys that leave it; empty for Docker's.
     pub(crate) detach_keys: &'a str,
+    /// Whether the process has been at its prompt for long: a window that seems to change makes it show that again.
+    pub(crate) redraw: bool,
     /// The container that gets the client's signals, if any does.
     pub(crate) signals: Option<(Proxy, &'a str)>,
 }
@@ -32,7 +34,7 @@ impl Session<'_> {
         let input = self.input();
         let _raw_mode = raw.then(RawMode::enter);
         let relay = relay(connection, input, framing);
-        let resizes = follow_window(client, &self.resize_path, self.tty);
+        let resizes = follow_window(client, &self.resize_path, self.tty, self.redraw);
         let signals = async {
             match self.signals {
                 Some((proxy, container)) => match proxy.forward(client, container).await {},
@@ -76,7 +78,7 @@ fn framing(connection: &Hijacked, tty: bool) -> Framing {
 }
 
 /// Gives the process's terminal the size of ours, now and whenever it changes. Returns only if that cannot be followed.
-async fn follow_window(client: &Client, path: &str, tty: bool) -> Failure {
+async fn follow_window(client: &Client, path: &str, tty: bool, redraw: bool) -> Failure {
     if !tty || terminal::size() == [0, 0] {
         return std::future::pending().await;
     }
@@ -84,17 +86,23 @@ async fn follow_window(client: &Client, path: &str, tty: bool) -> Failure {
         Ok(changes) => changes,
         Err(failure) => return failure,
     };
+    if redraw {
+        resize(client, path, terminal::size().map(|side| side + 1)).await;
+    }
     loop {
-        let [height, width] = terminal::size();
-        let request = Request::post(path)
-            .query("h", height.to_string())
-            .query("w", width.to_string());
-        // A process that has ended, or has not quite begun, has no terminal to size; the start gave it one already.
-        let _ = client.call(request).await;
+        resize(client, path, terminal::size()).await;
         if changes.recv().await.is_none() {
             return std::future::pending().await;
         }
     }
+}
+
+async fn resize(client: &Client, path: &str, [height, width]: [u32; 2]) {
+    let request = Request::post(path)
+        .query("h", height.to_string())
+        .query("w", width.to_string());
+    // A process that has ended, or has not quite begun, has no terminal to size; the start gave it one already.
+    let _ = client.call(request).await;
 }
 
 /// When a wait is over.

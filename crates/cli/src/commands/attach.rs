@@ -69,6 +69,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
             tty: config.tty,
             stdin,
             detach_keys: keys,
+            redraw: true,
             signals: proxy.map(|proxy| (proxy, id.as_str())),
         };
         if session.run(client, connection).await? == End::Left {

@@ -117,6 +117,7 @@ async fn attached(
         tty: request.tty,
         stdin: request.attach_stdin,
         detach_keys: &request.detach_keys,
+        redraw: false,
         signals: None,
     };
     if session.run(client, connection).await? == End::Left {

@@ -145,6 +145,7 @@ impl Run<'_> {
             tty: streams.tty,
             stdin: streams.stdin,
             detach_keys: self.detach_keys,
+            redraw: false,
             signals: proxy.map(|proxy| (proxy, id.as_str())),
         };
         follow(client, session, connection, waiting).await

@@ -120,6 +120,7 @@ async fn start_attached(client: &Client, matches: &Matches) -> Outcome {
         tty: config.tty,
         stdin,
         detach_keys: keys,
+        redraw: false,
         signals: proxy.map(|proxy| (proxy, id.as_str())),
     };
     if session.run(client, connection).await? == End::Left {
