@@ -130,6 +130,8 @@ pub(crate) struct Config {
     pub(crate) no_new_privileges: bool,
     pub(crate) min_api_version: ApiVersion,
     pub(crate) shim: Option<PathBuf>,
+    /// An inherited descriptor that is told when the daemon serves.
+    pub(crate) ready_fd: Option<u32>,
     pub(crate) debug: bool,
     pub(crate) log_level: LogLevel,
     pub(crate) json_logs: bool,

@@ -19,6 +19,7 @@ mod listen;
 mod logging;
 mod networks;
 mod pidfile;
+mod ready;
 mod routes;
 mod run;
 

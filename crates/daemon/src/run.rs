@@ -17,6 +17,7 @@ use crate::http::serve::{self, Handler};
 use crate::listen::{self, Listener};
 use crate::logging::Logging;
 use crate::pidfile::Pidfile;
+use crate::ready;
 use crate::{http::failure::chain, routes};
 
 /// Why the daemon could not start.
@@ -60,6 +61,9 @@ const IDLE: Duration = Duration::from_secs(5);
 /// Runs the daemon until it is told to stop.
 pub(crate) fn daemon(command_line: &CommandLine, config: Config) -> Result<(), String> {
     let logging = Logging::start(&config);
+    if config.ready_fd.is_some() {
+        ready::leave_session();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_stack_size(STACK)
@@ -131,6 +135,12 @@ async fn serve(
         milliseconds = begun.elapsed().as_millis(),
         "daemon is ready"
     );
+    if let Some(fd) = app.config().ready_fd {
+        ready::announce(fd).map_err(|source| StartError::Io {
+            what: "telling who started it that it is ready",
+            source,
+        })?;
+    }
     while let Received::Reload = signals.next().await {
         reload(command_line, &app, logging);
     }

@@ -59,6 +59,10 @@ impl Reader {
                 Some(Given::Text(path)) => Some(absolute("shim", path.clone())?),
                 _ => None,
             },
+            ready_fd: match self.0.get("ready-fd") {
+                Some(Given::Number(number)) => u32::try_from(*number).ok(),
+                _ => None,
+            },
             debug: self.on("debug", false),
             log_level: self.log_level()?,
             json_logs: match self.text("log-format", "text").as_str() {

@@ -251,6 +251,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
     ),
     yes("raw-logs", "raw-logs", Switch, "Log without ANSI colouring"),
     yes(
+        "ready-fd",
+        "",
+        Number,
+        "Leave the session that started it, and write a line to this descriptor when ready",
+    ),
+    yes(
         "seccomp-profile",
         "seccomp-profile",
         Text,
