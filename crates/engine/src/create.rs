@@ -332,7 +332,8 @@ fn fill(data: &std::path::Path, destination: &str, snapshot: &Snapshot) -> Resul
     if !linux::file::stat(&source).is_ok_and(|stat| linux::file::is_dir(&stat)) {
         return Ok(());
     }
-    copy::tree(&linux::fd::proc_path(&source), data)
+    // The dot is the folder itself; without it the link in /proc would be looked at.
+    copy::tree(&linux::fd::proc_path(&source).join("."), data)
 }
 
 #[cfg(test)]

@@ -232,8 +232,9 @@ impl Owner {
 
     /// Pauses or resumes: first whether it may be, then the shim, then the state.
     async fn freeze(&mut self, shared: &Arc<Shared>, op: Op, event: Event) -> Result<()> {
-        lifecycle::step(&self.me.live().life, event.clone())
-            .map_err(|refusal| self.refused(refusal))?;
+        // In a statement of its own: the words of a refusal need the lock again.
+        let allowed = lifecycle::step(&self.me.live().life, event.clone());
+        allowed.map_err(|refusal| self.refused(refusal))?;
         let link = self.link.as_mut().ok_or_else(|| self.me.not_running())?;
         let seq = link.ask(op).await?;
         link.reply_to(seq).await?.map_err(link::failed)?;

@@ -30,7 +30,6 @@ pub(crate) const VERSION: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) version: u32,
-    #[serde(flatten)]
     pub(crate) birth: Arc<Birth>,
     pub(crate) name: String,
     pub(crate) life: LifeRecord,
