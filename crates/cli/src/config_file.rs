@@ -53,7 +53,7 @@ pub(crate) fn load(folder: &Path) -> ConfigFile {
         let path = path.display();
         let _ = writeln!(
             std::io::stderr(),
-            "WARNING: Error loading config file: {path}: {error}"
+            "WARNING: Error parsing config file ({path}): {error}"
         );
         ConfigFile::default()
     })
