@@ -9,6 +9,7 @@ use crate::autostart;
 use crate::config_file::{self, ConfigFile};
 use crate::contexts;
 use crate::failure::Failure;
+use crate::flags::Matches;
 use crate::globals::Globals;
 use crate::host::{Host, HostError};
 
@@ -84,6 +85,14 @@ impl Context {
     pub(crate) fn config_file(&self) -> &ConfigFile {
         self.config
             .get_or_init(|| config_file::load(&self.config_folder()))
+    }
+
+    /// The keys that leave a container: the flag's, then the configured ones; empty for the daemon's own.
+    pub(crate) fn detach_keys<'a>(&'a self, matches: &'a Matches) -> &'a str {
+        match matches.text_or_empty("detach-keys") {
+            "" => &self.config_file().detach_keys,
+            keys => keys,
+        }
     }
 
     /// Runs what talks to the daemon, on one thread; starts the daemon first if it is our own and nobody is there. Commands that

@@ -7,6 +7,9 @@ pub(crate) mod image;
 mod ports;
 mod quote;
 
+/// Go's zero time in Unix seconds: what does not know when it was made.
+const YEAR_ONE: i64 = -62_135_596_800;
+
 /// How long a column may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trunc {

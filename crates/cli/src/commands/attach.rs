@@ -48,7 +48,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         if stdin && config.tty && !terminal::stdin_is_terminal() {
             return Err(Failure::new("the input device is not a TTY"));
         }
-        let keys = matches.text_or_empty("detach-keys");
+        let keys = context.detach_keys(matches);
         let id = container.id;
         let mut request = Request::post(path(&id, "attach")?)
             .query("stream", "1")

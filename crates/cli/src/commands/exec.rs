@@ -56,7 +56,7 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let detach = matches.flag("detach");
-    let request = request(matches, detach)?;
+    let request = request(context, matches, detach)?;
     if !detach && request.attach_stdin && request.tty && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));
     }
@@ -81,7 +81,11 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     })
 }
 
-fn request(matches: &Matches, detach: bool) -> Result<ExecCreateRequest, Failure> {
+fn request(
+    context: &Context,
+    matches: &Matches,
+    detach: bool,
+) -> Result<ExecCreateRequest, Failure> {
     let env = environment::variables(
         matches.list("env-file"),
         matches.list("env"),
@@ -98,7 +102,7 @@ fn request(matches: &Matches, detach: bool) -> Result<ExecCreateRequest, Failure
         attach_stdin: !detach && matches.flag("interactive"),
         attach_stdout: !detach,
         attach_stderr: !detach,
-        detach_keys: matches.text_or_empty("detach-keys").to_owned(),
+        detach_keys: context.detach_keys(matches).to_owned(),
         env: Some(env).filter(|env| !env.is_empty()),
         working_dir: matches.text_or_empty("workdir").to_owned(),
         cmd: Some(matches.args[1..].to_vec().into()),

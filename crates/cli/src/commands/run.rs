@@ -67,7 +67,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let mut run = Run {
         plan,
         detach: matches.flag("detach"),
-        detach_keys: matches.text_or_empty("detach-keys"),
+        detach_keys: context.detach_keys(matches),
         proxy: matches.flag_or("sig-proxy", true),
     };
     run.settle_streams(matches)?;

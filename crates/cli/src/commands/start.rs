@@ -48,7 +48,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
             "you cannot start and attach multiple containers at once",
         ));
     }
-    context.talk(async |client| start_attached(client, matches).await)
+    context.talk(async |client| start_attached(context, client, matches).await)
 }
 
 async fn start_all(client: &Client, names: &[String]) -> Outcome {
@@ -76,7 +76,7 @@ async fn start(client: &Client, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn start_attached(client: &Client, matches: &Matches) -> Outcome {
+async fn start_attached(context: &Context, client: &Client, matches: &Matches) -> Outcome {
     let container: ContainerInspect = client
         .json(Request::get(path(&matches.args[0], "json")?))
         .await?;
@@ -86,7 +86,7 @@ async fn start_attached(client: &Client, matches: &Matches) -> Outcome {
     if stdin && config.tty && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));
     }
-    let keys = matches.text_or_empty("detach-keys");
+    let keys = context.detach_keys(matches);
     let mut request = Request::post(path(&id, "attach")?)
         .query("stream", "1")
         .query_flag("stdin", stdin)

@@ -2,7 +2,7 @@
 
 use api::types::image::HistoryItem;
 
-use super::Trunc;
+use super::{Trunc, YEAR_ONE};
 use crate::format::json::Json;
 use crate::format::{Field, Sheet, sheet, time, units};
 
@@ -75,10 +75,9 @@ fn created_by(row: &Row) -> String {
     }
 }
 
-/// A step that does not say when it was made has the year 1 in Go.
 fn created_since(row: &Row) -> String {
     match row.style {
-        _ if row.step.created <= 0 => "N/A".to_owned(),
+        _ if row.step.created == YEAR_ONE => "N/A".to_owned(),
         Style::Human => time::ago(row.step.created),
         Style::Machine => time::rfc3339(row.step.created),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api::types::image::ImageSummary;
 
-use super::Trunc;
+use super::{Trunc, YEAR_ONE};
 use crate::format::json::Json;
 use crate::format::{Field, Sheet, sheet, time, units};
 
@@ -238,9 +238,8 @@ fn containers(image: &ImageSummary) -> String {
     }
 }
 
-/// An image that does not know when it was made has the year 1 in Go.
 fn created_since(image: &ImageSummary) -> String {
-    if image.created <= 0 {
+    if image.created == YEAR_ONE {
         "N/A".to_owned()
     } else {
         time::ago(image.created)
