@@ -323,9 +323,9 @@ daemon_test!(keep_alive_serves_many_requests, |d| {
 
 own_test!(what_is_not_there_yet_says_so, |d| {
     for (method, path) in [
-        ("GET", "/networks"),
+        ("POST", "/networks/create"),
         ("POST", "/build"),
-        ("GET", "/plugins"),
+        ("POST", "/plugins/pull"),
         ("POST", "/commit"),
         ("GET", "/secrets"),
     ] {

@@ -178,6 +178,15 @@ impl Engine {
                 options.working_dir
             )));
         }
+        if !options.user.is_empty() {
+            // A user who does not exist is an error now, not once the client has an open stream.
+            let (container, user) = (Arc::clone(&handle.container), options.user.clone());
+            blocking(move || {
+                let pid = container.phase().pid().ok_or_else(|| container.not_running())?;
+                lookup::identity_in(pid, &user, &[]).map(drop)
+            })
+            .await?;
+        }
         let exec = Arc::new(Exec::new(handle.birth.id.clone(), options));
         let id = exec.id.clone();
         announce(shared, &handle, "exec_create", &exec);

@@ -21,7 +21,7 @@ pub(crate) fn to_the_second(time: Timestamp) -> String {
 
 /// Reads `since` and `until`: seconds since 1970, with a fraction of up to nine digits.
 ///
-/// An empty text is no time, and so is 0, as Docker has it. The text and the status of the error are Docker's.
+/// An empty text is no time. The text and the status of the error are Docker's.
 pub(crate) fn unix(text: &str) -> Result<Option<Timestamp>, Failure> {
     if text.is_empty() {
         return Ok(None);
@@ -31,9 +31,6 @@ pub(crate) fn unix(text: &str) -> Result<Option<Timestamp>, Failure> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = whole.parse().map_err(|_| invalid(whole))?;
     let nanoseconds = nanoseconds(fraction).ok_or_else(|| invalid(fraction))?;
-    if seconds == 0 && nanoseconds == 0 {
-        return Ok(None);
-    }
     Timestamp::new(seconds, nanoseconds)
         .map(Some)
         .map_err(|_| invalid(whole))
@@ -152,7 +149,7 @@ mod tests {
             assert_eq!(unix(text).unwrap(), expect, "{text}");
         };
         check("", None);
-        check("0", None);
+        check("0", Some((0, 0)));
         check("1700000000", Some((1_700_000_000, 0)));
         check("1700000000.5", Some((1_700_000_000, 500_000_000)));
         check("1700000000.000000001", Some((1_700_000_000, 1)));

@@ -24,7 +24,6 @@ use super::body::Answer;
 
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection that is no longer HTTP.
 pub(crate) struct RawStream {
@@ -43,7 +42,7 @@ pub(crate) struct Hijack {
     pub(crate) media_type: &'static str,
     pub(crate) headers: HeaderMap,
     /// What happens on the raw connection; when it is done, the connection is closed.
-    pub(crate) run: Box<dyn FnOnce(RawStream) -> Task + Send>,
+    pub(crate) run: Box<dyn FnOnce(RawStream) -> Pending<()> + Send>,
 }
 
 /// How the client asked for the raw connection.

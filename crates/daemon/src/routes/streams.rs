@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::{Call, Reply};
 use crate::convert::{compat, exec, time};
 use crate::http::failure::Failure;
-use crate::http::serve::{Hijack, Outcome, RawStream, Reader, Upgrade, Writer};
+use crate::http::serve::{Hijack, Outcome, Pending, RawStream, Reader, Upgrade, Writer};
+use crate::http::version::ApiVersion;
 use crate::http::{body, read};
 
 /// Bytes read from a client at a time.
@@ -85,9 +86,12 @@ pub(super) async fn exec_start(call: Call) -> Result<Outcome, Failure> {
         detach: request.detach,
         console_size: exec::console_size(request.console_size),
     };
-    match app.engine.exec_start(&id, start).await? {
-        None => Ok(Outcome::Answer(body::empty(StatusCode::OK))),
-        Some(attached) => {
+    if start.detach {
+        app.engine.exec_start(&id, start).await?;
+        return Ok(Outcome::Answer(body::empty(StatusCode::OK)));
+    }
+    match app.engine.exec_start(&id, start).await {
+        Ok(Some(attached)) => {
             let stdin = if view.options.attach_stdin {
                 Stdin::Wanted
             } else {
@@ -95,28 +99,60 @@ pub(super) async fn exec_start(call: Call) -> Result<Outcome, Failure> {
             };
             Ok(hijack(upgrade, version, attached, stdin))
         }
+        Ok(None) => Ok(Outcome::Answer(body::empty(StatusCode::OK))),
+        Err(error) => Ok(refused_in_stream(
+            upgrade,
+            version,
+            view.options.tty,
+            &error,
+        )),
     }
+}
+
+/// Clients take anything but a stream for a broken daemon here, so the reason is what the stream says; the exit code
+/// (127, 126) is what they ask the exec for afterwards.
+fn refused_in_stream(
+    upgrade: Upgrade,
+    version: ApiVersion,
+    tty: bool,
+    error: &engine::Error,
+) -> Outcome {
+    let text = Bytes::from(format!("{}\r\n", error.chain()));
+    let bytes = Form::of(tty).write(Stream::Stdout, text);
+    stream(upgrade, version, tty, move |mut raw| {
+        Box::pin(async move {
+            // A client that has left does not want to know.
+            drop(raw.writer.write_all(&bytes).await);
+            drop(raw.writer.shutdown().await);
+        })
+    })
 }
 
 fn taken_over(call: &Call, attached: Attached, stdin: Stdin) -> Outcome {
     hijack(call.upgrade(), call.version, attached, stdin)
 }
 
-fn hijack(
+fn hijack(upgrade: Upgrade, version: ApiVersion, attached: Attached, stdin: Stdin) -> Outcome {
+    stream(upgrade, version, attached.tty, move |raw| {
+        Box::pin(joined(raw, attached, stdin))
+    })
+}
+
+fn stream(
     upgrade: Upgrade,
-    version: crate::http::version::ApiVersion,
-    attached: Attached,
-    stdin: Stdin,
+    version: ApiVersion,
+    tty: bool,
+    run: impl FnOnce(RawStream) -> Pending<()> + Send + 'static,
 ) -> Outcome {
     let media_type = match upgrade {
-        Upgrade::Tcp => compat::stream_type(version, attached.tty),
+        Upgrade::Tcp => compat::stream_type(version, tty),
         Upgrade::Bare => compat::RAW,
     };
     Outcome::Hijack(Hijack {
         upgrade,
         media_type,
         headers: HeaderMap::new(),
-        run: Box::new(move |raw| Box::pin(joined(raw, attached, stdin))),
+        run: Box::new(run),
     })
 }
 
@@ -226,7 +262,12 @@ fn log_query(call: &Call) -> Result<LogQuery, Failure> {
         stdout,
         stderr,
         since: time::unix(query.text("since"))?,
-        until: time::unix(query.text("until"))?,
+        // The end of time that docker-py means by 0.
+        until: time::unix(
+            Some(query.text("until"))
+                .filter(|t| *t != "0")
+                .unwrap_or_default(),
+        )?,
         // What is no number means all, and so does a negative one.
         tail: query.text("tail").parse().ok(),
         follow: query.on("follow"),
