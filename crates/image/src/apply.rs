@@ -206,14 +206,7 @@ impl Layer<'_> {
         walker: &mut Walker<R, Recorder<W>>,
     ) -> Result<(), ApplyError> {
         let fail = |doing| context(doing, &entry.path);
-        self.clear(parent, name, entry)?;
-        let dir = self
-            .parents
-            .open(parent)
-            .map_err(fail("open the directory of"))?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(fail("create"))?;
+        let file = self.create(parent, name, entry)?;
         let mut file = File::from(file);
         self.ordinal += 1;
         let inode = fs::fstat(&file).map_err(fail("stat"))?.st_ino;
@@ -235,6 +228,22 @@ impl Layer<'_> {
         self.size += entry.size;
         attributes::set_on(file.as_fd(), entry).map_err(fail("set attributes of"))?;
         attributes::set_times_on(file.as_fd(), entry).map_err(fail("set times of"))
+    }
+
+    fn create(&mut self, parent: &[u8], name: &[u8], entry: &Entry) -> Result<OwnedFd, ApplyError> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let open = context("open the directory of", &entry.path);
+        let dir = self.parents.open(parent).map_err(&open)?;
+        match fs::openat(dir, name, flags, mode) {
+            Err(rustix::io::Errno::EXIST) => {
+                self.clear(parent, name, entry)?;
+                fs::openat(self.parents.open(parent).map_err(open)?, name, flags, mode)
+            }
+            other => other,
+        }
+        .map_err(context("create", &entry.path))
     }
 
     fn write_run<R: Read, W: Write>(
@@ -466,11 +475,13 @@ fn lossy(path: &[u8]) -> String {
     String::from_utf8_lossy(&path[..path.len().min(4096)]).into_owned()
 }
 
-fn context<E: Into<io::Error>>(doing: &'static str, path: &[u8]) -> impl Fn(E) -> ApplyError {
-    let path = lossy(path);
+fn context<'a, E: Into<io::Error>>(
+    doing: &'static str,
+    path: &'a [u8],
+) -> impl Fn(E) -> ApplyError + 'a {
     move |error| ApplyError::Entry {
         doing,
-        path: path.clone(),
+        path: lossy(path),
         source: error.into(),
     }
 }

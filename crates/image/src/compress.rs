@@ -31,6 +31,9 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 const CHUNK: usize = 256 * 1024;
 
+/// Chunks under way between the threads: enough to keep both busy, and a bound on memory.
+const AHEAD: usize = 2;
+
 impl Compression {
     pub(crate) fn of(head: &[u8]) -> Compression {
         match head {
@@ -45,35 +48,36 @@ impl Compression {
     }
 }
 
-/// What went through [`decompressed`].
+/// What went through [`decompressed_and_hashed`], as it came.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// Of the stream as it came.
     pub(crate) digest: Digest,
     pub(crate) size: u64,
 }
 
-/// Runs `work` over the decompressed bytes of `input`, which a second thread reads, hashes and decompresses ahead of
-/// it. The input is read to its end if `work` succeeds.
+/// Runs `work` over the decompressed bytes of `input`, which a second thread reads and decompresses ahead of it. The
+/// input is read to its end if `work` succeeds.
 pub(crate) fn decompressed<T>(
     input: impl Read + Send,
     work: impl FnOnce(&mut Chunks) -> T,
-) -> (T, io::Result<Source>) {
-    // Two chunks under way keep both threads busy, and bound the memory.
-    let (sender, receiver) = sync_channel(2);
+) -> (T, io::Result<()>) {
+    let (sender, receiver) = sync_channel(AHEAD);
+    let (back, empties) = sync_channel(AHEAD + 2);
     thread::scope(|scope| {
-        let producer = scope.spawn(move || produce(input, &sender));
+        let producer = scope.spawn(move || produce(input, &Output { sender, empties }));
         let mut reader = Chunks {
             receiver,
+            back,
             current: Vec::new(),
             at: 0,
         };
         let result = work(&mut reader);
         drop(reader);
-        let source = producer
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the decompressing thread panicked")));
-        (result, source)
+        let outcome = producer.join();
+        (
+            result,
+            outcome.unwrap_or_else(|_| Err(io::Error::other("the decompressing thread panicked"))),
+        )
     })
 }
 
@@ -83,49 +87,90 @@ pub fn decompress<T>(
     input: impl Read + Send,
     work: impl FnOnce(&mut (dyn Read + Send)) -> T,
 ) -> (T, io::Result<()>) {
-    let (result, source) = decompressed(input, |chunks| work(chunks));
-    (result, source.map(drop))
+    decompressed(input, |chunks| work(chunks))
 }
 
-fn produce(input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<Source> {
-    let consumed = Cell::new(0);
-    let mut metered = Metered {
+/// The same, and the digest of the stream as it came.
+pub(crate) fn decompressed_and_hashed<T>(
+    input: impl Read + Send,
+    work: impl FnOnce(&mut Chunks) -> T,
+) -> (T, io::Result<Source>) {
+    let mut hashed = Hashed {
         input,
         hasher: Hasher::sha256(),
-        size: &consumed,
+        size: 0,
     };
-    let outcome = pump(&mut metered, &consumed, sender);
+    let (result, outcome) = decompressed(&mut hashed, work);
+    (
+        result,
+        outcome.map(|()| Source {
+            digest: hashed.hasher.finish(),
+            size: hashed.size,
+        }),
+    )
+}
+
+struct Hashed<R> {
+    input: R,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..got]);
+        self.size += got as u64;
+        Ok(got)
+    }
+}
+
+/// The producer's end. Chunks that were read come back to be filled again: memory of this size would otherwise be
+/// mapped and faulted in anew each time.
+struct Output {
+    sender: SyncSender<io::Result<Vec<u8>>>,
+    empties: Receiver<Vec<u8>>,
+}
+
+fn produce(input: impl Read, output: &Output) -> io::Result<()> {
+    let consumed = Cell::new(0);
+    let outcome = pump(
+        &mut Metered {
+            input,
+            size: &consumed,
+        },
+        &consumed,
+        output,
+    );
     if let Err(error) = &outcome {
         // The consumer learns of it in place of its next bytes; if it is gone already, nobody asks.
-        let _ = sender.send(Err(io::Error::new(error.kind(), error.to_string())));
+        let _ = output
+            .sender
+            .send(Err(io::Error::new(error.kind(), error.to_string())));
     }
-    outcome?;
-    Ok(Source {
-        digest: metered.hasher.finish(),
-        size: consumed.get(),
-    })
+    outcome
 }
 
 fn pump(
     metered: &mut Metered<'_, impl Read>,
     consumed: &Cell<u64>,
-    sender: &SyncSender<io::Result<Vec<u8>>>,
+    output: &Output,
 ) -> io::Result<()> {
     let mut head = Vec::with_capacity(MAGIC);
     metered.by_ref().take(MAGIC as u64).read_to_end(&mut head)?;
     let compression = Compression::of(&head);
     let stream = io::Cursor::new(head).chain(&mut *metered);
     match compression {
-        Compression::Plain => forward(stream, sender, &|_| true)?,
+        Compression::Plain => forward(stream, output, &|_| true)?,
         Compression::Gzip => {
             let decoder =
                 flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(CHUNK, stream));
-            forward(decoder, sender, &|made| within_bounds(made, consumed.get()))?;
+            forward(decoder, output, &|made| within_bounds(made, consumed.get()))?;
         }
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::new(stream)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-            forward(decoder, sender, &|made| within_bounds(made, consumed.get()))?;
+            forward(decoder, output, &|made| within_bounds(made, consumed.get()))?;
         }
         Compression::Other(name) => {
             let text = format!("{name} compression is not supported: plain, gzip and zstd are");
@@ -141,28 +186,26 @@ fn within_bounds(made: u64, consumed: u64) -> bool {
 
 fn forward(
     mut decoder: impl Read,
-    sender: &SyncSender<io::Result<Vec<u8>>>,
+    output: &Output,
     within: &dyn Fn(u64) -> bool,
 ) -> io::Result<()> {
     let mut made = 0u64;
     loop {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        if decoder
-            .by_ref()
-            .take(CHUNK as u64)
-            .read_to_end(&mut chunk)?
-            == 0
-        {
+        let mut chunk = output.empties.try_recv().unwrap_or_default();
+        chunk.resize(CHUNK, 0);
+        let length = fill(&mut decoder, &mut chunk)?;
+        if length == 0 {
             return Ok(());
         }
-        made += chunk.len() as u64;
+        chunk.truncate(length);
+        made += length as u64;
         if !within(made) {
             let text = format!(
                 "refused: the stream grows more than {MAX_RATIO} times when it is decompressed"
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        if sender.send(Ok(chunk)).is_err() {
+        if output.sender.send(Ok(chunk)).is_err() {
             // The consumer gave up; its own error says why.
             return Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
@@ -172,16 +215,29 @@ fn forward(
     }
 }
 
+/// Reads until the buffer is full or the stream ends.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match input.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(got) => length += got,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(length)
+}
+
+/// Counts what a decoder takes.
 struct Metered<'a, R> {
     input: R,
-    hasher: Hasher,
     size: &'a Cell<u64>,
 }
 
 impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.input.read(buffer)?;
-        self.hasher.update(&buffer[..got]);
         self.size.set(self.size.get() + got as u64);
         Ok(got)
     }
@@ -190,6 +246,7 @@ impl<R: Read> Read for Metered<'_, R> {
 /// The consumer's end: chunks as one stream.
 pub(crate) struct Chunks {
     receiver: Receiver<io::Result<Vec<u8>>>,
+    back: SyncSender<Vec<u8>>,
     current: Vec<u8>,
     at: usize,
 }
@@ -197,9 +254,14 @@ pub(crate) struct Chunks {
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.current.len() {
-            match self.receiver.recv() {
-                Ok(chunk) => (self.current, self.at) = (chunk?, 0),
-                Err(_) => return Ok(0),
+            let Ok(next) = self.receiver.recv() else {
+                return Ok(0);
+            };
+            let empty = std::mem::replace(&mut self.current, next?);
+            self.at = 0;
+            if empty.capacity() > 0 {
+                // A full queue or a producer that is done: the chunk is simply freed.
+                let _ = self.back.try_send(empty);
             }
         }
         let got = buffer.len().min(self.current.len() - self.at);
@@ -215,7 +277,7 @@ mod tests {
     use std::io::Write;
 
     fn through(bytes: &[u8]) -> (io::Result<Vec<u8>>, io::Result<Source>) {
-        decompressed(bytes, |input| {
+        decompressed_and_hashed(bytes, |input| {
             let mut all = Vec::new();
             input.read_to_end(&mut all).map(|_| all)
         })

@@ -231,34 +231,46 @@ impl<'a> Intake<'a> {
         {
             return self.pass_over(name, diff_id, blob);
         }
-        let total = if compression == Compression::Plain {
-            entry.size
-        } else {
-            0
-        };
         let id =
             named_digest(&name).map_or_else(|| name.clone(), |digest| digest.short().to_owned());
         let layers = &self.store.inner.layers;
-        let (staged, source) = compress::decompressed(blob, |tar| {
-            layers.apply(&mut Progress {
-                tar,
+        let (staged, digest, size) = if compression == Compression::Plain {
+            let mut tar = blob;
+            let total = entry.size;
+            let staged = layers.apply(&mut Progress {
+                tar: &mut tar,
                 id: &id,
                 done: 0,
                 total,
                 reported: 0,
                 on,
-            })
-        });
-        let staged = staged.map_err(|error| in_layer(error, &name))?;
-        let source = source.map_err(stream_error("read a layer of the archive"))?;
-        check_named_digest(&name, |wanted| *wanted == source.digest)?;
+            });
+            let staged = staged.map_err(|error| in_layer(error, &name))?;
+            let digest = staged.applied.diff_id.clone();
+            (staged, digest, entry.size)
+        } else {
+            let (staged, source) = compress::decompressed_and_hashed(blob, |tar| {
+                layers.apply(&mut Progress {
+                    tar,
+                    id: &id,
+                    done: 0,
+                    total: 0,
+                    reported: 0,
+                    on,
+                })
+            });
+            let staged = staged.map_err(|error| in_layer(error, &name))?;
+            let source = source.map_err(stream_error("read a layer of the archive"))?;
+            (staged, source.digest, source.size)
+        };
+        check_named_digest(&name, |wanted| *wanted == digest)?;
         let diff_id = staged.applied.diff_id.clone();
         self.layers.insert(
             name,
             LayerBlob {
                 diff_id: diff_id.clone(),
-                digest: source.digest,
-                size: source.size,
+                digest,
+                size,
             },
         );
         self.staged.insert(diff_id, staged);
@@ -342,7 +354,7 @@ impl<'a> Intake<'a> {
 
 /// Reports how much of a layer went by.
 struct Progress<'a> {
-    tar: &'a mut Chunks,
+    tar: &'a mut dyn Read,
     id: &'a str,
     done: u64,
     total: u64,

@@ -165,7 +165,7 @@ impl Comparison {
             let below = lower.child(&name)?;
             let path = format!("{path}/{}", name.to_string_lossy());
             if in_upper {
-                self.compare(&upper.join(&name), path, below)?;
+                self.compare(&upper.join(&name), path, &below)?;
             } else {
                 self.found.push(Change {
                     path,
@@ -176,7 +176,7 @@ impl Comparison {
         Ok(())
     }
 
-    fn compare(&mut self, upper: &Path, path: String, below: Lower) -> io::Result<()> {
+    fn compare(&mut self, upper: &Path, path: String, below: &Lower) -> io::Result<()> {
         let metadata = match fs::symlink_metadata(upper) {
             // The container is running and has just removed it.
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -198,7 +198,7 @@ impl Comparison {
         };
         let place = self.found.len();
         if metadata.is_dir() {
-            self.directory(upper, &path, &below)?;
+            self.directory(upper, &path, below)?;
         }
         let changed_inside = self.found.len() > place;
         let kind = kind.or(changed_inside.then_some(ChangeKind::Modified));
