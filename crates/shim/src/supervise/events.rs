@@ -80,6 +80,7 @@ impl Supervisor {
         }
         self.connections.values_mut().for_each(Connection::trim);
         linux::memory::trim();
+        linux::memory::release_code();
     }
 
     /// The read buffer, taken out for the length of a call; [`Supervisor::put_buffer`] brings it back.
