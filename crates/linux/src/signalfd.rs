@@ -14,6 +14,14 @@ pub struct SignalFd {
     fd: OwnedFd,
 }
 
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Process,
+    /// The kernel by itself, such as a terminal on Ctrl-C: then the whole foreground process group has got it.
+    Kernel,
+}
+
 impl SignalFd {
     /// Blocks `signals` in the calling thread and makes the descriptor.
     pub fn new(signals: &[Signal]) -> Result<Self> {
@@ -34,12 +42,24 @@ impl SignalFd {
 
     /// The next pending signal; `None` when there is none.
     pub fn read(&self) -> Result<Option<Signal>> {
+        Ok(self.read_with_origin()?.map(|(signal, _)| signal))
+    }
+
+    /// The next pending signal and who sent it; `None` when there is none.
+    pub fn read_with_origin(&self) -> Result<Option<(Signal, Origin)>> {
         let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
         loop {
             return match rustix::io::read(&self.fd, &mut info) {
                 Ok(_) => {
-                    let number = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-                    Ok(Signal::from_number(number))
+                    let field = |at: usize| {
+                        i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
+                    };
+                    // ssi_signo and ssi_code, signalfd(2).
+                    let origin = match field(8) {
+                        libc::SI_KERNEL => Origin::Kernel,
+                        _ => Origin::Process,
+                    };
+                    Ok(Signal::from_number(field(0)).map(|signal| (signal, origin)))
                 }
                 Err(Errno::AGAIN) => Ok(None),
                 Err(Errno::INTR) => continue,

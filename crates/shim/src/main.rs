@@ -1,11 +1,13 @@
-//! `tare-shim`: one file, three roles, chosen by the name it is called by.
+//! `tare-shim`: one file, four roles, chosen by the name it is called by.
 //!
 //! - `tare-shim`: the process beside every container (see [`supervise`]).
 //! - `tare-runtime`: an OCI runtime with runc's command line.
+//! - `docker-init`: the first process of a container run with `--init` (see [`init`]).
 //! - `hello`: the first container of a fresh machine.
 #![forbid(unsafe_code)]
 
 mod hello;
+mod init;
 mod supervise;
 
 use std::ffi::OsString;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
         .and_then(|name| name.to_str())
     {
         Some("hello") => hello::main(),
+        Some("docker-init" | "tare-init") => init::main(args),
         Some("tare-runtime") => runtime::cli::main(args.into_iter()),
         _ => supervise::main(&args),
     }

@@ -354,3 +354,49 @@ async fn forty_start_at_once() {
     }
     world.assert_clean();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_passes_signals_on_and_reaps() {
+    let world = World::new();
+    let engine = world.open().await;
+    let mut options = script(
+        "trap 'exit 6' TERM; echo ready; sh -c 'sleep 0.01 & exit' ; while :; do sleep 0.05; done",
+    );
+    options.host.init = Some(true);
+    engine.create(request("with-init", options)).await.unwrap();
+    let mut attached = engine.attach("with-init", everything()).await.unwrap();
+    engine.start("with-init").await.unwrap();
+    assert_eq!(
+        &soon(attached.output.next()).await.unwrap().1[..],
+        b"ready\n"
+    );
+    let rows = || async { engine.top("with-init", None).await.unwrap().processes };
+    let first = soon(rows()).await;
+    assert!(
+        first
+            .iter()
+            .any(|row| row[7].starts_with("/sbin/docker-init -- sh -c")),
+        "{first:?}"
+    );
+    soon(engine.stop("with-init", StopOptions::default()))
+        .await
+        .unwrap();
+    assert_eq!(
+        engine
+            .inspect("with-init", false)
+            .await
+            .unwrap()
+            .state
+            .exit_code,
+        6
+    );
+    engine
+        .remove("with-init", RemoveOptions::default())
+        .await
+        .unwrap();
+    let mut missing = command(&["nosuch"]);
+    missing.host.init = Some(true);
+    let ran = run(&engine, missing).await.unwrap();
+    assert_eq!(ran.code, 127, "{ran:?}");
+    world.assert_clean();
+}
