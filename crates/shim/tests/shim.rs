@@ -55,6 +55,14 @@ fn a_container_lives_and_ends_without_a_daemon() {
 }
 
 #[test]
+fn a_container_to_be_removed_leaves_its_record_too() {
+    let mut rig = Rig::new("exit 9");
+    rig.setup.auto_remove = true;
+    drop(rig.start());
+    assert_eq!(rig.finish().code, 9);
+}
+
+#[test]
 fn input_goes_in_and_ends_once() {
     let mut rig = Rig::new("cat; echo end");
     rig.setup.open_stdin = true;

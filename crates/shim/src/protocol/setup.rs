@@ -29,6 +29,10 @@ pub struct Setup {
     pub log: log::Config,
     /// Where the [`ExitRecord`] goes; its folder exists.
     pub exit_record: PathBuf,
+    /// The container is removed when it ends (`--rm`): its exit record has to outlive the daemon, but need not outlive a
+    /// loss of power, so nobody waits for the disk.
+    #[serde(default)]
+    pub auto_remove: bool,
     /// Another OCI runtime in place of the library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_runtime: Option<ExternalRuntime>,

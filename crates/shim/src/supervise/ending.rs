@@ -1,5 +1,6 @@
 //! How processes end, and how the shim ends with the first one.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use linux::process::ExitStatus;
@@ -157,7 +158,13 @@ impl Supervisor {
             oom_killed: self.oom_killed,
         };
         let bytes = serde_json::to_vec(&record).unwrap_or_default();
-        if let Err(error) = linux::durable::replace(&self.setup.exit_record, &bytes) {
+        let path = &self.setup.exit_record;
+        let written = if self.setup.auto_remove {
+            replace_quickly(path, &bytes).map_err(|error| error.to_string())
+        } else {
+            linux::durable::replace(path, &bytes).map_err(|error| error.to_string())
+        };
+        if let Err(error) = written {
             let message = format!("the exit record could not be written: {error}");
             self.tell(&Event::Warning { message });
         }
@@ -196,4 +203,11 @@ impl Supervisor {
         }
         self.done |= self.connections.is_empty();
     }
+}
+
+/// Whole or not at all for every process that looks, without waiting for the disk.
+fn replace_quickly(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, bytes)?;
+    std::fs::rename(&draft, path)
 }
