@@ -21,9 +21,52 @@ pub(crate) struct ConfigFile {
     pub(crate) ps_format: String,
     /// `--format` of `images`.
     pub(crate) images_format: String,
+    /// Proxies that containers are told of, by the daemon's address or `default`.
+    pub(crate) proxies: BTreeMap<String, Proxies>,
     /// Headers for every request.
     #[serde(rename = "HttpHeaders")]
     pub(crate) http_headers: BTreeMap<String, String>,
+}
+
+/// The proxies of one daemon's containers.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Proxies {
+    http_proxy: String,
+    https_proxy: String,
+    no_proxy: String,
+    ftp_proxy: String,
+    all_proxy: String,
+}
+
+impl ConfigFile {
+    /// The variables that tell a container of `host` about proxies, in both spellings; those that `given` names are left alone.
+    pub(crate) fn proxy_variables<'a>(
+        &self,
+        host: &str,
+        given: impl Iterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let Some(proxies) = self
+            .proxies
+            .get(host)
+            .or_else(|| self.proxies.get("default"))
+        else {
+            return Vec::new();
+        };
+        let given: Vec<_> = given.filter_map(|text| text.split('=').next()).collect();
+        let named = [
+            ("HTTP_PROXY", &proxies.http_proxy),
+            ("HTTPS_PROXY", &proxies.https_proxy),
+            ("NO_PROXY", &proxies.no_proxy),
+            ("FTP_PROXY", &proxies.ftp_proxy),
+            ("ALL_PROXY", &proxies.all_proxy),
+        ];
+        let set = named.into_iter().filter(|(_, value)| !value.is_empty());
+        set.flat_map(|(name, value)| [(name.to_owned(), value), (name.to_lowercase(), value)])
+            .filter(|(name, _)| !given.contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    }
 }
 
 /// The folder: `--config`, then `DOCKER_CONFIG`, then `~/.docker`.
@@ -137,5 +180,17 @@ mod tests {
             "{text}"
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn containers_are_told_of_proxies() {
+        let config: ConfigFile =
+            serde_json::from_str(r#"{"proxies":{"default":{"httpProxy":"http://p:1","noProxy":"x"},"tcp://h:1":{"allProxy":"a"}}}"#).unwrap();
+        let all = config.proxy_variables("unix:///s", ["HTTP_PROXY=mine", "no_proxy"].into_iter());
+        assert_eq!(all, ["http_proxy=http://p:1", "NO_PROXY=x"]);
+        assert_eq!(
+            config.proxy_variables("tcp://h:1", std::iter::empty()),
+            ["ALL_PROXY=a", "all_proxy=a"]
+        );
     }
 }

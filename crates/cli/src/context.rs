@@ -116,7 +116,7 @@ impl Context {
 
     /// The failure of a command that could not bring its container to life: with the program's name, where to read on, and a
     /// status that tells why, as the shell has it: 127 no such program, 126 cannot be run, 125 all else.
-    pub(crate) fn no_container(&self, failure: Failure, command: &str) -> Failure {
+    pub(crate) fn no_container(&self, failure: &Failure, command: &str) -> Failure {
         let status = status_without_container(&failure.message);
         Failure {
             status,
@@ -125,7 +125,7 @@ impl Context {
     }
 
     /// The failure of a command whose flags do not go together.
-    pub(crate) fn misread(&self, failure: Failure, command: &str) -> Failure {
+    pub(crate) fn misread(&self, failure: &Failure, command: &str) -> Failure {
         let program = self.program;
         let message = format!(
             "{program}: {}\n\nRun '{program} {command} --help' for more information",

@@ -12,10 +12,9 @@ use api::client::{Client, Error, Request};
 use api::types::container::{CreateRequest, CreateResponse};
 use oci::Reference;
 
+use crate::context::Context;
 use crate::failure::{Failure, errno_text};
 use crate::flags::Matches;
-
-pub(crate) use request::read;
 
 /// Whether an image that is missing is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +53,14 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Reads flags and arguments; touches no more than the files they name.
-    pub(crate) fn read(matches: &Matches) -> Result<Plan, Failure> {
+    pub(crate) fn read(context: &Context, matches: &Matches) -> Result<Plan, Failure> {
         let pull = matches.text_or_empty("pull").parse()?;
-        let request = read(matches)?;
+        let mut request = request::read(matches)?;
+        let host = context.host()?.address;
+        let proxies = context
+            .config_file()
+            .proxy_variables(&host, matches.list("env"));
+        request.config.env.get_or_insert_default().extend(proxies);
         let id_file = matches
             .text("cidfile")
             .filter(|path| !path.is_empty())

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use crate::command::{Command, Flag, Group, Kind, Takes};
 use crate::commands::{self, GROUPS};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::globals;
 use crate::launch;
+use crate::print::print;
 
 /// Columns the texts are folded to.
 const WIDTH: usize = 100;
@@ -129,15 +130,14 @@ pub(crate) fn command(program: &str, command: &Command, called_as: &str) -> Stri
 pub(crate) fn topic(program: &str, words: &[String]) -> Outcome {
     let path = words.join(" ");
     if words.is_empty() {
-        print!("{}", top(program));
+        print(&top(program))
     } else if let Some(found) = commands::find(&path) {
-        print!("{}", command(program, found, &path));
+        print(&command(program, found, &path))
     } else if let Some(found) = commands::group(&path) {
-        print!("{}", group(program, found));
+        print(&group(program, found))
     } else {
-        return Err(Failure::new(format!("unknown help topic: {path}")));
+        Err(Failure::new(format!("unknown help topic: {path}")))
     }
-    Ok(Exit::OK)
 }
 
 fn top_level_name(command: &Command) -> Option<&'static str> {

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn addresses_are_read_as_docker_reads_them() {
         let check = |given: &str, expected: &str| {
-            assert_eq!(Host::named(given).unwrap().address, expected, "{given}")
+            assert_eq!(Host::named(given).unwrap().address, expected, "{given}");
         };
         check("unix:///run/x.sock", "unix:///run/x.sock");
         check("unix://", "unix:///run/tare/tare.sock");

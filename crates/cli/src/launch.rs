@@ -11,6 +11,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::{self, FlagError, Matches};
 use crate::globals::{self, Globals};
 use crate::help;
+use crate::print::print;
 
 /// Status of a command line that cannot be read, and of failures before a container's process was there.
 const STATUS_USAGE: u8 = 125;
@@ -57,16 +58,12 @@ fn dispatch(program: &'static str, words: Vec<String>) -> Outcome {
     };
     let rest = std::mem::take(&mut globals.args);
     if globals.flag("version") {
-        println!("{}", help::version_line(program));
-        return Ok(Exit::OK);
+        return print(&format!("{}\n", help::version_line(program)));
     }
     let context = Context::new(program, Globals::from_matches(&globals)?);
     let mut rest = rest.into_iter();
     match rest.next().as_deref() {
-        None => {
-            print!("{}", help::top(program));
-            Ok(Exit::OK)
-        }
+        None => print(&help::top(program)),
         Some("help") => help::topic(program, &rest.collect::<Vec<_>>()),
         Some(first) => call(&context, first, rest),
     }
@@ -74,8 +71,7 @@ fn dispatch(program: &'static str, words: Vec<String>) -> Outcome {
 
 fn top_level_error(program: &str, error: &FlagError) -> Outcome {
     if *error == FlagError::Help {
-        print!("{}", help::top(program));
-        return Ok(Exit::OK);
+        return print(&help::top(program));
     }
     let text = format!(
         "{error}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
@@ -90,10 +86,7 @@ fn call(context: &Context, first: &str, mut rest: std::vec::IntoIter<String>) ->
         return run(context, command, first.to_owned(), rest);
     };
     match rest.next().as_deref() {
-        None | Some("--help" | "-h") => {
-            print!("{}", help::group(program, group));
-            Ok(Exit::OK)
-        }
+        None | Some("--help" | "-h") => print(&help::group(program, group)),
         Some(word) if word.starts_with('-') => {
             let shown = word.split('=').next().unwrap_or(word);
             let text = format!(
@@ -139,8 +132,7 @@ fn run(
     let mut matches = match flags::parse(&all, command.order, rest) {
         Ok(matches) => matches,
         Err(FlagError::Help) => {
-            print!("{}", help::command(context.program, command, &called_as));
-            return Ok(Exit::OK);
+            return print(&help::command(context.program, command, &called_as));
         }
         Err(error) => {
             let usage = help::usage(context.program, command, &called_as);
@@ -195,3 +187,6 @@ fn arguments(n: usize) -> String {
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().copied()
 }
+
+#[cfg(test)]
+mod tests;

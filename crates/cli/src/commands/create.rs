@@ -3,8 +3,9 @@
 use crate::command::{Args, Command, Order};
 use crate::context::Context;
 use crate::create::{Plan, flags};
-use crate::failure::{Exit, Outcome};
+use crate::failure::Outcome;
 use crate::flags::Matches;
+use crate::print::print;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -26,8 +27,8 @@ pub(super) static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    let mut plan = Plan::read(matches).map_err(|failure| context.misread(failure, "create"))?;
+    let mut plan =
+        Plan::read(context, matches).map_err(|failure| context.misread(&failure, "create"))?;
     let id = context.talk(async |client| plan.create(client).await)?;
-    println!("{id}");
-    Ok(Exit::OK)
+    print(&format!("{id}\n"))
 }

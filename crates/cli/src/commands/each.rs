@@ -6,6 +6,7 @@ use futures_util::stream;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::print::print;
 
 /// Requests that run at the same time.
 const AT_ONCE: usize = 50;
@@ -22,7 +23,7 @@ pub(super) fn path(name: &str, action: &str) -> Result<String, Failure> {
 pub(super) fn each(
     context: &Context,
     names: &[String],
-    work: impl AsyncFn(&Client, &str) -> Result<(), Failure>,
+    work: &impl AsyncFn(&Client, &str) -> Result<(), Failure>,
 ) -> Outcome {
     each_forgiving(context, names, false, work)
 }
@@ -32,19 +33,18 @@ pub(super) fn each_forgiving(
     context: &Context,
     names: &[String],
     forgiving: bool,
-    work: impl AsyncFn(&Client, &str) -> Result<(), Failure>,
+    work: &impl AsyncFn(&Client, &str) -> Result<(), Failure>,
 ) -> Outcome {
     context.talk(async |client| {
-        let work = &work;
         let mut done = stream::iter(names)
             .map(|name| async move { (name, work(client, name).await) })
             .buffered(AT_ONCE);
         let mut failures = Vec::new();
         while let Some((name, outcome)) = done.next().await {
             match outcome {
-                Ok(()) => println!("{name}"),
+                Ok(()) => drop(print(&format!("{name}\n"))?),
                 Err(failure) if forgiving && failure.message.contains("No such container") => {
-                    eprintln!("{failure}")
+                    eprintln!("{failure}");
                 }
                 Err(failure) => failures.push(failure),
             }

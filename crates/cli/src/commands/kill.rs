@@ -27,7 +27,7 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let signal = matches.text("signal").filter(|signal| !signal.is_empty());
-    each(context, &matches.args, async |client, name| {
+    each(context, &matches.args, &async |client, name| {
         let mut request = Request::post(path(name, "kill")?);
         if let Some(signal) = signal {
             request = request.query("signal", signal);

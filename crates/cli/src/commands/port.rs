@@ -7,8 +7,9 @@ use api::types::network::{PortBinding, PortMap};
 use super::each::path;
 use crate::command::{Args, Command, Order};
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
+use crate::print::print;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -33,10 +34,8 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         Some(port) => one(&ports, name, port)?,
         None => all(&ports),
     };
-    for line in lines {
-        println!("{line}");
-    }
-    Ok(Exit::OK)
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    print(&text)
 }
 
 /// The host's addresses of one port.

@@ -32,7 +32,7 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let force = matches.flag("force");
-    each_forgiving(context, &matches.args, force, async |client, name| {
+    each_forgiving(context, &matches.args, force, &async |client, name| {
         // Docker takes the slash that inspect shows before a name.
         let name = name.trim_matches('/');
         if name.is_empty() {

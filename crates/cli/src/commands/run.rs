@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::create::{Plan, flags};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
+use crate::print::print;
 use crate::session::{self, Condition, Session, begin_wait, end_wait};
 use crate::signals::Proxy;
 use crate::streams::End;
@@ -62,8 +63,8 @@ struct Run<'a> {
 }
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    let no_container = |failure| context.no_container(failure, "run");
-    let plan = Plan::read(matches).map_err(|failure| context.misread(failure, "run"))?;
+    let no_container = |failure: Failure| context.no_container(&failure, "run");
+    let plan = Plan::read(context, matches).map_err(|failure| context.misread(&failure, "run"))?;
     let mut run = Run {
         plan,
         detach: matches.flag("detach"),
@@ -116,7 +117,7 @@ impl Run<'_> {
         );
         let id = id.map_err(no_container)?;
         if !streams.any() {
-            println!("{id}");
+            print(&format!("{id}\n"))?;
             client
                 .call(start_request(&id))
                 .await

@@ -11,6 +11,7 @@ use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
+use crate::print::print;
 use crate::session::{self, Condition, Session, begin_wait, end_wait};
 use crate::signals::Proxy;
 use crate::streams::End;
@@ -55,7 +56,7 @@ async fn start_all(client: &Client, names: &[String]) -> Outcome {
     let mut failed = Vec::new();
     for name in names {
         match start(client, name).await {
-            Ok(()) => println!("{name}"),
+            Ok(()) => drop(print(&format!("{name}\n"))?),
             Err(failure) => {
                 let _ = writeln!(std::io::stderr(), "{failure}");
                 failed.push(name.as_str());

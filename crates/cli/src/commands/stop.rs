@@ -20,7 +20,7 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let timeout = stop_timeout(matches)?;
-    each(context, &matches.args, async |client, name| {
+    each(context, &matches.args, &async |client, name| {
         client
             .call(stop_request(path(name, "stop")?, matches, timeout))
             .await?;

@@ -20,7 +20,7 @@ pub(super) static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    each(context, &matches.args, async |client, name| {
+    each(context, &matches.args, &async |client, name| {
         client.call(Request::post(path(name, "unpause")?)).await?;
         Ok(())
     })

@@ -5,6 +5,7 @@ use crate::command::{Args, Command, Order};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
+use crate::print::print;
 use crate::session::{Condition, begin_wait, end_wait};
 
 /// The row of the table.
@@ -27,7 +28,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
                 end_wait(begin_wait(client, name, Condition::NotRunning).await?).await
             };
             match waited.await {
-                Ok(status) => println!("{status}"),
+                Ok(status) => drop(print(&format!("{status}\n"))?),
                 Err(failure) => failures.push(failure),
             }
         }

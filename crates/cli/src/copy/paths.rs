@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn paths_are_taken_apart_as_go_does() {
         let check = |path: &str, folder: &str, name: &str| {
-            assert_eq!(split(path), (folder.to_owned(), name.to_owned()), "{path}")
+            assert_eq!(split(path), (folder.to_owned(), name.to_owned()), "{path}");
         };
         check("/a/b", "/a", "b");
         check("/a/b/", "/a", "b");

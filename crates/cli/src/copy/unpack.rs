@@ -138,10 +138,10 @@ impl Unpacker {
             EntryType::Symlink => rustix::fs::symlinkat(link.ok_or_else(missing)?, &parent, name)?,
             EntryType::Link => self.hard_link(link.ok_or_else(missing)?, &parent, name)?,
             EntryType::Fifo | EntryType::Char | EntryType::Block => {
-                make_node(entry, &parent, name)?
+                make_node(entry, &parent, name)?;
             }
             _ if kind.is_file() || kind == EntryType::GNUSparse => {
-                write_file(entry, &parent, name)?
+                write_file(entry, &parent, name)?;
             }
             other => {
                 return Err(io::Error::new(

@@ -287,3 +287,6 @@ fn volumes(matches: &Matches) -> Result<Vec<Volume>, Failure> {
 fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn cpus_are_rational_numbers() {
         let check = |text: &str, expected: Result<i64, &str>| {
-            assert_eq!(nano_cpus(text), expected.map_err(str::to_owned), "{text:?}")
+            assert_eq!(nano_cpus(text), expected.map_err(str::to_owned), "{text:?}");
         };
         check("1", Ok(1_000_000_000));
         check("1.5", Ok(1_500_000_000));

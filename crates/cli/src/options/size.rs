@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn sizes_are_read_as_docker_reads_them() {
         let check = |text: &str, expected: Result<i64, &str>| {
-            assert_eq!(bytes(text), expected.map_err(str::to_owned), "{text:?}")
+            assert_eq!(bytes(text), expected.map_err(str::to_owned), "{text:?}");
         };
         check("64m", Ok(64 << 20));
         check("64M", Ok(64 << 20));

@@ -112,7 +112,7 @@ mod tests {
     fn times_are_read_as_docker_reads_them() {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(parse(text, now).ok().as_deref(), expected, "{text}")
+            assert_eq!(parse(text, now).ok().as_deref(), expected, "{text}");
         };
         check("10m", Some("999400"));
         check("1h30m", Some("994600"));
