@@ -182,7 +182,10 @@ impl Engine {
             // A user who does not exist is an error now, not once the client has an open stream.
             let (container, user) = (Arc::clone(&handle.container), options.user.clone());
             blocking(move || {
-                let pid = container.phase().pid().ok_or_else(|| container.not_running())?;
+                let pid = container
+                    .phase()
+                    .pid()
+                    .ok_or_else(|| container.not_running())?;
                 lookup::identity_in(pid, &user, &[]).map(drop)
             })
             .await?;
@@ -290,7 +293,10 @@ impl Engine {
             ))),
             Err(error) => {
                 handle.live().execs.remove(&exec.id);
-                let message = format!("OCI runtime exec failed: exec failed: {}", error.chain());
+                let message = format!(
+                    "OCI runtime exec failed: exec failed: unable to start container process: {}",
+                    error.chain()
+                );
                 Err(Error::new(error.kind(), message))
             }
         }

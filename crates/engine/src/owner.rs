@@ -385,7 +385,7 @@ fn start_error(error: protocol::OpError) -> Error {
     Error::new(
         kind,
         format!(
-            "failed to create task for container: failed to create shim task: OCI runtime create failed: {}",
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: {}",
             error.message
         ),
     )

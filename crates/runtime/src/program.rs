@@ -87,9 +87,12 @@ fn refusal(name: &str, errno: Errno) -> Error {
             Kind::NotFound,
             format!("exec: {name:?}: stat {name}: {text}"),
         ),
-        Errno::ACCESS | Errno::ISDIR => {
-            Error::new(Kind::PermissionDenied, format!("exec: {name:?}: {text}"))
-        }
+        Errno::ACCESS => Error::new(Kind::PermissionDenied, format!("exec: {name:?}: {text}")),
+        // EISDIR is our own finding; for execve(2) it is EACCES.
+        Errno::ISDIR => Error::new(
+            Kind::PermissionDenied,
+            format!("exec: {name:?}: {text}: permission denied"),
+        ),
         _ => Error::new(Kind::System, format!("exec: {name:?}: {text}")),
     }
 }
@@ -182,7 +185,7 @@ mod tests {
             message("/bin", ""),
             (
                 Kind::PermissionDenied,
-                r#"exec: "/bin": is a directory"#.to_owned()
+                r#"exec: "/bin": is a directory: permission denied"#.to_owned()
             )
         );
         assert_eq!(
