@@ -42,7 +42,8 @@ impl Channel {
     }
 
     pub(crate) fn send(&self, message: &Message) -> Result<()> {
-        let send = |bytes: &[u8]| linux::file::write_once(&self.socket, bytes);
+        // Not a plain write: the other side may have closed, which must not end us by SIGPIPE.
+        let send = |bytes: &[u8]| socket::send_fds(&self.socket, bytes, &[]).map(drop);
         match message {
             Message::Go => send(b"G"),
             Message::RunHooks => send(b"H"),

@@ -163,11 +163,7 @@ impl ProcessPlan {
     }
 
     fn load_filter(&self) -> Result<()> {
-        let Some(filter) = self
-            .filter
-            .as_ref()
-            .filter(|filter| !filter.program.is_empty())
-        else {
+        let Some(filter) = &self.filter else {
             return Ok(());
         };
         kernel_seccomp::load(&filter.program, filter.flags)

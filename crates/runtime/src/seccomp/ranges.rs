@@ -95,60 +95,54 @@ fn add_column(
 }
 
 fn fates(seccomp: &Seccomp, default: u32, column: usize) -> Result<BTreeMap<u32, Fate>> {
-    let mut fates: BTreeMap<u32, Fate> = BTreeMap::new();
+    let mut rules: BTreeMap<u32, Rules> = BTreeMap::new();
     for rule in &seccomp.syscalls {
         let outcome = outcome_of(rule.action, rule.errno_ret)?;
         conditions::check(&rule.args)?;
         for number in rule.names.iter().filter_map(|name| number(name, column)) {
-            let fate = fates
-                .entry(number)
-                .or_insert_with(|| Fate::Depends(Vec::new(), default));
-            fate.add(&rule.args, outcome);
+            rules.entry(number).or_default().add(&rule.args, outcome);
         }
     }
-    Ok(fates
+    Ok(rules
         .into_iter()
-        .map(|(number, fate)| (number, fate.simplified()))
+        .map(|(number, rules)| (number, rules.fate(default)))
         .collect())
 }
 
-impl Fate {
-    /// A rule without conditions seals the call; rules of the profile that come earlier win.
+/// The rules of one call, in the profile's order; the first whose conditions hold counts.
+#[derive(Default)]
+struct Rules {
+    conditional: Vec<(Vec<SeccompArg>, u32)>,
+    /// A rule without conditions; what comes after it does not count.
+    last: Option<u32>,
+}
+
+impl Rules {
     fn add(&mut self, args: &[SeccompArg], outcome: u32) {
-        let Self::Depends(rules, _) = self else {
-            return;
-        };
-        if args.is_empty() {
-            *self = Self::Depends(std::mem::take(rules), outcome).sealed();
-            return;
-        }
         // Two conditions on one argument mean either, in the profiles that runc made current.
         let is_repeated =
             |arg: &SeccompArg| args.iter().filter(|other| other.index == arg.index).count() > 1;
-        if args.iter().any(is_repeated) {
-            rules.extend(args.iter().map(|arg| (vec![*arg], outcome)));
-        } else {
-            rules.push((args.to_vec(), outcome));
-        }
-    }
-
-    /// No later rule changes it: an unconditional one has come.
-    fn sealed(self) -> Self {
-        match self {
-            Self::Depends(rules, last) if rules.iter().all(|(_, outcome)| *outcome == last) => {
-                Self::Sealed(last)
+        match self.last {
+            Some(_) => {}
+            None if args.is_empty() => self.last = Some(outcome),
+            None if args.iter().any(is_repeated) => {
+                self.conditional
+                    .extend(args.iter().map(|arg| (vec![*arg], outcome)));
             }
-            other => other,
+            None => self.conditional.push((args.to_vec(), outcome)),
         }
     }
 
-    fn simplified(self) -> Self {
-        match self {
-            Self::Depends(rules, last) if rules.is_empty() => Self::Sealed(last),
-            other => other,
+    fn fate(self, default: u32) -> Fate {
+        let last = self.last.unwrap_or(default);
+        if self.conditional.iter().all(|(_, outcome)| *outcome == last) {
+            return Fate::Sealed(last);
         }
+        Fate::Depends(self.conditional, last)
     }
+}
 
+impl Fate {
     fn code(&self) -> Vec<Instruction> {
         match self {
             Self::Sealed(outcome) => vec![answer(*outcome)],

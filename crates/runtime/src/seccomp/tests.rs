@@ -139,6 +139,11 @@ fn repeated_arguments_mean_either_and_earlier_rules_win() {
             &[arg(0, SeccompOperator::Equal, 8, 0)],
         ),
         rule(&["personality"], SeccompAction::Log, &[]),
+        rule(
+            &["personality"],
+            SeccompAction::Trap,
+            &[arg(0, SeccompOperator::Equal, 9, 0)],
+        ),
     ];
     let program = compile(&profile(rules)).unwrap().program;
     let personality = |value| run(&program, X86_64, 135, [value, 0, 0, 0, 0, 0]);
