@@ -1,6 +1,6 @@
 //! Files and folders by descriptor and name, without following what nobody asked to follow.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -194,16 +194,21 @@ pub fn read_at(dir: impl AsFd, name: impl AsRef<Path>, limit: u64) -> Result<Vec
 }
 
 /// What is left of an open file; EFBIG beyond `limit` bytes.
-pub fn read_all(fd: OwnedFd, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::from(fd)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .context(|| "read()")?;
-    if bytes.len() as u64 > limit {
-        return Err(Errno::FBIG).context(|| "read()");
+pub fn read_all(fd: impl AsFd, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    loop {
+        if bytes.len() as u64 > limit {
+            return Err(Errno::FBIG).context(|| "read()");
+        }
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(bytes.len());
+        }
+        match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(bytes),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).context(|| "read()"),
+        }
     }
-    Ok(bytes)
 }
 
 /// What one `read(2)` gives, at most `limit` bytes; nothing at the end.

@@ -106,17 +106,6 @@ impl Cgroup {
         self.folders().map(|folder| folder.path.clone()).collect()
     }
 
-    /// Folders by hierarchy, for the `cgroup` mount of a container without a cgroup namespace.
-    pub(crate) fn v1_paths(&self) -> impl Iterator<Item = (&Hierarchy, &Path)> {
-        self.v1
-            .iter()
-            .map(|folder| (&folder.hierarchy, folder.folder.path.as_path()))
-    }
-
-    pub(crate) fn unified_path(&self) -> Option<&Path> {
-        self.unified.as_ref().map(|folder| folder.path.as_path())
-    }
-
     fn folders(&self) -> impl Iterator<Item = &Folder> {
         self.v1
             .iter()

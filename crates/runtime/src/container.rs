@@ -29,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) cgroup: Cgroup,
     /// Its mount namespace: the last reference to it is the caller's, so it is not taken down before the exit has
     /// been told.
+    #[expect(dead_code, reason = "it is held, not used")]
     pub(crate) mounts: Option<OwnedFd>,
     pub(crate) filter: Option<Rc<Filter>>,
     pub(crate) hooks: Option<Hooks>,

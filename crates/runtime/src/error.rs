@@ -91,7 +91,7 @@ impl Error {
             .iter()
             .position(|kind| *kind == self.kind)
             .unwrap_or_default();
-        let errno = self.errno().map_or(0, |errno| errno.raw_os_error());
+        let errno = self.errno().map_or(0, linux::Errno::raw_os_error);
         let call = self.source.as_ref().map_or("", linux::Error::call);
         let mut bytes = vec![u8::try_from(kind).unwrap_or_default()];
         bytes.extend(errno.to_le_bytes());

@@ -89,10 +89,9 @@ fn kinds_to_join(pid: u32) -> Result<Kinds> {
     let mut kinds = Kinds::MOUNT | Kinds::NETWORK | Kinds::IPC | Kinds::UTS | Kinds::CGROUP;
     for (kind, name) in [(Kinds::USER, "user"), (Kinds::TIME, "time")] {
         let of = |who: &str| file::stat_following(&PathBuf::from(format!("/proc/{who}/ns/{name}")));
-        let (theirs, ours) = match (of(&pid.to_string()), of("self")) {
-            (Ok(theirs), Ok(ours)) => (theirs, ours),
-            // A kernel without the kind, or a process that has just ended, which joining the rest will tell.
-            _ => continue,
+        // Otherwise the kernel lacks the kind, or the process has just ended, which joining the rest will tell.
+        let (Ok(theirs), Ok(ours)) = (of(&pid.to_string()), of("self")) else {
+            continue;
         };
         if theirs.st_ino != ours.st_ino {
             kinds |= kind;
@@ -134,12 +133,13 @@ impl Child<'_> {
         let Self { parts, plan, .. } = self;
         init::reset_signals()?;
         kernel::setsid().context(|| "failed to start a session")?;
+        plan.set_oom_score()?;
         // Processes of the container that may trace ours would find the runtime's memory and descriptors.
         kernel::set_dumpable(false).context(|| "failed to become undumpable")?;
         for folder in parts.cgroup.v1_fds() {
             cgroup::enter(folder).context(|| "failed to enter the container's cgroup")?;
         }
-        plan.apply_through_host_proc()?;
+        plan.apply_limits()?;
         ns::enter(&parts.pidfd, self.kinds)
             .context(|| "failed to join the container's namespaces")?;
         if self.terms.new_keyring {
@@ -160,7 +160,7 @@ impl Child<'_> {
 
     fn set_up_streams(&self) -> Result<()> {
         let size = match &self.streams {
-            Streams::Fds(fds) => return process::place(fds.each_ref()),
+            Streams::Fds(fds) => return process::place(fds),
             Streams::Terminal(size) => *size,
         };
         let describe = || "failed to open the container's /dev/pts/ptmx";
@@ -171,6 +171,6 @@ impl Child<'_> {
         let (master, slave) = process::make_terminal(ptmx, size)?;
         self.channel.send(&Message::Console(master))?;
         linux::tty::set_controlling(&slave).context(|| "failed to set the controlling terminal")?;
-        process::place([slave.as_fd(); 3])
+        process::place(&[&slave; 3])
     }
 }

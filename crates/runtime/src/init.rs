@@ -1,7 +1,7 @@
 //! The container's first process, from the clone to its program: the child's side of [`crate::create`].
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use linux::file::OFlags;
@@ -54,6 +54,7 @@ impl Init<'_> {
         let plan = self.plan;
         reset_signals()?;
         kernel::setsid().context(|| "failed to start a session")?;
+        plan.process.set_oom_score()?;
         // Until the program is executed, nobody in the container is to look into what is still the runtime.
         kernel::set_dumpable(false).context(|| "failed to become undumpable")?;
         if plan.has_user_namespace() {
@@ -75,7 +76,7 @@ impl Init<'_> {
         set_names(plan)?;
         sysctl::write(&plan.sysctl)?;
         setup.restrict()?;
-        plan.process.apply_through_host_proc()?;
+        plan.process.apply_limits()?;
         setup.pivot()?;
         self.finish(slave)
     }
@@ -120,7 +121,7 @@ impl Init<'_> {
     fn set_up_streams(&self, setup: &Setup<'_>) -> Result<Option<OwnedFd>> {
         let size = match &self.streams {
             Streams::Fds(fds) => {
-                process::place(fds.each_ref())?;
+                process::place(fds)?;
                 return Ok(None);
             }
             Streams::Terminal(size) => *size,
@@ -173,7 +174,7 @@ impl Init<'_> {
         if let Some(slave) = slave {
             linux::tty::set_controlling(&slave)
                 .context(|| "failed to set the controlling terminal")?;
-            process::place([slave.as_fd(); 3])?;
+            process::place(&[&slave; 3])?;
         }
         process::give_streams_to(process.uid());
         self.place_preserved()?;

@@ -154,12 +154,9 @@ fn attend(
     channel: &Channel,
     pid: u32,
 ) -> Result<Option<OwnedFd>> {
-    let prepared = prepare(plan, cgroup, pid);
-    if let Err(error) = prepared {
-        // A child that has failed by itself knows better.
-        return Err(error);
-    }
-    channel.send(&Message::Go)?;
+    prepare(plan, cgroup, pid)?;
+    // A child that has failed meanwhile does not listen, but it has said why.
+    let _ = channel.send(&Message::Go);
     let mut console = None;
     loop {
         match channel.receive()? {

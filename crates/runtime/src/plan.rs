@@ -68,8 +68,8 @@ impl<'a> Plan<'a> {
                 "a container without a mount namespace of its own is not supported",
             ));
         }
-        let uts = self.namespaces.has(Kinds::UTS);
-        if !uts && !(self.spec.hostname.is_empty() && self.spec.domainname.is_empty()) {
+        let has_names = !self.spec.hostname.is_empty() || !self.spec.domainname.is_empty();
+        if has_names && !self.namespaces.has(Kinds::UTS) {
             return Err(Error::invalid(
                 "unable to set hostname without a private UTS namespace",
             ));

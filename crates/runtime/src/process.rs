@@ -92,16 +92,21 @@ impl ProcessPlan {
         self.user.uid
     }
 
-    /// What goes through the host's `/proc`, before it is out of sight.
-    pub(crate) fn apply_through_host_proc(&self) -> Result<()> {
-        if let Some(adjustment) = self.oom_score_adj {
-            file::write_at(
-                file::CURRENT,
-                "/proc/self/oom_score_adj",
-                adjustment.to_string().as_bytes(),
-            )
-            .context(|| "failed to set oom_score_adj")?;
-        }
+    /// First of all, while the process is still dumpable: otherwise the file would be the host's root's alone.
+    pub(crate) fn set_oom_score(&self) -> Result<()> {
+        let Some(adjustment) = self.oom_score_adj else {
+            return Ok(());
+        };
+        file::write_at(
+            file::CURRENT,
+            "/proc/self/oom_score_adj",
+            adjustment.to_string().as_bytes(),
+        )
+        .context(|| "failed to set oom_score_adj")
+    }
+
+    /// Limits, and what goes through the host's `/proc` before it is out of sight.
+    pub(crate) fn apply_limits(&self) -> Result<()> {
         if let Some(profile) = &self.apparmor_profile {
             set_apparmor_profile(profile)?;
         }
@@ -267,7 +272,7 @@ pub(crate) enum Streams {
 }
 
 /// Makes three descriptors the standard streams.
-pub(crate) fn place(fds: [impl AsFd; 3]) -> Result<()> {
+pub(crate) fn place(fds: &[impl AsFd; 3]) -> Result<()> {
     for (fd, target) in fds.iter().zip(0..) {
         linux::fd::place(fd.as_fd(), target).context(|| "failed to set up the standard streams")?;
     }

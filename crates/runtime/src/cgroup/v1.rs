@@ -83,6 +83,7 @@ pub(super) fn set_frozen(folder: &Folder, frozen: bool) -> Result<()> {
                 "unable to freeze the container within 10 seconds",
             ));
         }
+        #[expect(clippy::disallowed_methods, reason = "version 1 has no event for it")]
         std::thread::sleep(Duration::from_micros(500));
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn make_readonly(root: &Root, paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// A file is covered by the null device, a folder by an empty read-only tmpfs, one for all.
+/// A file is covered by the null device, a folder by an empty read-only tmpfs, one for all. No detached mount is left
+/// over to be closed: the kernel would wait for all its CPUs to have forgotten it.
 pub(super) fn mask(root: &Root, paths: &[PathBuf]) -> Result<()> {
     let (mut null, mut empty) = (None, None);
     for path in paths {
@@ -41,23 +42,23 @@ pub(super) fn mask(root: &Root, paths: &[PathBuf]) -> Result<()> {
         let Some(target) = existing(root, path).context(describe)? else {
             continue;
         };
-        let cover = if file::is_dir(&file::stat(&target).context(describe)?) {
-            once(&mut empty, empty_folder)?
-        } else {
-            once(&mut null, null_device)?
+        let is_dir = file::is_dir(&file::stat(&target).context(describe)?);
+        let cover = match (is_dir, &null, &empty) {
+            (true, _, Some(attached)) | (false, Some(attached), _) => {
+                mount::clone_tree(attached, Depth::One).context(describe)?
+            }
+            (true, _, None) => empty_folder()?,
+            (false, None, _) => {
+                let device = null.insert(null_device()?);
+                mount::clone_tree(device, Depth::One).context(describe)?
+            }
         };
-        let tree = mount::clone_tree(cover, Depth::One).context(describe)?;
-        mount::attach(tree, target).context(describe)?;
+        mount::attach(&cover, target).context(describe)?;
+        if is_dir {
+            empty.get_or_insert(cover);
+        }
     }
     Ok(())
-}
-
-fn once(slot: &mut Option<OwnedFd>, make: fn() -> Result<OwnedFd>) -> Result<&OwnedFd> {
-    if slot.is_none() {
-        *slot = Some(make()?);
-    }
-    slot.as_ref()
-        .ok_or_else(|| Error::invalid("no cover for masked paths"))
 }
 
 fn existing(root: &Root, path: &Path) -> linux::Result<Option<OwnedFd>> {

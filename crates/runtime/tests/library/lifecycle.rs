@@ -1,3 +1,9 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use linux::process::ExitStatus;
+use linux::signal::Signal;
+use oci::runtime::{Hook, Hooks, Mount, Process, Rlimit};
 use runtime::Kind;
 
 use crate::fixture::{Bundle, streams};
@@ -14,4 +20,547 @@ fn runs_with_namespaces_of_its_own() {
         outcome.stderr
     );
     assert_eq!(outcome.code, 7);
+}
+
+#[test]
+fn has_devices_links_and_no_foreign_descriptors() {
+    let bundle = Bundle::new("dev");
+    let script = "echo x >/dev/null; dd if=/dev/zero bs=1 count=3 2>/dev/null | wc -c; ls /dev; echo /proc/self/fd/*; \
+                  stat -c %a /dev/null; cat /dev/full >/dev/null & echo $(ls -l /dev/ptmx | grep -c pts/ptmx)";
+    let outcome = bundle.run(&bundle.spec(script)).unwrap();
+    let names = "3\ncore\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n";
+    assert!(
+        outcome
+            .stdout
+            .replace("core\n", "")
+            .starts_with(&names.replace("core\n", "")),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome
+            .stdout
+            .contains("/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"),
+        "{outcome:?}"
+    );
+    assert!(!outcome.stdout.contains("/proc/self/fd/4"), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("666\n1\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_program_that_cannot_run_is_told_in_dockers_words() {
+    let bundle = Bundle::new("missing");
+    std::fs::write(bundle.rootfs().join("bin/plain"), "x").unwrap();
+    let check = |program: &str, kind: Kind, message: &str| {
+        let mut spec = bundle.spec("");
+        spec.process.as_mut().unwrap().args = vec![program.to_owned()];
+        let error = bundle.run(&spec).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (kind, message));
+        bundle.assert_no_mounts();
+        assert!(
+            !Path::new("/sys/fs/cgroup/memory/tare-runtime-test")
+                .join(&bundle.id)
+                .exists()
+        );
+    };
+    check(
+        "nope",
+        Kind::NotFound,
+        r#"exec: "nope": executable file not found in $PATH"#,
+    );
+    check(
+        "/nope",
+        Kind::NotFound,
+        r#"exec: "/nope": stat /nope: no such file or directory"#,
+    );
+    check(
+        "/bin/plain",
+        Kind::PermissionDenied,
+        r#"exec: "/bin/plain": permission denied"#,
+    );
+    check(
+        "/etc",
+        Kind::PermissionDenied,
+        r#"exec: "/etc": is a directory"#,
+    );
+}
+
+#[test]
+fn an_execve_that_fails_is_told_at_start() {
+    let bundle = Bundle::new("execve");
+    let script = bundle.rootfs().join("bin/script");
+    std::fs::write(&script, "#!/no/such/shell\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut spec = bundle.spec("");
+    spec.process.as_mut().unwrap().args = vec!["/bin/script".to_owned()];
+    let created = bundle.create(&spec, streams().0).unwrap();
+    let error = created.start().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (
+            Kind::NotFound,
+            "exec /bin/script: no such file or directory"
+        )
+    );
+}
+
+#[test]
+fn users_rights_and_limits_are_as_asked() {
+    let bundle = Bundle::new("user");
+    let mut spec = bundle.spec(
+        "id; umask; grep -E 'Cap|NoNewPrivs|Seccomp:' /proc/self/status; ulimit -n; pwd; touch /x",
+    );
+    let process = spec.process.as_mut().unwrap();
+    (process.user.uid, process.user.gid, process.user.umask) = (1000, 1000, Some(0o27));
+    process.no_new_privileges = true;
+    process.cwd = "/home/new/deep".into();
+    process.rlimits = vec![Rlimit {
+        kind: "RLIMIT_NOFILE".into(),
+        soft: 100,
+        hard: 200,
+    }];
+    let outcome = bundle.run(&spec).unwrap();
+    let has = |text: &str| assert!(outcome.stdout.contains(text), "{text}: {outcome:?}");
+    has("uid=1000(user) gid=1000");
+    has("0027\n");
+    has("CapEff:\t0000000000000000");
+    has("CapBnd:\t00000000a80425fb");
+    has("NoNewPrivs:\t1");
+    has("100\n/home/new/deep");
+    assert!(outcome.stderr.contains("Permission denied"), "{outcome:?}");
+}
+
+#[test]
+fn the_seccomp_profile_holds() {
+    let bundle = Bundle::new("seccomp");
+    let mut spec = bundle.spec("mkdir /tmp/x; echo $?; grep Seccomp: /proc/self/status");
+    spec.linux.as_mut().unwrap().seccomp = Some(
+        serde_json::from_str(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
+                {"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":77}]}"#,
+        )
+        .unwrap(),
+    );
+    let outcome = bundle.run(&spec).unwrap();
+    assert_eq!(outcome.stdout, "1\nSeccomp:\t2\n", "{outcome:?}");
+    spec.process.as_mut().unwrap().no_new_privileges = true;
+    let outcome = bundle.run(&spec).unwrap();
+    assert_eq!(outcome.stdout, "1\nSeccomp:\t2\n", "{outcome:?}");
+}
+
+#[test]
+fn masked_and_readonly_paths_hold() {
+    let bundle = Bundle::new("paths");
+    let mut spec = bundle.spec("cat /proc/interrupts | wc -c; ls /sys/firmware | wc -l; echo 1 >/proc/sys/kernel/panic; touch /x; touch /tmp/x");
+    spec.root.as_mut().unwrap().readonly = true;
+    spec.mounts.push(Mount {
+        destination: "/tmp".into(),
+        kind: "tmpfs".into(),
+        ..Mount::default()
+    });
+    let outcome = bundle.run(&spec).unwrap();
+    assert_eq!(outcome.stdout, "0\n0\n", "{outcome:?}");
+    assert_eq!(
+        outcome.stderr.matches("Read-only file system").count(),
+        2,
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn binds_follow_links_inside_the_root_only() {
+    let bundle = Bundle::new("bind");
+    let outside = bundle.dir.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("file"), "from outside\n").unwrap();
+    std::os::unix::fs::symlink(
+        "/../../../../../../../../etc/made",
+        bundle.rootfs().join("link"),
+    )
+    .unwrap();
+    let mut spec = bundle.spec(
+        "cat /link/file /etc/one; echo x >/link/new; echo x >/etc/one; mount | grep -c ' /etc/'",
+    );
+    let bind = |source: &Path, destination: &str, options: &[&str]| Mount {
+        destination: destination.into(),
+        kind: "bind".into(),
+        source: source.into(),
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..Mount::default()
+    };
+    spec.mounts.push(bind(&outside, "/link", &["rbind", "rro"]));
+    spec.mounts
+        .push(bind(&outside.join("file"), "/etc/one", &["bind", "ro"]));
+    let outcome = bundle.run(&spec).unwrap();
+    assert_eq!(
+        outcome.stdout, "from outside\nfrom outside\n2\n",
+        "{outcome:?}"
+    );
+    assert_eq!(
+        outcome.stderr.matches("Read-only file system").count(),
+        2,
+        "{outcome:?}"
+    );
+    assert!(bundle.rootfs().join("etc/made").is_dir());
+    assert!(!Path::new("/etc/made").exists());
+}
+
+#[test]
+fn proc_is_not_to_be_mounted_into_or_through_links() {
+    let bundle = Bundle::new("proc");
+    let mut spec = bundle.spec("true");
+    spec.mounts.push(Mount {
+        destination: "/proc/sys/x".into(),
+        kind: "tmpfs".into(),
+        ..Mount::default()
+    });
+    assert!(bundle.run(&spec).unwrap_err().chain().contains("/proc"));
+    std::fs::remove_dir(bundle.rootfs().join("proc")).unwrap();
+    std::os::unix::fs::symlink("tmp", bundle.rootfs().join("proc")).unwrap();
+    let error = bundle.run(&bundle.spec("true")).unwrap_err();
+    assert!(error.to_string().contains("ordinary directory"), "{error}");
+}
+
+#[test]
+fn a_tmpfs_can_start_with_what_it_covers() {
+    let bundle = Bundle::new("copyup");
+    let mut spec = bundle.spec("cat /etc/passwd | wc -l; touch /etc/x; stat -c %a /etc");
+    spec.mounts.push(Mount {
+        destination: "/etc".into(),
+        kind: "tmpfs".into(),
+        source: "tmpfs".into(),
+        options: vec!["tmpcopyup".into()],
+        ..Mount::default()
+    });
+    let outcome = bundle.run(&spec).unwrap();
+    assert_eq!(outcome.stdout, "2\n755\n", "{outcome:?}");
+    assert!(!bundle.rootfs().join("etc/x").exists());
+}
+
+#[test]
+fn limits_are_in_the_cgroup_and_seen_inside() {
+    let bundle = Bundle::new("limits");
+    let mut spec = bundle.spec("cat /proc/self/cgroup; sleep 100");
+    let resources = spec.linux.as_mut().unwrap().resources.as_mut().unwrap();
+    *resources = serde_json::from_str(
+        r#"{"memory":{"limit":67108864},"cpu":{"shares":512,"quota":50000,"period":100000,"cpus":"0"},"pids":{"limit":50}}"#,
+    )
+    .unwrap();
+    let (container, output) = bundle.start(&spec).unwrap();
+    let read = |controller: &str, v1: &str, v2: &str| {
+        let paths = container.cgroup_paths();
+        let find = |part: &str| {
+            paths
+                .iter()
+                .find(|path| path.to_str().unwrap().contains(part))
+                .cloned()
+        };
+        let path = find(&format!("/{controller}/")).map(|path| path.join(v1));
+        let path = path.unwrap_or_else(|| paths[paths.len() - 1].join(v2));
+        std::fs::read_to_string(path).unwrap().trim().to_owned()
+    };
+    assert_eq!(
+        read("memory", "memory.limit_in_bytes", "memory.max"),
+        "67108864"
+    );
+    assert_eq!(read("pids", "pids.max", "pids.max"), "50");
+    assert_eq!(read("cpuset", "cpuset.cpus", "cpuset.cpus"), "0");
+    let quota = read("cpu", "cpu.cfs_quota_us", "cpu.max");
+    assert!(quota == "50000" || quota == "50000 100000");
+    assert!(
+        output.line().ends_with(":/"),
+        "the cgroup namespace hides the path"
+    );
+    assert_eq!(container.pids().unwrap(), [container.pid()]);
+    container.delete().unwrap();
+}
+
+#[test]
+fn a_process_too_large_is_reported() {
+    let bundle = Bundle::new("oom");
+    let mut spec = bundle.spec("dd if=/dev/zero of=/dev/null bs=200M count=1");
+    let resources = spec.linux.as_mut().unwrap().resources.as_mut().unwrap();
+    resources.memory = serde_json::from_str(r#"{"limit":16777216,"swap":16777216}"#).unwrap();
+    let (container, _output) = bundle.start(&spec).unwrap();
+    container.pidfd().wait().unwrap();
+    assert!(container.oom_killed());
+    container.delete().unwrap();
+}
+
+#[test]
+fn pauses_resumes_and_kills_all() {
+    let bundle = Bundle::new("pause");
+    let (container, output) = bundle
+        .start(&bundle.spec("sleep 100 & echo ready; wait"))
+        .unwrap();
+    assert_eq!(output.line(), "ready");
+    container.pause().unwrap();
+    assert!(container.is_paused());
+    let (io, _output) = streams();
+    assert_eq!(
+        container.exec(&process("true"), io).unwrap_err().kind(),
+        Kind::WrongState
+    );
+    container.resume().unwrap();
+    assert!(!container.is_paused());
+    assert_eq!(container.pids().unwrap().len(), 2);
+    container.kill_all().unwrap();
+    assert_eq!(
+        container.pidfd().wait().unwrap(),
+        ExitStatus::Killed(Signal::KILL)
+    );
+    container.delete().unwrap();
+}
+
+fn process(script: &str) -> Process {
+    Process {
+        args: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        env: vec!["PATH=/bin".into()],
+        cwd: "/tmp".into(),
+        ..Process::default()
+    }
+}
+
+#[test]
+fn further_processes_are_inside() {
+    let bundle = Bundle::new("exec");
+    let (container, first) = bundle.start(&bundle.spec("echo ready; sleep 100")).unwrap();
+    first.line();
+    let (io, output) = streams();
+    let script = "hostname; pwd; cat /proc/self/cgroup; ls /proc/self/fd | wc -l; grep CapEff /proc/self/status; exit 9";
+    let exec = container.exec(&process(script), io).unwrap();
+    assert!(container.pids().unwrap().contains(&exec.pid) || exec.pidfd.exists().unwrap());
+    let outcome = output.read();
+    assert_eq!(exec.pidfd.wait().unwrap(), ExitStatus::Exited(9));
+    assert!(outcome.stdout.starts_with("box\n/tmp\n"), "{outcome:?}");
+    assert!(
+        outcome
+            .stdout
+            .lines()
+            .filter(|line| line.contains(':') && line.ends_with('/'))
+            .count()
+            > 0,
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.stdout.ends_with("4\nCapEff:\t0000000000000000\n"),
+        "{outcome:?}"
+    );
+    let mut missing = process("");
+    missing.args = vec!["nope".into()];
+    let error = container.exec(&missing, streams().0).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+    let mut nowhere = process("true");
+    nowhere.cwd = "/nowhere".into();
+    let error = container.exec(&nowhere, streams().0).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"chdir to cwd ("/nowhere") set in config.json failed: no such file or directory"#
+    );
+    container.signal(Signal::KILL).unwrap();
+    container.pidfd().wait().unwrap();
+    assert_eq!(
+        container
+            .exec(&process("true"), streams().0)
+            .unwrap_err()
+            .kind(),
+        Kind::NoSuchContainer
+    );
+    container.delete().unwrap();
+}
+
+#[test]
+fn terminals_are_the_containers_own() {
+    use runtime::ProcessIo;
+    let bundle = Bundle::new("tty");
+    let size = Some(linux::tty::Size {
+        rows: 33,
+        columns: 99,
+    });
+    let spec = bundle.spec("tty; stty size; ls -l /dev/console | wc -l; sleep 100");
+    let mut created = bundle.create(&spec, ProcessIo::Terminal { size }).unwrap();
+    let console = created.console().unwrap();
+    let container = created.start().unwrap();
+    let read = |console: &std::os::fd::OwnedFd, wanted: &str| {
+        let mut text = String::new();
+        while !text.contains(wanted) {
+            text.push_str(
+                &String::from_utf8(linux::file::read_some(console, 4096).unwrap()).unwrap(),
+            );
+        }
+        text
+    };
+    assert!(read(&console, "33 99").contains("/dev/pts/0"));
+    let exec = container
+        .exec(&process("tty; exit 3"), ProcessIo::Terminal { size })
+        .unwrap();
+    assert!(read(exec.console.as_ref().unwrap(), "\n").contains("/dev/pts/1"));
+    assert_eq!(exec.pidfd.wait().unwrap().code(), 3);
+    container.delete().unwrap();
+}
+
+#[test]
+fn every_hook_runs_in_its_place() {
+    let bundle = Bundle::new("hooks");
+    let log = bundle.dir.path().join("log");
+    std::fs::write(&log, "").unwrap();
+    let hook = |name: &str, file: &str| Hook {
+        path: "/bin/sh".into(),
+        args: vec![
+            "sh".into(),
+            "-c".into(),
+            format!("read state; echo {name} $STATE ${{state%%:*}} >>{file}"),
+        ],
+        env: vec!["STATE=set".into(), "PATH=/bin".into()],
+        timeout: Some(5),
+    };
+    let outside = |name: &str| vec![hook(name, log.to_str().unwrap())];
+    let mut spec = bundle.spec("cat /tmp/log");
+    spec.hooks = Some(Hooks {
+        prestart: outside("prestart"),
+        create_runtime: outside("createRuntime"),
+        create_container: outside("createContainer"),
+        start_container: vec![hook("startContainer", "/tmp/log")],
+        poststart: outside("poststart"),
+        poststop: outside("poststop"),
+    });
+    let outcome = bundle.run(&spec).unwrap();
+    let line = |name: &str| format!("{name} set {{\"ociVersion\"\n");
+    assert_eq!(outcome.stdout, line("startContainer"), "{outcome:?}");
+    let names = [
+        "prestart",
+        "createRuntime",
+        "createContainer",
+        "poststart",
+        "poststop",
+    ];
+    assert_eq!(
+        std::fs::read_to_string(&log).unwrap(),
+        names.map(line).concat()
+    );
+    spec.hooks.as_mut().unwrap().create_container[0].args[2] = "echo broken >&2; exit 4".into();
+    let error = bundle.run(&spec).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "error running createContainer hook #0: exit status 4, stdout: , stderr: broken"
+    );
+}
+
+#[test]
+fn a_user_namespace_maps_root_away() {
+    let bundle = Bundle::new("userns");
+    for path in [bundle.dir.path(), &bundle.rootfs()] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut spec = bundle.spec("id -u; cat /proc/self/uid_map; echo x >/dev/null; hostname");
+    let linux = spec.linux.as_mut().unwrap();
+    linux.namespaces.push(oci::runtime::Namespace {
+        kind: oci::runtime::NamespaceKind::User,
+        path: "".into(),
+    });
+    let mapping = oci::runtime::IdMapping {
+        container_id: 0,
+        host_id: 100_000,
+        size: 65536,
+    };
+    (linux.uid_mappings, linux.gid_mappings) = (vec![mapping], vec![mapping]);
+    let outcome = bundle.run(&spec).unwrap();
+    let fields: Vec<_> = outcome.stdout.split_whitespace().collect();
+    assert_eq!(fields, ["0", "0", "100000", "65536", "box"], "{outcome:?}");
+}
+
+#[test]
+fn an_overlay_is_seen_by_the_container_only() {
+    let bundle = Bundle::new("overlay");
+    let dir = bundle.dir.path();
+    for folder in ["upper", "work", "more"] {
+        std::fs::create_dir(dir.join(folder)).unwrap();
+    }
+    std::fs::write(dir.join("more/extra"), "extra\n").unwrap();
+    let overlay = runtime::Overlay {
+        lower: vec![dir.join("more"), bundle.rootfs()],
+        upper: dir.join("upper"),
+        work: dir.join("work"),
+    };
+    let (io, output) = streams();
+    let spec = bundle.spec("cat /extra; echo x >/new");
+    let launch = runtime::Launch {
+        id: &bundle.id,
+        spec: &spec,
+        bundle: dir,
+        rootfs: runtime::Rootfs::Overlay(&overlay),
+        io,
+        preserved: Vec::new(),
+        no_pivot: false,
+    };
+    let container = runtime::create(launch).unwrap().start().unwrap();
+    assert_eq!(output.read().stdout, "extra\n");
+    container.pidfd().wait().unwrap();
+    bundle.assert_no_mounts();
+    container.delete().unwrap();
+    assert!(dir.join("upper/new").exists() && !bundle.rootfs().join("new").exists());
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    let bundle = Bundle::new("refused");
+    let check = |change: fn(&mut oci::runtime::Spec), word: &str| {
+        let mut spec = bundle.spec("true");
+        change(&mut spec);
+        let error = bundle.run(&spec).unwrap_err();
+        assert!(error.chain().contains(word), "{word}: {}", error.chain());
+        assert!(
+            !Path::new("/sys/fs/cgroup/memory/tare-runtime-test")
+                .join(&bundle.id)
+                .exists()
+        );
+    };
+    check(
+        |spec| spec.process.as_mut().unwrap().selinux_label = "x".into(),
+        "selinuxLabel",
+    );
+    check(
+        |spec| spec.process.as_mut().unwrap().apparmor_profile = "docker-default".into(),
+        "AppArmor",
+    );
+    check(
+        |spec| spec.linux.as_mut().unwrap().mount_label = "x".into(),
+        "mountLabel",
+    );
+    check(
+        |spec| {
+            spec.process
+                .as_mut()
+                .unwrap()
+                .capabilities
+                .as_mut()
+                .unwrap()
+                .bounding
+                .push("CAP_X".into())
+        },
+        "CAP_X",
+    );
+    check(
+        |spec| {
+            let rlimit = Rlimit {
+                kind: "RLIMIT_NOFILE".into(),
+                soft: 1 << 30,
+                hard: 1 << 30,
+            };
+            spec.process.as_mut().unwrap().rlimits = vec![rlimit];
+        },
+        "error setting rlimit type RLIMIT_NOFILE",
+    );
+    check(
+        |spec| {
+            drop(
+                spec.linux
+                    .as_mut()
+                    .unwrap()
+                    .sysctl
+                    .insert("kernel.panic".into(), "1".into()),
+            )
+        },
+        "not in a separate kernel namespace",
+    );
+    check(|spec| spec.oci_version = "2.0".into(), "ociVersion");
 }

@@ -38,7 +38,7 @@ fn run(program: &[Instruction], kind: u32, access: u32, major: u32, minor: u32) 
             0xbc => registers[to] = registers[from],
             0xb7 => registers[to] = value,
             0x15 | 0x55 if (registers[to] == value) == (code == 0x15) => {
-                at += usize::try_from(offset).unwrap()
+                at += usize::try_from(offset).unwrap();
             }
             0x15 | 0x55 => {}
             0x95 => return registers[0] == 1,
