@@ -147,6 +147,8 @@ const NOT_YET: [&str; 4] = ["checkpoint", "restore", "update", "events"];
 
 /// Runs one command. `args` come without the program's own name.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    // Rust ignores it; but whose output nobody reads shall end in silence.
+    let _ = linux::signal::set_ignored(linux::signal::Signal::PIPE, false);
     let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut log = Log::default();
     match dispatch(args, &mut log) {
