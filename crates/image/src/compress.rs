@@ -21,7 +21,7 @@ pub(crate) enum Compression {
 pub(crate) const MAGIC: usize = 6;
 
 /// A stream may always grow to this much; beyond it, only by [`MAX_RATIO`].
-const FREE_GROWTH: u64 = 4 << 30;
+const FREE_GROWTH: u64 = 64 << 20;
 
 /// Deflate cannot do better than 1032:1, so only a bomb made with zstd exceeds this.
 const MAX_RATIO: u64 = 1100;

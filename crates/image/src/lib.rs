@@ -22,6 +22,13 @@
 //! next [`Store::open`] removes. Layers are kept **by diff ID**, not by chain: a directory that overlayfs stacks has
 //! the same content whatever lies below it, so two images share a layer even at different heights. How often a layer
 //! is used is never stored but counted from the images and snapshots that name it, so it cannot be wrong.
+//!
+//! File contents are not synced before that transaction: a process that is killed loses nothing, but a machine that
+//! loses power within the half minute that the kernel takes to write back may find a layer's files cut short, as
+//! under Docker. Waiting for the disk would make a load take several times as long.
+//!
+//! Closures that tell who uses an image ([`Store::remove`], [`Store::prune`]) run while the store's lock is held, and
+//! must not call the store.
 #![forbid(unsafe_code)]
 
 mod apply;

@@ -136,10 +136,7 @@ impl Store {
             config: blob_path(id),
             repo_tags: (!names.is_empty()).then(|| names.iter().map(Reference::familiar).collect()),
             layers: record.layers.iter().map(blob_path).collect(),
-            layer_sources: layers
-                .into_iter()
-                .map(|layer| (layer.digest.clone(), layer))
-                .collect(),
+            layer_sources: layers.into_iter().map(LayerSource::named).collect(),
         });
         Ok(())
     }
@@ -223,7 +220,35 @@ struct ArchiveImage {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
-    layer_sources: BTreeMap<Digest, Descriptor>,
+    layer_sources: BTreeMap<Digest, LayerSource>,
+}
+
+/// A descriptor with its fields in the order that Docker writes here.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LayerSource {
+    media_type: String,
+    size: u64,
+    digest: Digest,
+}
+
+impl LayerSource {
+    fn named(layer: Descriptor) -> (Digest, LayerSource) {
+        let Descriptor {
+            media_type,
+            size,
+            digest,
+            ..
+        } = layer;
+        (
+            digest.clone(),
+            LayerSource {
+                media_type,
+                size,
+                digest,
+            },
+        )
+    }
 }
 
 impl Plan {

@@ -77,14 +77,7 @@ fn every_compression_and_both_formats_load() {
             let (_dir, store) = open();
             let layout = outer(&oci_layout(Some("docker.io/library/x:1"), &layers, &packed));
             assert_eq!(load(&store, &layout).unwrap(), ["Loaded image: x:1"]);
-            ids.insert(
-                store
-                    .resolve("x")
-                    .unwrap_err()
-                    .to_string()
-                    .parse()
-                    .unwrap_or(store.resolve("x:1").unwrap().id),
-            );
+            ids.insert(store.resolve("x:1").unwrap().id);
         }
     }
     assert_eq!(ids.len(), 1, "the id hangs on the config alone");
@@ -503,18 +496,12 @@ fn the_input_may_come_in_any_pieces() {
         }
     }
     let (_dir, store) = open();
-    let archive = gzip(&docker_archive("x:1", &[gzip(&layer(&[("a", "one")]))]));
-    let archive = gzip(&docker_archive_of(
-        "x:1",
-        &[layer(&[("a", "one")])],
-        &[gzip(&layer(&[("a", "one")]))],
-    ))
-    .len()
-    .max(archive.len());
-    let _ = archive;
-    let real = docker_archive("x:1", &[layer(&[("a", "one")])]);
+    let archive = docker_archive("x:1", &[layer(&[("a", "one")])]);
     assert_eq!(
-        store.load(Drops(&real), None, &mut |_| {}).unwrap().len(),
+        store
+            .load(Drops(&archive), None, &mut |_| {})
+            .unwrap()
+            .len(),
         1
     );
 }

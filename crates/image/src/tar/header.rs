@@ -37,7 +37,7 @@ impl Header<'_> {
 
     /// Some old tars summed signed bytes; both sums are accepted, as everywhere.
     pub(super) fn check(&self) -> Result<(), TarError> {
-        let want = number(&self.0[148..156], "checksum")?;
+        let want = number(&self.0[148..156], "checksum").map_err(|_| TarError::Checksum)?;
         let bytes = || {
             self.0
                 .iter()
