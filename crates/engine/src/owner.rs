@@ -272,7 +272,10 @@ impl Owner {
             })?;
         let ends = signal == 9 || signal == stop_signal(&self.me)?;
         if ends && matches!(self.me.phase(), Phase::Paused { .. }) {
-            self.freeze(shared, Op::Resume, Event::Unpaused).await?;
+            // The signal may end the container, and its shim with it, before the answer to this comes.
+            if let Err(error) = self.freeze(shared, Op::Resume, Event::Unpaused).await {
+                tracing::debug!(error = %error.chain(), "thawing for a signal");
+            }
         }
         Ok(())
     }
