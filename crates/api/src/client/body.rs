@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
@@ -45,19 +45,16 @@ impl UploadBody {
 
 fn send_all(mut reader: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
     loop {
-        let mut piece = BytesMut::zeroed(PIECE);
-        let read = match reader.read(&mut piece) {
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+        let last = !matches!(read, Ok(PIECE));
+        let sent = match read {
             Ok(0) => return,
-            Ok(read) => {
-                piece.truncate(read);
-                Ok(piece.freeze())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
+            Ok(_) => sender.blocking_send(Ok(piece.into())),
+            Err(error) => sender.blocking_send(Err(error)),
         };
-        let failed = read.is_err();
         // The receiver is gone when the daemon has answered early.
-        if sender.blocking_send(read).is_err() || failed {
+        if last || sent.is_err() {
             return;
         }
     }

@@ -191,6 +191,7 @@ impl Client {
         let mut sender = self.sender().await?;
         let response = sender.send_request(request).await?;
         let response = self.checked(response).await?;
+        self.confirm();
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::NotHijacked(response.status().as_u16()));
         }
@@ -198,11 +199,15 @@ impl Client {
     }
 
     async fn send_once(&self, request: &Request, upload: UploadBody) -> Result<Response> {
+        let is_versioned = request.is_versioned();
         let request = self.http_request(request, upload)?;
         let mut sender = self.sender().await?;
         let response = sender.send_request(request).await?;
         self.keep(sender);
         let (parts, body) = self.checked(response).await?.into_parts();
+        if is_versioned {
+            self.confirm();
+        }
         Ok(Response {
             status: parts.status,
             headers: parts.headers,
@@ -240,7 +245,6 @@ impl Client {
     ) -> Result<http::Response<Incoming>> {
         let status = response.status();
         if status.as_u16() < 400 {
-            self.with_state(|state| state.settled = Settled::Yes);
             return Ok(response);
         }
         let (parts, body) = response.into_parts();
@@ -275,6 +279,11 @@ impl Client {
                 _ => false,
             }
         })
+    }
+
+    /// The daemon has answered to our version.
+    fn confirm(&self) {
+        self.with_state(|state| state.settled = Settled::Yes);
     }
 
     fn is_settled(&self) -> bool {

@@ -232,3 +232,27 @@ async fn an_answer_that_is_still_open_does_not_hold_up_the_next_request() {
     );
     server.await.expect("served");
 }
+
+#[tokio::test]
+async fn a_reader_is_sent_whole_after_the_version_is_settled() {
+    let (_folder, path, host) = socket();
+    let server = serve(
+        &path,
+        vec![
+            answer("200 OK\r\nApi-Version: 1.44", "OK"),
+            answer("200 OK", "{}"),
+        ],
+    )
+    .await;
+    let client = Client::new(&host).expect("a client");
+    let upload = UploadBody::from_reader(std::io::Cursor::new(vec![b'x'; 300_000]));
+    let request = Request::post("/images/load").upload(upload);
+    client.call(request).await.expect("loaded");
+    let requests = server.await.expect("served");
+    assert!(requests[0].starts_with("GET /_ping"), "{}", requests[0]);
+    assert!(
+        requests[1].starts_with("POST /v1.44/images/load"),
+        "{}",
+        requests[1]
+    );
+}
