@@ -209,7 +209,7 @@ impl Files {
             .iter()
             .filter(|mount| folder.starts_with(&mount.destination));
         match mounts.max_by_key(|mount| mount.destination.len()) {
-            Some(mount) if mount.access == Access::ReadWrite => Ok(()),
+            Some(mount) if mount.access == Access::Full => Ok(()),
             Some(_) => Err(Error::invalid("mounted volume is marked read-only")),
             None if self.read_only => Err(Error::invalid("container rootfs is marked read-only")),
             None => Ok(()),

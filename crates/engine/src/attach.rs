@@ -247,7 +247,7 @@ impl Output {
             match history.next().await {
                 Some(Ok(piece)) => return Some(piece),
                 Some(Err(error)) => {
-                    tracing::warn!(error = error.chain(), "cannot read a log for an attach")
+                    tracing::warn!(error = error.chain(), "cannot read a log for an attach");
                 }
                 None => {}
             }

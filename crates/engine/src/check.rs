@@ -11,6 +11,26 @@ use crate::{RUNTIME, signal};
 /// Docker's least memory for a container.
 const MINIMUM_MEMORY: i64 = 6 << 20;
 
+/// What setrlimit(2) knows.
+const ULIMITS: &[&str] = &[
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
 /// Checks a request before the image's configuration is merged in.
 pub(crate) fn check(options: &ContainerOptions, config: &Config) -> Result<()> {
     process(options)?;
@@ -128,8 +148,10 @@ fn unsupported_host(host: &HostOptions) -> Result<()> {
     refuse(!host.links.is_empty(), "a link (--link)")?;
     refuse(!host.cgroup.is_empty(), "the Cgroup field")?;
     refuse(
-        !host.volumes_from.is_empty(),
-        "volumes of another container (--volumes-from)",
+        host.extra_hosts
+            .iter()
+            .any(|e| e.ends_with(":host-gateway")),
+        "host-gateway in --add-host",
     )?;
     refuse(
         !host.storage_opt.is_empty(),
@@ -175,6 +197,16 @@ fn resources(wanted: &ResourceOptions) -> Result<()> {
         return Err(Error::invalid(format!(
             "ulimit soft limit must be less than or equal to hard limit: {} > {}",
             limit.soft, limit.hard
+        )));
+    }
+    if let Some(limit) = wanted
+        .ulimits
+        .iter()
+        .find(|u| !ULIMITS.contains(&u.name.as_str()))
+    {
+        return Err(Error::invalid(format!(
+            "invalid ulimit type: {}",
+            limit.name
         )));
     }
     if wanted

@@ -29,7 +29,7 @@ impl Engine {
         let id = ContainerId::random();
         let name = reserve(&shared, request.name.as_deref(), &id)?;
         let (work, made_id, made_name) = (Arc::clone(&shared), id.clone(), name.clone());
-        let made = blocking(move || make(&work, made_id, made_name, request)).await;
+        let made = blocking(move || make(&work, &made_id, made_name, request)).await;
         match made {
             Ok((container, warnings)) => {
                 shared.announce(&container, "create", &[]);
@@ -63,17 +63,18 @@ fn reserve(shared: &Shared, wanted: Option<&str>, id: &ContainerId) -> Result<St
 /// Checks, then makes. Blocks for the disk.
 fn make(
     shared: &Arc<Shared>,
-    id: ContainerId,
+    id: &ContainerId,
     name: String,
     request: CreateRequest,
 ) -> Result<(Container, Vec<String>)> {
     let mut options = request.options;
     check::check(&options, &shared.config)?;
     let image = shared.images.resolve(&options.image)?;
+    check_platform(&options, &image.config)?;
     let warnings = merge(&mut options, &image.config);
     let (path, args) = command(&options)?;
     check_host(shared, &mut options.host)?;
-    let mut points = mounts::collect(&options)?;
+    let mut points = mounts::collect(&options, inherited(shared, &options.host)?)?;
     check_sources(&points)?;
     let log = logging::effective(&options.host.log, &shared.config);
     logging::limits(&log)?;
@@ -83,11 +84,11 @@ fn make(
     };
     let mut undo = Undo {
         shared,
-        id: &id,
+        id,
         volumes: Vec::new(),
         done: false,
     };
-    let snapshot = shared.images.prepare(&id, Some(&image.id))?;
+    let snapshot = shared.images.prepare(id, Some(&image.id))?;
     make_volumes(shared, &mut points, &snapshot, &mut undo)?;
     let birth = Birth {
         id: id.clone(),
@@ -254,6 +255,34 @@ fn command(options: &ContainerOptions) -> Result<(String, Vec<String>)> {
         .find(|word| !word.is_empty())
         .ok_or_else(|| Error::invalid("no command specified"))?;
     Ok((first, words.collect()))
+}
+
+/// The image must be of the platform that the request names, if it names one.
+fn check_platform(options: &ContainerOptions, image: &ImageConfig) -> Result<()> {
+    let Some(text) = options.platform.as_deref().filter(|text| !text.is_empty()) else {
+        return Ok(());
+    };
+    let wanted: oci::Platform = text
+        .parse()
+        .map_err(|e| Error::invalid(format!("invalid platform {text:?}")).caused_by(e))?;
+    let same = wanted.os == image.os && wanted.architecture == image.architecture;
+    if same && (wanted.variant.is_none() || wanted.variant == image.variant) {
+        return Ok(());
+    }
+    Err(Error::not_found(format!(
+        "image with reference {} was found but does not provide the specified platform ({text})",
+        options.image
+    )))
+}
+
+/// The mount points taken over from other containers.
+fn inherited(shared: &Shared, host: &HostOptions) -> Result<Vec<MountPoint>> {
+    let mut points = Vec::new();
+    for from in &host.volumes_from {
+        let (name, mode) = from.split_once(':').unwrap_or((from, ""));
+        points.extend(mounts::inherit(&shared.find(name)?.birth.mounts, mode)?);
+    }
+    Ok(points)
 }
 
 /// Checks that need the machine or other containers, and settles names of those to ids.

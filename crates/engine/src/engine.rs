@@ -18,7 +18,7 @@ use crate::options::{ContainerOptions, Echo};
 use crate::owner::{MAILBOX, Owner};
 use crate::shared::Shared;
 use crate::view::ContainerView;
-use crate::{blocking, logging, recover};
+use crate::{blocking, logging, reaper, recover};
 
 /// Containers as users know them. Cheap to clone; every clone is the same engine.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ impl Engine {
         let engine = Self {
             shared: found.shared,
         };
-        recover::reap_orphans(&engine)?;
+        reaper::start()?;
         for one in found.containers {
             recover::take_in(&engine, one).await;
         }

@@ -29,6 +29,15 @@ use crate::{logging, lookup, netfiles};
 /// The number of the request that starts the container.
 pub(crate) const START: u64 = 1;
 
+/// The file in the bundle that is the shim's stderr: what it says there is why it ended before it could answer.
+const ERRORS: &str = "shim.err";
+
+/// What a shim said before it ended.
+pub(crate) fn last_words(bundle: &Path) -> String {
+    let text = fs::read_to_string(bundle.join(ERRORS)).unwrap_or_default();
+    text.trim().chars().take(2000).collect()
+}
+
 /// A shim on its way.
 #[derive(Debug)]
 pub(crate) struct Launched {
@@ -177,10 +186,13 @@ fn spawn(
     control
         .write_all(&opening())
         .context(|| "write to the control connection".to_owned())?;
+    let errors = fs::File::create(bundle.path.join(ERRORS))
+        .context(|| "make the shim's stderr".to_owned())?;
     let mut arguments = protocol::arguments(id.as_str()).into_iter();
     let mut command = Command::new(&shared.config.shim_path)
         .arg0(arguments.next().unwrap_or_default())
         .dir(&bundle.path)
+        .fd(OwnedFd::from(errors), 2)
         .fd(OwnedFd::from(listener), protocol::LISTENER_FD)
         .fd(OwnedFd::from(theirs), protocol::CONTROL_FD);
     for argument in arguments {

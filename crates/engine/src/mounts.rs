@@ -68,11 +68,11 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Access {
-    ReadWrite,
+    Full,
     /// With everything below it, where the kernel can (5.12).
     ReadOnly,
     /// But not the mounts below it.
-    ReadOnlyTop,
+    TopReadOnly,
 }
 
 impl MountPoint {
@@ -83,7 +83,7 @@ impl MountPoint {
             source: String::new(),
             destination,
             mode: String::new(),
-            access: Access::ReadWrite,
+            access: Access::Full,
             propagation: String::new(),
             non_recursive: false,
             create_source: false,
@@ -113,7 +113,7 @@ impl MountPoint {
                 String::new()
             },
             mode: self.mode.clone(),
-            read_write: self.access == Access::ReadWrite,
+            read_write: self.access == Access::Full,
             propagation: self.propagation.clone(),
         }
     }
@@ -125,9 +125,9 @@ impl MountPoint {
         }
         let mut options = vec![if self.non_recursive { "bind" } else { "rbind" }.to_owned()];
         match self.access {
-            Access::ReadWrite => {}
+            Access::Full => {}
             Access::ReadOnly if !self.non_recursive => options.push("rro".to_owned()),
-            Access::ReadOnly | Access::ReadOnlyTop => options.push("ro".to_owned()),
+            Access::ReadOnly | Access::TopReadOnly => options.push("ro".to_owned()),
         }
         if !self.propagation.is_empty() {
             options.push(self.propagation.clone());
@@ -136,8 +136,12 @@ impl MountPoint {
     }
 }
 
-/// All mount points of a container, in the order in which they are mounted: shallow before deep.
-pub(crate) fn collect(options: &ContainerOptions) -> Result<Vec<MountPoint>> {
+/// All mount points of a container, in the order in which they are mounted: shallow before deep. What the options say
+/// goes before what is `inherited` (`--volumes-from`), and that before anonymous volumes.
+pub(crate) fn collect(
+    options: &ContainerOptions,
+    inherited: Vec<MountPoint>,
+) -> Result<Vec<MountPoint>> {
     let mut points = Vec::new();
     for text in &options.host.binds {
         points.push(bind::parse(text)?);
@@ -149,7 +153,12 @@ pub(crate) fn collect(options: &ContainerOptions) -> Result<Vec<MountPoint>> {
         points.push(tmpfs(destination, text)?);
     }
     refuse_duplicates(&points)?;
-    let taken: BTreeSet<String> = points.iter().map(|p| p.destination.clone()).collect();
+    let mut taken: BTreeSet<String> = points.iter().map(|p| p.destination.clone()).collect();
+    points.extend(
+        inherited
+            .into_iter()
+            .filter(|p| taken.insert(p.destination.clone())),
+    );
     for destination in &options.volumes {
         let destination = destination_path(destination).map_err(|e| {
             Error::invalid(format!("invalid volume specification: '{destination}'")).caused_by(e)
@@ -163,6 +172,26 @@ pub(crate) fn collect(options: &ContainerOptions) -> Result<Vec<MountPoint>> {
     }
     points.sort_by_key(|p| Path::new(&p.destination).components().count());
     Ok(points)
+}
+
+/// What `--volumes-from CONTAINER[:MODE]` takes over of another container's mount points.
+pub(crate) fn inherit(points: &[MountPoint], mode: &str) -> Result<Vec<MountPoint>> {
+    let read_only = match mode {
+        "" | "rw" | "z" | "Z" => false,
+        "ro" => true,
+        _ => return Err(Error::invalid(format!("invalid mode: {mode}"))),
+    };
+    let taken_over = |point: &MountPoint| MountPoint {
+        access: if read_only {
+            Access::ReadOnly
+        } else {
+            point.access
+        },
+        no_copy: true,
+        ..point.clone()
+    };
+    let passes = |point: &&MountPoint| point.kind != Kind::Tmpfs;
+    Ok(points.iter().filter(passes).map(taken_over).collect())
 }
 
 fn refuse_duplicates(points: &[MountPoint]) -> Result<()> {
@@ -341,7 +370,7 @@ fn access(read_only: bool) -> Access {
     if read_only {
         Access::ReadOnly
     } else {
-        Access::ReadWrite
+        Access::Full
     }
 }
 
@@ -363,7 +392,7 @@ fn bind_mount(mount: &MountOption, destination: String) -> Result<MountPoint> {
         ));
     }
     let access = match (mount.read_only, asked.read_only_non_recursive) {
-        (true, true) => Access::ReadOnlyTop,
+        (true, true) => Access::TopReadOnly,
         (read_only, _) => access(read_only),
     };
     Ok(MountPoint {

@@ -81,7 +81,7 @@ impl Owner {
         match order {
             Order::Start(answer) => reply(answer, self.start(shared).await),
             Order::Pause(answer) => {
-                reply(answer, self.freeze(shared, Op::Pause, Event::Paused).await)
+                reply(answer, self.freeze(shared, Op::Pause, Event::Paused).await);
             }
             Order::Unpause(answer) => reply(
                 answer,
@@ -216,7 +216,14 @@ impl Owner {
             client.connect(stream).map_err(internal)?;
         }
         let mut link = Link::new(launched.control, launch::START).map_err(internal)?;
-        let result = link.reply_to(launch::START).await.map_err(internal)?;
+        let result = link.reply_to(launch::START).await.map_err(|error| {
+            let said = launch::last_words(&shared.paths.bundle(&self.me.birth.id));
+            internal(if said.is_empty() {
+                error
+            } else {
+                error.caused_by(said)
+            })
+        })?;
         match result {
             Ok(Value::Started { pid, at }) => {
                 self.me.live().model = Some(Arc::new(launched.model));
@@ -226,7 +233,7 @@ impl Owner {
             Ok(other) => Err(internal(Error::system(format!(
                 "the shim answered a start with {other:?}"
             )))),
-            Err(error) => Err((link::start_code(error.kind), start_error(error))),
+            Err(error) => Err((link::start_code(error.kind), start_error(&error))),
         }
     }
 
@@ -378,7 +385,7 @@ pub(crate) fn timestamp(at: shim::time::Timestamp) -> jiff::Timestamp {
 }
 
 /// Docker's words around what the runtime says; its clients make exit codes of them.
-fn start_error(error: protocol::OpError) -> Error {
+fn start_error(error: &protocol::OpError) -> Error {
     let kind = match error.kind {
         protocol::ErrorKind::ExecutableNotFound
         | protocol::ErrorKind::PermissionDenied

@@ -173,6 +173,19 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// One volume.
+    pub async fn volume(&self, name: &str) -> Result<VolumeView> {
+        let (shared, name) = (Arc::clone(self.shared()), name.to_owned());
+        blocking(move || {
+            shared
+                .volumes
+                .get(&name, false, shared.users_of_volume(&name).len())
+        })
+        .await
+    }
+}
+
 /// The ids of the images that a filter `ancestor` means.
 fn descendants(shared: &Shared, name: &str) -> Vec<oci::Digest> {
     let Ok(ancestor) = shared.images.resolve(name) else {

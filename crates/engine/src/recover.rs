@@ -57,7 +57,7 @@ pub(crate) fn look(config: Config) -> Result<Found> {
                 match found(&shared, record) {
                     Ok(found) => containers.push(found),
                     Err(error) => {
-                        tracing::error!(error = error.chain(), "a container cannot be taken in")
+                        tracing::error!(error = error.chain(), "a container cannot be taken in");
                     }
                 }
             }
@@ -161,6 +161,9 @@ fn sweep(shared: &Shared, known: &HashSet<ContainerId>) -> Result<()> {
             id,
         );
     }
+    if known.is_empty() {
+        shared.cgroups.remove_parent(parent);
+    }
     for id in shared.images.retain_snapshots(known)? {
         tracing::info!(%id, "collected a snapshot without a container");
     }
@@ -188,11 +191,6 @@ fn collect(result: &Result<()>, what: &str, id: &ContainerId) {
         Ok(()) => tracing::info!(%id, "collected {what}"),
         Err(error) => tracing::error!(%id, error = error.chain(), "cannot collect {what}"),
     }
-}
-
-/// Makes this process the reaper of what shims leave.
-pub(crate) fn reap_orphans(_engine: &Engine) -> Result<()> {
-    crate::reaper::start()
 }
 
 /// Takes a container in, in the state it really is in.
@@ -244,7 +242,7 @@ async fn catch_up(engine: &Engine, container: Container, recorded: PhaseRecord, 
             shut_down(&shared.paths.bundle(&container.birth.id));
             // Even with an exit record something may be left, if the machine went down at that moment.
             owner::kill_rest(&shared, &container);
-            settle(&shared, &container, exit.unwrap_or_else(owner::killed));
+            settle(&shared, &container, &exit.unwrap_or_else(owner::killed));
             container
         })
         .await;
@@ -279,12 +277,12 @@ async fn catch_up(engine: &Engine, container: Container, recorded: PhaseRecord, 
     }
 }
 
-fn settle(shared: &Shared, container: &Container, end: Event) {
+fn settle(shared: &Shared, container: &Container, end: &Event) {
     let Event::Ended {
         code,
         at,
         oom_killed,
-    } = end
+    } = *end
     else {
         return;
     };

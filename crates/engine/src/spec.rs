@@ -35,7 +35,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) hostname: &'a str,
     /// Pids of the containers whose namespaces are joined.
     pub(crate) joined: Joined,
-    /// A profile in place of the built-in one, already parsed; from `--security-opt` or the daemon.
+    /// Our init, when the container wants it.
     pub(crate) init_path: Option<&'a Path>,
 }
 
@@ -149,7 +149,6 @@ pub(crate) fn build(birth: &Birth, around: &Surroundings<'_>) -> Result<Spec> {
         readonly_paths: paths(readonly),
         ..Default::default()
     };
-    let private_uts = modes.uts == Uts::Private && modes.network != Network::Host;
     Ok(Spec {
         oci_version: oci::runtime::VERSION.to_owned(),
         process: Some(process::first(birth, capabilities, around)?),
@@ -157,7 +156,7 @@ pub(crate) fn build(birth: &Birth, around: &Surroundings<'_>) -> Result<Spec> {
             path: PathBuf::from("rootfs"),
             readonly: host.readonly_rootfs,
         }),
-        hostname: if private_uts || modes.uts == Uts::Private {
+        hostname: if modes.uts == Uts::Private {
             around.hostname.to_owned()
         } else {
             String::new()
@@ -289,18 +288,28 @@ fn mounts(birth: &Birth, around: &Surroundings<'_>, modes: &Modes) -> Vec<Mount>
     let host = &birth.options.host;
     let mut mounts = system_mounts(host.privileged, modes);
     mounts.extend(shm(birth, around.config, modes, &around.joined));
-    mounts.extend(network_files(birth, around.folder));
     if let Some(init) = around.init_path {
         let mut bind = mount(process::INIT, "bind", "", &["bind", "ro"]);
         bind.source = init.to_owned();
         mounts.push(bind);
     }
-    for point in &birth.mounts {
-        // What the user mounts on a default one takes its place.
-        mounts.retain(|m| m.destination != Path::new(&point.destination));
-        mounts.push(user_mount(point));
-    }
-    // Only the tree itself is read-only; the user's own mounts say for themselves.
+    // What the user mounts on a default one takes its place, and all come shallow before deep: a bind of /etc must not
+    // hide /etc/hosts.
+    let own = |m: &Mount| {
+        birth
+            .mounts
+            .iter()
+            .any(|p| m.destination == Path::new(&p.destination))
+    };
+    mounts.retain(|m| !own(m));
+    let mut later: Vec<Mount> = birth.mounts.iter().map(user_mount).collect();
+    later.extend(
+        network_files(birth, around.folder)
+            .into_iter()
+            .filter(|m| !own(m)),
+    );
+    later.sort_by_key(|m| m.destination.components().count());
+    mounts.extend(later);
     mounts
 }
 
@@ -309,10 +318,6 @@ fn system_mounts(privileged: bool, modes: &Modes) -> Vec<Mount> {
     if !privileged {
         ro.push("ro");
     }
-    let sys = match (&modes.network, privileged) {
-        // sysfs cannot be mounted anew over a network namespace of another user namespace's; here it always can.
-        (_, _) => mount("/sys", "sysfs", "sysfs", &ro),
-    };
     let mut mounts = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount(
@@ -334,7 +339,7 @@ fn system_mounts(privileged: bool, modes: &Modes) -> Vec<Mount> {
                 "gid=5",
             ],
         ),
-        sys,
+        mount("/sys", "sysfs", "sysfs", &ro),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &ro),
     ];
     mounts.push(match modes.ipc {
@@ -412,12 +417,8 @@ fn network_files(birth: &Birth, folder: &Path) -> Vec<Mount> {
 fn user_mount(point: &MountPoint) -> Mount {
     let (kind, source) = match point.kind {
         Kind::Tmpfs => ("tmpfs", PathBuf::from("tmpfs")),
+        _ if point.subpath.is_empty() => ("bind", PathBuf::from(&point.source)),
         Kind::Bind | Kind::Volume => ("bind", Path::new(&point.source).join(&point.subpath)),
-    };
-    let source = if point.subpath.is_empty() && kind == "bind" {
-        PathBuf::from(&point.source)
-    } else {
-        source
     };
     Mount {
         destination: point.destination.clone().into(),

@@ -57,10 +57,6 @@ fn what_is_not_here_yet_is_refused_by_name() {
             "--restart",
         ),
         (
-            refusal(|o| o.host.volumes_from.push("a".into())),
-            "--volumes-from",
-        ),
-        (
             refusal(|o| {
                 o.host.resources.device_requests.push("nvidia".into());
             }),

@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<MountPoint> {
     let access = if asked.read_only {
         Access::ReadOnly
     } else {
-        Access::ReadWrite
+        Access::Full
     };
     if kind == "bind" {
         if asked.no_copy {

@@ -12,7 +12,7 @@ fn options(binds: &[&str]) -> ContainerOptions {
 }
 
 fn bind(text: &str) -> Result<MountPoint, String> {
-    collect(&options(&[text]))
+    collect(&options(&[text]), Vec::new())
         .map(|mut points| points.remove(0))
         .map_err(|e| e.chain())
 }
@@ -64,7 +64,7 @@ fn dash_v_refusals_are_docker_s() {
     ] {
         assert_eq!(bind(text).unwrap_err(), want, "{text}");
     }
-    let error = collect(&options(&["/a:/x", "/b:/x/"])).unwrap_err();
+    let error = collect(&options(&["/a:/x", "/b:/x/"]), Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), "Duplicate mount point: /x");
 }
 
@@ -72,7 +72,7 @@ fn dash_v_refusals_are_docker_s() {
 fn shallow_mounts_come_first_and_volumes_give_way() {
     let mut wanted = options(&["/a:/x/y/z", "/b:/x"]);
     wanted.volumes = ["/x", "/v/w"].map(str::to_owned).into();
-    let points = collect(&wanted).unwrap();
+    let points = collect(&wanted, Vec::new()).unwrap();
     let order: Vec<_> = points.iter().map(|p| p.destination.as_str()).collect();
     assert_eq!(order, ["/x", "/v/w", "/x/y/z"]);
     assert_eq!(points[0].kind, Kind::Bind);
@@ -86,12 +86,12 @@ fn tmpfs_options_of_the_user_win() {
         .tmpfs
         .insert("/t".into(), "exec,size=1m,size=2m".into());
     assert_eq!(
-        collect(&wanted).unwrap()[0].spec_options(),
+        collect(&wanted, Vec::new()).unwrap()[0].spec_options(),
         ["nosuid", "nodev", "exec", "size=2m", "rprivate"]
     );
     wanted.host.tmpfs.insert("/t".into(), "foo=1".into());
     assert_eq!(
-        collect(&wanted).unwrap_err().to_string(),
+        collect(&wanted, Vec::new()).unwrap_err().to_string(),
         "invalid tmpfs option [\"foo=1\"]"
     );
 }
@@ -101,9 +101,8 @@ fn mount_refusals_are_docker_s() {
     let check = |mount: MountOption, want: &str| {
         let mut wanted = ContainerOptions::default();
         wanted.host.mounts.push(mount);
-        let got = collect(&wanted)
-            .map(|p| p[0].spec_options().join(","))
-            .unwrap_or_else(|e| e.chain());
+        let got = collect(&wanted, Vec::new())
+            .map_or_else(|e| e.chain(), |p| p[0].spec_options().join(","));
         assert_eq!(got, want);
     };
     let mount = |kind: &str, source: &str| MountOption {
@@ -157,4 +156,25 @@ fn mount_refusals_are_docker_s() {
         },
         "nosuid,nodev,exec,size=4096,mode=1777,rprivate",
     );
+}
+
+#[test]
+fn volumes_of_others_give_way_to_one_s_own() {
+    let theirs = collect(&options(&["/a:/x", "data:/d", "/c:/own"]), Vec::new()).unwrap();
+    let mut wanted = options(&["/mine:/own"]);
+    wanted.volumes.insert("/d".into());
+    let points = collect(&wanted, inherit(&theirs, "ro").unwrap()).unwrap();
+    let found: Vec<_> = points
+        .iter()
+        .map(|p| (p.destination.as_str(), p.source.as_str(), p.access))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("/own", "/mine", Access::Full),
+            ("/x", "/a", Access::ReadOnly),
+            ("/d", "", Access::ReadOnly)
+        ]
+    );
+    assert!(inherit(&theirs, "foo").is_err());
 }

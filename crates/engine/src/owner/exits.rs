@@ -46,7 +46,7 @@ impl Owner {
                 .await;
             }
             protocol::Event::Exited { process, code, .. } => {
-                exec::ended(shared, &self.me, &process, code)
+                exec::ended(shared, &self.me, &process, code);
             }
             protocol::Event::OutOfMemory => shared.announce(&self.me, "oom", &[]),
             protocol::Event::Warning { message } => {
