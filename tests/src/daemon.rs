@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -14,6 +16,9 @@ use crate::http::{Connection, Response};
 use crate::leftovers::Leftovers;
 use crate::wait::until_change;
 use crate::{IMAGE, busybox, lacking, oracle, skip};
+
+/// After this long a test is taken to hang.
+const HANG: Duration = Duration::from_secs(100);
 
 /// How a test wants its daemon.
 #[derive(Debug, Default)]
@@ -43,6 +48,7 @@ impl Daemon {
             return skip(&why);
         }
         let daemon = Daemon::new(options);
+        let _watchdog = daemon.watchdog();
         check(&daemon);
         daemon.finish();
     }
@@ -250,9 +256,25 @@ impl Daemon {
     }
 
     fn log_tail(&self) -> String {
-        let log = fs::read(self.log()).unwrap_or_default();
-        let from = log.len().saturating_sub(6000);
-        String::from_utf8_lossy(&log[from..]).into_owned()
+        tail(&self.log())
+    }
+
+    /// A test that hangs is ended from within, so that it can say why and take its processes along. Dropping what this
+    /// returns calls it off.
+    fn watchdog(&self) -> Sender<()> {
+        let (keep, dropped) = channel();
+        let (log, leftovers) = (self.log(), self.leftovers.clone());
+        std::thread::spawn(move || {
+            if dropped.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("the test hangs; the daemon's log:\n{}", tail(&log));
+                for (pid, words) in leftovers.processes() {
+                    eprintln!("ending {words}");
+                    kill(pid);
+                }
+                std::process::abort();
+            }
+        });
+        keep
     }
 
     /// Removes every container, ends the daemon, and asserts that nothing is left.
@@ -305,15 +327,26 @@ impl Drop for Daemon {
         }
         if std::thread::panicking() {
             for (pid, _) in self.leftovers.processes() {
-                if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
+                kill(pid);
             }
         }
         for cgroup in self.leftovers.cgroups() {
             let _ = fs::remove_dir(cgroup);
         }
         self.leftovers.remove_parents();
+    }
+}
+
+/// The end of a log.
+fn tail(log: &Path) -> String {
+    let log = fs::read(log).unwrap_or_default();
+    let from = log.len().saturating_sub(6000);
+    String::from_utf8_lossy(&log[from..]).into_owned()
+}
+
+fn kill(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::wait::process_end;
 
 /// What belongs to one daemon, by the folder it works in and its cgroup parent. Both are unlike any other's.
+#[derive(Clone)]
 pub struct Leftovers {
     folder: PathBuf,
     cgroup: String,
