@@ -58,7 +58,10 @@ impl Leftovers {
                     .next()?
                     .chars()
                     .next()?;
-                let mine = words.contains(&*folder) || cgroups.contains(&self.cgroup);
+                // A shim's command line names only its container; it works in the bundle's folder.
+                let works_in = fs::read_link(format!("/proc/{pid}/cwd"))
+                    .is_ok_and(|cwd| cwd.starts_with(&self.folder));
+                let mine = words.contains(&*folder) || cgroups.contains(&self.cgroup) || works_in;
                 (mine && state != 'Z').then(|| (pid, format!("process {pid} ({state}): {words}")))
             });
         ours.collect()
