@@ -65,7 +65,7 @@ mod tests {
     fn blocks_match_and_functions_exist() {
         let fine = |source: &str| assert_eq!(check(source), Ok(()), "{source}");
         let wrong = |source: &str, line, message: &str| {
-            assert_eq!(check(source), Err((line, message.to_owned())), "{source}")
+            assert_eq!(check(source), Err((line, message.to_owned())), "{source}");
         };
         fine(
             "plain end {{.Foo}} {{if eq .A \"end foo\"}}{{else if .B}}{{else}}{{end}} {{- range $i, $x := .L -}}{{$x.y}}{{end}}",

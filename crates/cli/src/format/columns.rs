@@ -108,7 +108,7 @@ mod tests {
                 align(text, Widths { least: 3, gap: 1 }),
                 expected,
                 "{text:?}"
-            )
+            );
         };
         check("a\tb\n", "a  b\n");
         check("long\tb\nx\ty\n", "long b\nx    y\n");

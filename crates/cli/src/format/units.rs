@@ -127,7 +127,7 @@ mod tests {
     fn durations_are_in_words() {
         const HOUR: i64 = 3600;
         let check = |seconds: i64, expected: &str| {
-            assert_eq!(human_duration(seconds), expected, "{seconds}")
+            assert_eq!(human_duration(seconds), expected, "{seconds}");
         };
         check(-5, "Less than a second");
         check(0, "Less than a second");
