@@ -7,6 +7,7 @@ mod metadata;
 mod setup;
 mod suite;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   setup                only install what the tests need
   dist                 build both files as they are shipped, into target/dist
   budgets              build tare-shim as it is shipped and hold its size and what it links against the budget
+  vm                   run tests/vm.sh in a virtual machine that has only cgroup v2
   bench [ARGS...]      build as shipped, then measure side by side with what is installed (bench/README.md)
 ";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::all().map(drop),
         Some("dist") => command::dist(&[]),
         Some("budgets") => budgets::run(),
+        Some("vm") => vm::run_script(),
         Some("bench") => command::bench(rest),
         _ => {
             eprint!("{HELP}");

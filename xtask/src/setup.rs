@@ -78,7 +78,7 @@ fn docker_client() -> Result<PathBuf> {
     )
 }
 
-fn download(package: &str, folder: &Path) -> Result<()> {
+pub(crate) fn download(package: &str, folder: &Path) -> Result<()> {
     apt(&["download", "-q"], &[package])?;
     for entry in fs::read_dir(root())? {
         let path = entry?.path();
@@ -138,7 +138,7 @@ fn docker_py() -> Result<PathBuf> {
 }
 
 /// `apt-get`, once more after `apt-get update` where the lists are old or missing.
-fn apt(arguments: &[&str], packages: &[&str]) -> Result<()> {
+pub(crate) fn apt(arguments: &[&str], packages: &[&str]) -> Result<()> {
     println!("apt-get {} {}", arguments.join(" "), packages.join(" "));
     let install = || {
         let mut apt = command("apt-get");
