@@ -21,27 +21,31 @@ pub(crate) fn run_script() -> Result<()> {
     install()?;
     let kernel = kernel()?;
     let initramfs = initramfs(&kernel)?;
-    let console = output(
-        command("timeout")
-            .arg("300")
-            .args([
-                "qemu-system-x86_64",
-                "-accel",
-                "tcg",
-                "-m",
-                "1024",
-                "-smp",
-                "2",
-                "-nographic",
-                "-no-reboot",
-            ])
-            .arg("-kernel")
-            .arg(kernel.image)
-            .arg("-initrd")
-            .arg(initramfs)
-            .args(["-append", "console=ttyS0 quiet panic=-1"]),
-    )?;
+    let console = target().join("tools/vm/console");
+    let machine = run(command("timeout")
+        .arg("180")
+        .args([
+            "qemu-system-x86_64",
+            "-accel",
+            "tcg",
+            "-cpu",
+            "max",
+            "-m",
+            "1024",
+            "-smp",
+            "2",
+            "-no-reboot",
+        ])
+        .args(["-display", "none", "-monitor", "none", "-serial"])
+        .arg(format!("file:{}", console.display()))
+        .arg("-kernel")
+        .arg(kernel.image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", "console=ttyS0 quiet panic=-1"]));
+    let console = String::from_utf8_lossy(&fs::read(&console)?).into_owned();
     println!("{console}");
+    machine?;
     if !console.contains(PASSED) {
         bail!("the virtual machine did not say `{PASSED}`");
     }
