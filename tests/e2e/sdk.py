@@ -82,7 +82,7 @@ def events(client):
     box.remove()
     actions = []
     for event in stream:
-        assert event["Type"] == "container" and event["id"] == box.id, event
+        assert event["Type"] == "container" and event["Actor"]["ID"] == box.id, event
         actions.append(event["Action"])
         if event["Action"] == "destroy":
             break

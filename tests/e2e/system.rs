@@ -98,7 +98,7 @@ both!(disk_usage, |d, cli| {
         verbose.contains("Images space usage:") && verbose.contains("54.3kB"),
         "{verbose}"
     );
-    let usage = d.api("GET", "/system/df", "").json();
+    let usage = d.api("GET", "/v1.51/system/df", "").json();
     let ours = usage["Containers"]
         .as_array()
         .expect("Containers")

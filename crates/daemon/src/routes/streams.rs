@@ -90,42 +90,31 @@ pub(super) async fn exec_start(call: Call) -> Result<Outcome, Failure> {
         app.engine.exec_start(&id, start).await?;
         return Ok(Outcome::Answer(body::empty(StatusCode::OK)));
     }
-    match app.engine.exec_start(&id, start).await {
-        Ok(Some(attached)) => {
-            let stdin = if view.options.attach_stdin {
-                Stdin::Wanted
-            } else {
-                Stdin::Ignored
-            };
-            Ok(hijack(upgrade, version, attached, stdin))
-        }
-        Ok(None) => Ok(Outcome::Answer(body::empty(StatusCode::OK))),
-        Err(error) => Ok(refused_in_stream(
-            upgrade,
-            version,
-            view.options.tty,
-            &error,
-        )),
-    }
+    let stdin = if view.options.attach_stdin {
+        Stdin::Wanted
+    } else {
+        Stdin::Ignored
+    };
+    let tty = view.options.tty;
+    // The head goes out before the process runs: docker-py loses what comes in the same read as the head.
+    Ok(stream(upgrade, version, tty, move |raw| {
+        Box::pin(async move {
+            match app.engine.exec_start(&id, start).await {
+                Ok(Some(attached)) => joined(raw, attached, stdin).await,
+                Ok(None) => {}
+                Err(error) => refused(raw, tty, &error).await,
+            }
+        })
+    }))
 }
 
-/// Clients take anything but a stream for a broken daemon here, so the reason is what the stream says; the exit code
-/// (127, 126) is what they ask the exec for afterwards.
-fn refused_in_stream(
-    upgrade: Upgrade,
-    version: ApiVersion,
-    tty: bool,
-    error: &engine::Error,
-) -> Outcome {
+/// The stream says why there is none; the exit code (127, 126) is what clients ask the exec for afterwards.
+async fn refused(mut raw: RawStream, tty: bool, error: &engine::Error) {
     let text = Bytes::from(format!("{}\r\n", error.chain()));
     let bytes = Form::of(tty).write(Stream::Stdout, text);
-    stream(upgrade, version, tty, move |mut raw| {
-        Box::pin(async move {
-            // A client that has left does not want to know.
-            drop(raw.writer.write_all(&bytes).await);
-            drop(raw.writer.shutdown().await);
-        })
-    })
+    // A client that has left does not want to know.
+    drop(raw.writer.write_all(&bytes).await);
+    drop(raw.writer.shutdown().await);
 }
 
 fn taken_over(call: &Call, attached: Attached, stdin: Stdin) -> Outcome {
