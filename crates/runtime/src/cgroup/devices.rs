@@ -7,10 +7,26 @@ use super::Cgroup;
 use crate::error::Context as _;
 use crate::{Error, Kind, Result};
 
+/// What every container may use, as runc has it, whatever the specification's rules say: making nodes, the default
+/// devices, terminals.
+const ALWAYS: [(DeviceKind, Option<i64>, Option<i64>, &str); 10] = [
+    (DeviceKind::Char, None, None, "m"),
+    (DeviceKind::Block, None, None, "m"),
+    (DeviceKind::Char, Some(1), Some(3), "rwm"),
+    (DeviceKind::Char, Some(1), Some(5), "rwm"),
+    (DeviceKind::Char, Some(1), Some(7), "rwm"),
+    (DeviceKind::Char, Some(1), Some(8), "rwm"),
+    (DeviceKind::Char, Some(1), Some(9), "rwm"),
+    (DeviceKind::Char, Some(5), Some(0), "rwm"),
+    (DeviceKind::Char, Some(5), Some(2), "rwm"),
+    (DeviceKind::Char, Some(136), None, "rwm"),
+];
+
 pub(super) fn set(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
     if rules.is_empty() {
         return Ok(());
     }
+    let rules = &with_always_allowed(rules);
     if let Some(folder) = cgroup.controller("devices") {
         return rules.iter().try_for_each(|rule| {
             folder.write(
@@ -32,6 +48,25 @@ pub(super) fn set(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
     let program = compile(rules)?;
     let loaded = bpf::load_device_program(&program).context(|| "load the device rules")?;
     bpf::attach_device_program(&folder.fd, loaded).context(|| "attach the device rules")
+}
+
+/// The rules with those of [`ALWAYS`] that they do not say already.
+fn with_always_allowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
+    let mut all = rules.to_vec();
+    for (kind, major, minor, access) in ALWAYS {
+        let rule = DeviceRule {
+            allow: true,
+            kind: Some(kind),
+            major,
+            minor,
+            access: access.to_owned(),
+        };
+        let is_said = |said: &DeviceRule| said.allow && line(said) == line(&rule);
+        if !rules.iter().any(is_said) {
+            all.push(rule);
+        }
+    }
+    all
 }
 
 /// The line of `devices.allow`: `c 1:3 rwm`, or `a` for all.

@@ -63,7 +63,8 @@ impl Bundle {
         let mut spec: Spec = serde_json::from_str(include_str!("docker.json")).unwrap();
         let process = spec.process.as_mut().unwrap();
         process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
-        spec.linux.as_mut().unwrap().cgroups_path = format!("/tare-runtime-test-{}", self.id).into();
+        spec.linux.as_mut().unwrap().cgroups_path =
+            format!("/tare-runtime-test-{}", self.id).into();
         spec
     }
 

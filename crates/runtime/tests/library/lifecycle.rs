@@ -80,7 +80,7 @@ fn a_program_that_cannot_run_is_told_in_dockers_words() {
     check(
         "/etc",
         Kind::PermissionDenied,
-        r#"exec: "/etc": is a directory"#,
+        r#"exec: "/etc": is a directory: permission denied"#,
     );
 }
 

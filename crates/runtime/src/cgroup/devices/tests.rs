@@ -92,3 +92,17 @@ fn lines_of_version_1() {
         "c 136:* rw"
     );
 }
+
+#[test]
+fn terminals_and_default_devices_are_always_allowed() {
+    let rules = [
+        rule(false, None, None, None, ""),
+        rule(true, Some(DeviceKind::Char), Some(1), Some(3), "rwm"),
+    ];
+    let all = with_always_allowed(&rules);
+    assert_eq!(all.len(), 2 + ALWAYS.len() - 1);
+    let program = compile(&all).unwrap();
+    assert!(run(&program, CHAR, READ | WRITE, 5, 2));
+    assert!(run(&program, BLOCK, MKNOD, 8, 0));
+    assert!(!run(&program, BLOCK, READ, 8, 0));
+}
