@@ -262,26 +262,29 @@ impl Owner {
             .as_mut()
             .filter(|_| self.me.phase().pid().is_some());
         let link = link.ok_or_else(|| self.me.not_running())?;
-        let seq = link
-            .ask(Op::Signal {
-                process: INIT.to_owned(),
-                signal,
-                all: false,
-            })
-            .await?;
-        link.reply_to(seq)
-            .await?
-            .map_err(|error| match error.kind {
-                protocol::ErrorKind::NoSuchProcess | protocol::ErrorKind::Conflict => {
-                    self.me.not_running()
-                }
-                _ => link::failed(error),
-            })?;
+        let op = Op::Signal {
+            process: INIT.to_owned(),
+            signal,
+            all: false,
+        };
+        // A shim that is ending at this moment does not answer: the container does not run any more.
+        let seq = link.ask(op).await.map_err(|_| self.me.not_running())?;
+        let answered = link
+            .reply_to(seq)
+            .await
+            .map_err(|_| self.me.not_running())?;
+        answered.map_err(|error| match error.kind {
+            protocol::ErrorKind::NoSuchProcess | protocol::ErrorKind::Conflict => {
+                self.me.not_running()
+            }
+            _ => link::failed(error),
+        })?;
         let ends = signal == 9 || signal == stop_signal(&self.me)?;
         if ends && matches!(self.me.phase(), Phase::Paused { .. }) {
-            // The signal may end the container, and its shim with it, before the answer to this comes.
-            if let Err(error) = self.freeze(shared, Op::Resume, Event::Unpaused).await {
-                tracing::debug!(error = %error.chain(), "thawing for a signal");
+            let thawed = self.freeze(shared, Op::Resume, Event::Unpaused).await;
+            // The signal may have ended it already, and its shim with it.
+            if let Err(error) = thawed {
+                tracing::debug!(id = %self.me.birth.id, error = error.chain(), "not thawed");
             }
         }
         Ok(())
