@@ -10,7 +10,7 @@ use shim::protocol::{Attach, Decoder, Hello, Kind, Role, encode, encode_raw};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::detach::{DetachKeys, Scanner};
 use crate::error::{Context as _, Result};
@@ -109,6 +109,7 @@ pub(crate) fn waiting(
             side: Side::Waiting(output_side),
             decoder: Decoder::default(),
             history: None,
+            settled: None,
         },
     };
     (
@@ -134,6 +135,7 @@ pub(crate) fn closed(tty: bool) -> Attached {
             side: Side::Closed,
             decoder: Decoder::default(),
             history: None,
+            settled: None,
         },
     }
 }
@@ -238,6 +240,9 @@ pub struct Output {
     decoder: Decoder,
     /// What was logged before, given first.
     pub(crate) history: Option<LogStream>,
+    /// Of an exec: true once its exit code can be asked for. Clients ask as soon as the stream has ended, and the shim's
+    /// word of that may be faster here than on its control connection.
+    pub(crate) settled: Option<watch::Receiver<bool>>,
 }
 
 impl Output {
@@ -258,6 +263,7 @@ impl Output {
                 Decoded::Piece(stream, bytes) => return Some((stream, bytes)),
                 Decoded::Ended => {
                     self.side = Side::Closed;
+                    self.settle().await;
                     return None;
                 }
                 Decoded::NeedMore => {}
@@ -266,11 +272,21 @@ impl Output {
             half.readable().await.ok()?;
             let mut buffer = [0; 64 << 10];
             match half.try_read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(count) => self.decoder.push(&buffer[..count]),
+                Ok(count @ 1..) => self.decoder.push(&buffer[..count]),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return None,
+                // The shim has been killed.
+                Ok(0) | Err(_) => {
+                    self.settle().await;
+                    return None;
+                }
             }
+        }
+    }
+
+    async fn settle(&mut self) {
+        if let Some(mut settled) = self.settled.take() {
+            // An exec that is forgotten is settled, too.
+            let _gone = settled.wait_for(|settled| *settled).await;
         }
     }
 

@@ -310,7 +310,9 @@ impl Engine {
             stdout: options.attach_stdout,
             stderr: options.attach_stderr,
         };
-        let (attached, client) = attach::waiting(wanted, options.tty, options.detach_keys.clone());
+        let (mut attached, client) =
+            attach::waiting(wanted, options.tty, options.detach_keys.clone());
+        attached.output.settled = Some(exec.ended.subscribe());
         handle.tell_owner(Order::Attach(client)).await?;
         Ok(attached)
     }

@@ -7,8 +7,8 @@
 //! - **control**: [`Request`]s are answered by [`Reply`]s with the same `seq`, and [`Event`]s come unasked to every
 //!   control connection. The shim answers the hello with [`Welcome`]; requests may follow the hello at once.
 //! - **attach**: raw output frames come from the shim and raw input frames go to it, for one process. The shim
-//!   answers with [`Welcome`], closes with [`Ended`] when the process's output has ended. An attach to a process that
-//!   does not exist yet is held until it is started, so a client that connects before it asks for the start misses
+//!   answers with [`Welcome`], closes with [`Ended`] when the process has ended and its output is drained. An attach to a
+//!   process that does not exist yet is held until it is started, so a client that connects before it asks for the start misses
 //!   no byte: the shim takes every waiting connection in before it starts or execs anything.
 //!
 //! A connection the shim cannot accept gets [`Refused`] and is closed.
@@ -97,8 +97,8 @@ pub struct Welcome {
 /// The shim's answer to a hello it does not accept; it closes the connection after it.
 pub type Refused = OpError;
 
-/// The last frame of an attach connection: the process's output has ended. `code` is absent when the process has
-/// closed its output but still runs.
+/// The last frame of an attach connection: the process has ended, and its output is drained. [`Event::Exited`] has been
+/// sent on the control connections before. `code` is absent when the process never ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     #[serde(default, skip_serializing_if = "Option::is_none")]

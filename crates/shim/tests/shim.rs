@@ -220,6 +220,36 @@ fn no_such_program() -> serde_json::Value {
 }
 
 #[test]
+fn clients_stay_until_the_code_is_known() {
+    let mut rig = Rig::new("read x");
+    rig.setup.open_stdin = true;
+    let mut control = rig.start();
+    // It closes its output long before it ends.
+    let mut attached = rig.attach("e1");
+    control
+        .call(exec(
+            "e1",
+            "exec >/dev/null 2>&1 </dev/null; until [ -e /tmp/go ]; do :; done; exit 5",
+        ))
+        .unwrap();
+    control.call(exec("e2", "echo >/tmp/go")).unwrap();
+    assert_eq!(attached.drain().code, Some(5));
+    // Something else holds its output open.
+    let mut attached = rig.attach("e3");
+    control
+        .call(exec("e3", "sleep 1000 & echo hi; exit 3"))
+        .unwrap();
+    let seen = attached.drain();
+    assert_eq!((seen.stdout, seen.code), (b"hi\n".to_vec(), Some(3)));
+    control
+        .call(Op::CloseStdin {
+            process: INIT.to_owned(),
+        })
+        .unwrap();
+    rig.finish();
+}
+
+#[test]
 fn execs_end_with_the_container() {
     let mut rig = Rig::new("read x");
     rig.setup.open_stdin = true;

@@ -13,9 +13,6 @@ use super::process::{Exit, Process};
 /// How long the output of an ended process is read on while somebody else holds it open. Docker waits as long.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How long clients wait for the exit code of a process that has closed its outputs: mostly it is just ending.
-const GRACE: Duration = Duration::from_millis(100);
-
 /// How long clients may take over the last output, after the container has ended.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -57,13 +54,14 @@ impl Supervisor {
         }
     }
 
-    /// All output of a process has been read.
+    /// All output of a process has been read. One that has closed its output but runs on keeps its clients, as in Docker:
+    /// they go with its exit code.
     pub(super) fn drained(&mut self, number: u32) {
         let Some(process) = self.processes.get_mut(&number) else {
             return;
         };
         match process.exit {
-            None => process.deadline = Some(Instant::now() + GRACE),
+            None => {}
             Some(_) if process.name == INIT => self.finish(),
             Some(exit) => self.finish_exec(number, exit),
         }
@@ -79,23 +77,10 @@ impl Supervisor {
             .filter(|(_, process)| due(process))
             .map(|(number, _)| *number);
         for number in numbers.collect::<Vec<_>>() {
-            self.overdue(number);
+            self.abandon_outputs(number);
         }
         if self.linger.is_some_and(|linger| linger <= now) {
             self.done = true;
-        }
-    }
-
-    fn overdue(&mut self, number: u32) {
-        let Some(process) = self.processes.get_mut(&number) else {
-            return;
-        };
-        process.deadline = None;
-        if process.exit.is_some() {
-            self.abandon_outputs(number);
-        } else {
-            let name = process.name.clone();
-            self.end_attached(&name, None);
         }
     }
 
@@ -110,7 +95,7 @@ impl Supervisor {
             at: exit.at,
             oom_killed: false,
         });
-        self.end_attached(&process.name, Some(exit.code));
+        self.end_attached(&process.name, exit.code);
     }
 
     /// The first process has ended and its output is read: the log is closed, the record written, the cgroup removed,
@@ -139,13 +124,16 @@ impl Supervisor {
             self.tell(&Event::Warning { message });
         }
         self.finish_all_execs();
+        if self.oom_killed {
+            self.tell(&Event::OutOfMemory);
+        }
         self.tell(&Event::Exited {
             process: INIT.to_owned(),
             code: exit.code,
             at: exit.at,
             oom_killed: self.oom_killed,
         });
-        self.end_attached(INIT, Some(exit.code));
+        self.end_attached(INIT, exit.code);
         self.farewell();
     }
 

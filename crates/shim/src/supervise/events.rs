@@ -292,8 +292,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends the attach connections of a process whose output has ended.
-    pub(super) fn end_attached(&mut self, process: &str, code: Option<i32>) {
+    /// Ends the attach connections of a process that has ended.
+    pub(super) fn end_attached(&mut self, process: &str, code: i32) {
         let attached = |connection: &Connection| {
             connection
                 .attached()
@@ -305,7 +305,7 @@ impl Supervisor {
             .filter(|(_, connection)| attached(connection) && !connection.closing);
         for number in numbers.map(|(number, _)| *number).collect::<Vec<_>>() {
             if let Some(connection) = self.connections.get_mut(&number) {
-                connection.frame(Kind::Ended, &Ended { code });
+                connection.frame(Kind::Ended, &Ended { code: Some(code) });
                 connection.closing = true;
             }
             self.settle(number);
