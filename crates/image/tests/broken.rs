@@ -11,7 +11,7 @@ use oci::{Descriptor, Digest, Index, Manifest, Platform, media_type};
 use serde_json::{Value, json};
 
 fn open() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     (dir, store)
 }
@@ -453,7 +453,7 @@ fn a_bomb_is_refused_before_it_fills_the_disk() {
     )
     .unwrap();
     let bomb = encoder.finish().unwrap();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     let before = paths(dir.path());
     let error = store

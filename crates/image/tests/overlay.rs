@@ -222,7 +222,7 @@ fn base(store: &Store) -> oci::Digest {
 
 #[test]
 fn the_kernel_sees_the_layers_as_the_standard_says() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     let snapshot = store
         .prepare(&ContainerId::random(), Some(&base(&store)))
@@ -238,7 +238,7 @@ fn the_kernel_sees_the_layers_as_the_standard_says() {
 
 #[test]
 fn the_kernel_mounts_128_layers() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     let layers: Vec<_> = (0..128)
         .map(|n| layer(&[("same", &n.to_string()), (&format!("f{n}"), "x")]))
@@ -257,7 +257,7 @@ fn the_kernel_mounts_128_layers() {
 
 #[test]
 fn the_same_layer_twice_in_one_image_mounts() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     let (one, two) = (layer(&[("a", "1")]), layer(&[("a", "2"), ("b", "")]));
     store
@@ -281,7 +281,7 @@ proptest! {
     /// apply(diff(a, b)) = b, and `changes` is the difference of a and b.
     #[test]
     fn a_containers_changes_are_its_diff(steps in prop::collection::vec(step(), 1..25)) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let store = Store::open(dir.path()).unwrap();
         let image = base(&store);
         let container = ContainerId::random();

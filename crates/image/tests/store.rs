@@ -15,7 +15,7 @@ use image::{
 use oci::{ContainerId, Digest, Reference};
 
 fn open() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     (dir, store)
 }

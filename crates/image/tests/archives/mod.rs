@@ -128,3 +128,10 @@ pub(crate) fn whiteout(path: &Path) {
     )
     .unwrap();
 }
+
+/// A data root in memory where there is one: every store that opens waits for the disk several times.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
