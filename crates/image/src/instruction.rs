@@ -23,7 +23,8 @@ fn apply(line: &str, config: &mut ContainerConfig) -> Result<(), String> {
         .split_once(char::is_whitespace)
         .map_or((line, ""), |(word, rest)| (word, rest.trim()));
     let word = word.to_ascii_uppercase();
-    if rest.is_empty() {
+    // An empty command is one: it takes away what the image below says.
+    if rest.is_empty() && !matches!(&*word, "" | "CMD" | "ENTRYPOINT") {
         return Err(format!("{word} requires at least one argument"));
     }
     match &*word {
@@ -31,7 +32,7 @@ fn apply(line: &str, config: &mut ContainerConfig) -> Result<(), String> {
             config.cmd = Some(command(rest));
             config.args_escaped = false;
         }
-        "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
+        "ENTRYPOINT" => config.entrypoint = Some(command(rest)).filter(|words| !words.is_empty()),
         "ENV" => pairs(&word, rest)?
             .into_iter()
             .for_each(|(key, value)| set_env(config, &key, &value)),
@@ -56,6 +57,9 @@ fn apply(line: &str, config: &mut ContainerConfig) -> Result<(), String> {
 
 /// `["a", "b"]`, or a line for the shell.
 fn command(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
     list(text).unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
@@ -155,18 +159,18 @@ fn expose(text: &str, config: &mut ContainerConfig) -> Result<(), String> {
         let (range, protocol) = word.split_once('/').unwrap_or((&word, "tcp"));
         let protocol = protocol.to_ascii_lowercase();
         if !matches!(&*protocol, "tcp" | "udp" | "sctp") {
-            return Err(format!("invalid proto: {protocol}"));
+            return Err(format!("Invalid proto: {protocol}"));
         }
         let port = |text: &str| {
             text.parse::<u16>()
-                .map_err(|_| format!("invalid containerPort: {range}"))
+                .map_err(|_| format!("Invalid containerPort: {range}"))
         };
         let (first, last) = match range.split_once('-') {
             Some((first, last)) => (port(first)?, port(last)?),
             None => (port(range)?, port(range)?),
         };
         if first > last {
-            return Err(format!("invalid containerPort: {range}"));
+            return Err(format!("Invalid containerPort: {range}"));
         }
         let set = config.exposed_ports.get_or_insert_default();
         set.0
@@ -361,12 +365,17 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_command_takes_the_old_one_away() {
+        let config = changed(&["CMD a", "ENTRYPOINT b", "CMD", "ENTRYPOINT"]).unwrap();
+        assert_eq!((config.cmd, config.entrypoint), (Some(Vec::new()), None));
+    }
+
+    #[test]
     fn what_is_no_change_is_refused() {
         for line in [
             "",
             "RUN x",
             "FROM a",
-            "CMD",
             "ENV =x",
             "ENV A=1 B",
             "EXPOSE x",
