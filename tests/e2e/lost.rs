@@ -283,7 +283,7 @@ fn churn(d: &Daemon, worker: usize, stop: &AtomicBool) {
 own_test!(fifty_kills_at_random_moments_during_a_churn, |d| {
     let layers = entries(&d.data_root().join("overlay2"));
     let stop = AtomicBool::new(false);
-    let mut seed = u64::from(std::process::id()) * 0x9e37_79b9_7f4a_7c15;
+    let mut seed = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..3)
             .map(|worker| {
