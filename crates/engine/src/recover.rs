@@ -292,6 +292,7 @@ fn settle(shared: &Shared, container: &Container, end: &Event) {
         live.life.finished_at = Some(at);
         live.life.oom_killed = oom_killed;
     }
+    container.tell(|news| news.code = code);
     let id = &container.birth.id;
     collect(
         &remove_folder(&shared.paths.bundle(id)),
