@@ -1,4 +1,4 @@
-//! Drives a store by hand: `store ROOT load|save|import|inspect|rmi|history ...`. For measuring against other engines.
+//! Drives a store by hand: `store ROOT load|save|import|inspect|rmi|history|churn ...`. For measuring against other engines.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -35,6 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 "{:?}",
                 store.remove(name, Default::default(), &|_| Vec::new())?
             );
+        }
+        ("churn", [name, times]) => {
+            for _ in 0..times.parse()? {
+                let container = oci::ContainerId::random();
+                let image = store.resolve(name)?;
+                store.prepare(&container, Some(&image.id))?;
+                store.release(&container)?;
+            }
         }
         _ => eprintln!("unknown command"),
     }

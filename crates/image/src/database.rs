@@ -127,6 +127,18 @@ impl Reader {
         })
     }
 
+    /// Shows the images one by one until `visit` has seen enough (says false).
+    pub(crate) fn visit_images(&self, visit: &mut dyn FnMut(ImageRecord) -> bool) -> Result<()> {
+        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
+        for item in table.iter().map_err(failed("list images"))? {
+            let (_, value) = item.map_err(failed("list images"))?;
+            if !visit(decode(value.value())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn layers(&self) -> Result<Vec<(Digest, LayerRecord)>> {
         let table = self.0.open_table(LAYERS).map_err(failed("open layers"))?;
         collect(&table, |key, value: &[u8]| {

@@ -8,7 +8,7 @@ use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
 use crate::database::{Database, Reader, Writer};
 use crate::layers::{INIT, Layers, Staged, io_error};
-use crate::state::ImageRecord;
+use crate::state::{ImageRecord, LayerRecord};
 use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, snapshot};
 
 /// The images of one data root. Cheap to clone; every method may be called from any thread, and blocks.
@@ -210,17 +210,19 @@ impl Store {
         candidates: &[Digest],
     ) -> Result<Vec<(Digest, u64)>> {
         let reader = self.read()?;
-        let images = reader.images()?;
-        let used = |diff_id: &Digest| {
-            holders.holds(diff_id)
-                || images
-                    .iter()
-                    .any(|(_, record)| record.layers.contains(diff_id))
-        };
-        let mut unused = Vec::new();
-        for diff_id in candidates {
+        let mut doubtful: Vec<&Digest> = candidates
+            .iter()
+            .filter(|diff_id| !holders.holds(diff_id))
+            .collect();
+        reader.visit_images(&mut |record| {
+            doubtful.retain(|diff_id| !record.layers.contains(diff_id));
+            // In the common case the image is there still, and the first record that names it settles everything.
+            !doubtful.is_empty()
+        })?;
+        let mut unused: Vec<(Digest, LayerRecord)> = Vec::new();
+        for diff_id in doubtful {
             let seen = unused.iter().any(|(have, _)| have == diff_id);
-            if let Some(record) = reader.layer(diff_id)?.filter(|_| !seen && !used(diff_id)) {
+            if let Some(record) = reader.layer(diff_id)?.filter(|_| !seen) {
                 unused.push((diff_id.clone(), record));
             }
         }
