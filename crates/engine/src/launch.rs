@@ -189,7 +189,9 @@ fn spawn(
     let errors = fs::File::create(bundle.path.join(ERRORS))
         .context(|| "make the shim's stderr".to_owned())?;
     let mut arguments = protocol::arguments(id.as_str()).into_iter();
+    let starting = || format!("start {}", shared.config.shim_path.display());
     let mut command = Command::new(&shared.config.shim_path)
+        .executable(shared.shim_program().context(starting)?)
         .arg0(arguments.next().unwrap_or_default())
         .dir(&bundle.path)
         .fd(OwnedFd::from(errors), 2)
@@ -198,9 +200,7 @@ fn spawn(
     for argument in arguments {
         command = command.arg(argument);
     }
-    command
-        .spawn()
-        .context(|| format!("start {}", shared.config.shim_path.display()))?;
+    command.spawn().context(starting)?;
     Ok(Launched {
         control,
         model: spec.process.clone().unwrap_or_default(),

@@ -1,7 +1,8 @@
 //! What all tasks of one engine share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use oci::ContainerId;
 
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) cgroups: Cgroups,
     registry: Mutex<Registry<Handle>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
+    shim_program: OnceLock<OwnedFd>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -58,7 +60,18 @@ impl Shared {
             cgroups,
             registry: Mutex::default(),
             execs: Mutex::default(),
+            shim_program: OnceLock::new(),
         }
+    }
+
+    /// The shim's program, opened in a way that no container which gets hold of it through `/proc/PID/exe` can write to
+    /// it (CVE-2019-5736).
+    pub(crate) fn shim_program(&self) -> linux::Result<OwnedFd> {
+        if let Some(program) = self.shim_program.get() {
+            return linux::fd::duplicate(program);
+        }
+        let program = linux::exe::sealed(&self.config.shim_path)?;
+        linux::fd::duplicate(self.shim_program.get_or_init(|| program))
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry<Handle>> {

@@ -11,7 +11,7 @@ mod removal;
 mod v1;
 mod v2;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use linux::Errno;
@@ -246,22 +246,19 @@ impl Folder {
 /// The calling process enters the container's version 1 folders, which have been made meanwhile.
 pub(crate) fn enter_v1(layout: &Layout, path: &Path) -> Result<()> {
     for hierarchy in &layout.v1 {
-        let describe = || format!("failed to enter the cgroup {:?}", hierarchy.controllers);
-        let folder = file::open(
-            &join(&hierarchy.mount, path),
-            OFlags::PATH | OFlags::DIRECTORY,
-        )
-        .context(describe)?;
-        enter(&folder).context(describe)?;
+        enter(file::CURRENT, &join(&hierarchy.mount, path))
+            .context(|| format!("failed to enter the cgroup {:?}", hierarchy.controllers))?;
     }
     Ok(())
 }
 
-/// The process that writes enters the folder. Its only thread writes itself into `tasks`, for which the kernel needs
-/// no lock over all processes; on version 2, and where there is no such file, `cgroup.procs`.
-pub(crate) fn enter(folder: &OwnedFd) -> linux::Result<()> {
-    match file::write_at(folder, "tasks", b"0") {
-        Err(error) if error.errno() == Errno::NOENT => file::write_at(folder, "cgroup.procs", b"0"),
+/// The process that writes enters the folder at a path below `dir`. Its only thread writes itself into `tasks`, for
+/// which the kernel needs no lock over all processes; on version 2, and where there is no such file, `cgroup.procs`.
+pub(crate) fn enter(dir: impl AsFd, path: &Path) -> linux::Result<()> {
+    match file::write_at(&dir, path.join("tasks"), b"0") {
+        Err(error) if error.errno() == Errno::NOENT => {
+            file::write_at(dir, path.join("cgroup.procs"), b"0")
+        }
         result => result,
     }
 }

@@ -143,7 +143,10 @@ impl Container {
 
     /// Kills what is left, removes the cgroups, runs the poststop hooks. The first process is reaped if it is the
     /// caller's child and nobody has. All is tried; the first error is told.
-    pub fn delete(self) -> Result<()> {
+    ///
+    /// The container's mounts end with this value: whoever wants to tell the end before the kernel takes them down,
+    /// for which it waits for every CPU, drops it later.
+    pub fn delete(&self) -> Result<()> {
         let removed = self.tear_down();
         let stopped = match &self.parts.hooks {
             Some(hooks) => hooks::run("poststop", &hooks.poststop, &self.state(Status::Stopped)),
@@ -153,7 +156,7 @@ impl Container {
     }
 
     /// As [`Container::delete`] for a container that never was one: without hooks, and without a word.
-    pub(crate) fn destroy(self) {
+    pub(crate) fn destroy(&self) {
         let _ = self.tear_down();
     }
 

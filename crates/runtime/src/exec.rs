@@ -137,7 +137,8 @@ impl Child<'_> {
         // Processes of the container that may trace ours would find the runtime's memory and descriptors.
         kernel::set_dumpable(false).context(|| "failed to become undumpable")?;
         for folder in parts.cgroup.v1_fds() {
-            cgroup::enter(folder).context(|| "failed to enter the container's cgroup")?;
+            cgroup::enter(folder, Path::new(""))
+                .context(|| "failed to enter the container's cgroup")?;
         }
         plan.apply_limits()?;
         ns::enter(&parts.pidfd, self.kinds)

@@ -66,6 +66,8 @@ enum Error {
 
 /// Runs the shim until its container has ended.
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
+    // Started from a descriptor, it would be called by that number before Linux 6.14.
+    let _ = linux::process::set_name(c"tare-shim");
     let result = Supervisor::new(args).and_then(|mut supervisor| supervisor.run());
     let Err(error) = result else {
         return ExitCode::SUCCESS;
@@ -92,6 +94,9 @@ struct Supervisor {
     processes: BTreeMap<u32, Process>,
     next_number: u32,
     container: Option<Container>,
+    /// The container once it has been deleted, for its mounts to end with this process and not before.
+    #[expect(dead_code, reason = "it is held, not used")]
+    remains: Option<Container>,
     log: Option<log::Writer>,
     /// The log could not be written, and that has been told.
     log_failed: bool,
@@ -166,6 +171,7 @@ impl Supervisor {
             processes: BTreeMap::new(),
             next_number: 0,
             container: None,
+            remains: None,
             log: None,
             log_failed: false,
             compressing: false,

@@ -1,9 +1,10 @@
 //! Which devices a container may use: the devices controller of version 1, a small eBPF program on version 2.
 
 use linux::bpf::{self, Instruction};
+use linux::file::{self, Mode, OFlags};
 use oci::runtime::{DeviceKind, DeviceRule};
 
-use super::Cgroup;
+use super::{Cgroup, Folder};
 use crate::error::Context as _;
 use crate::{Error, Kind, Result};
 
@@ -28,16 +29,7 @@ pub(super) fn set(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
     }
     let rules = &with_always_allowed(rules);
     if let Some(folder) = cgroup.controller("devices") {
-        return rules.iter().try_for_each(|rule| {
-            folder.write(
-                if rule.allow {
-                    "devices.allow"
-                } else {
-                    "devices.deny"
-                },
-                &line(rule),
-            )
-        });
+        return set_v1(folder, rules);
     }
     let Some(folder) = &cgroup.unified else {
         return Err(Error::new(
@@ -48,6 +40,21 @@ pub(super) fn set(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
     let program = compile(rules)?;
     let loaded = bpf::load_device_program(&program).context(|| "load the device rules")?;
     bpf::attach_device_program(&folder.fd, loaded).context(|| "attach the device rules")
+}
+
+/// One write a rule, into files that are opened once.
+fn set_v1(folder: &Folder, rules: &[DeviceRule]) -> Result<()> {
+    let open = |name: &str| {
+        file::open_at(&folder.fd, name, OFlags::WRONLY, Mode::empty())
+            .context(|| format!("failed to open {name}"))
+    };
+    let (allow, deny) = (open("devices.allow")?, open("devices.deny")?);
+    for rule in rules {
+        let line = line(rule);
+        file::write_once(if rule.allow { &allow } else { &deny }, line.as_bytes())
+            .context(|| format!("failed to set the device rule {line:?}"))?;
+    }
+    Ok(())
 }
 
 /// The rules with those of [`ALWAYS`] that they do not say already.

@@ -134,8 +134,8 @@ impl Container {
         }
     }
 
-    /// Removes what the container leaves.
-    pub(super) fn delete(self) -> Result<(), String> {
+    /// Removes what the container leaves, but for its mounts, which end with this value.
+    pub(super) fn delete(&self) -> Result<(), String> {
         match self {
             Self::Own(container) => container.delete().map_err(|error| chain(&error)),
             Self::External(external) => external.delete(),

@@ -118,7 +118,9 @@ impl Supervisor {
             .as_ref()
             .is_some_and(super::container::Container::oom_killed);
         self.write_record(exit);
-        if let Some(container) = self.container.take()
+        // Its mounts are taken down when everybody has been told.
+        let container = self.container.take();
+        if let Some(container) = &container
             && let Err(message) = container.delete()
         {
             self.tell(&Event::Warning { message });

@@ -225,7 +225,7 @@ impl External {
     }
 
     /// Removes what the container leaves.
-    pub(super) fn delete(self) -> Result<(), String> {
+    pub(super) fn delete(&self) -> Result<(), String> {
         self.run("delete", &["--force", &self.id], None)
             .map_err(|error| error.message)
     }
