@@ -247,7 +247,7 @@ mod tests {
                 text.parse::<Timestamp>().ok().map(Timestamp::as_nanos),
                 expect,
                 "{text}"
-            )
+            );
         };
         check("1970-01-01T01:00:00+01:00", Some(0));
         check("1970-01-01T00:00:00.1234567899Z", Some(123_456_789));

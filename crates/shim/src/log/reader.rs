@@ -309,7 +309,7 @@ impl Reader {
                 .iter()
                 .any(|file| matches!(file.source, Source::Gzip(_))) =>
             {
-                self.after = self.last
+                self.after = self.last;
             }
             None => {}
         }

@@ -13,7 +13,7 @@ use super::requests::{Stdio, chain, failed};
 
 /// A container that has been started.
 pub(super) enum Container {
-    Own(runtime::Container),
+    Own(Box<runtime::Container>),
     External(External),
 }
 
@@ -42,7 +42,7 @@ impl Container {
             }
         };
         let (io, ours) = own_io(stdio)?;
-        let bundle = linux::process::current_dir().map_err(linux_failed)?;
+        let bundle = linux::process::current_dir().map_err(|error| linux_failed(&error))?;
         let launch = Launch {
             id: &setup.id,
             spec,
@@ -63,7 +63,7 @@ impl Container {
                 return Err(error);
             }
         };
-        Ok((Self::Own(container), Started { pid, ours }))
+        Ok((Self::Own(Box::new(container)), Started { pid, ours }))
     }
 
     /// Starts a further process.
@@ -169,7 +169,7 @@ fn own_io(stdio: Stdio) -> Result<(ProcessIo, Option<Ours>), OpError> {
         stdout,
         stderr,
         ours,
-    } = Pipes::new(stdio.stdin).map_err(linux_failed)?;
+    } = Pipes::new(stdio.stdin).map_err(|error| linux_failed(&error))?;
     Ok((
         ProcessIo::Fds {
             stdin,
@@ -184,12 +184,12 @@ fn own_io(stdio: Stdio) -> Result<(ProcessIo, Option<Ours>), OpError> {
 fn ours_of(pipes: Option<Ours>, console: Option<std::os::fd::OwnedFd>) -> Result<Ours, OpError> {
     match (pipes, console) {
         (Some(pipes), _) => Ok(pipes),
-        (None, Some(console)) => Ours::terminal(console).map_err(linux_failed),
+        (None, Some(console)) => Ours::terminal(console).map_err(|error| linux_failed(&error)),
         (None, None) => Err(failed("the runtime gave no terminal".to_owned())),
     }
 }
 
-fn linux_failed(error: linux::Error) -> OpError {
+fn linux_failed(error: &linux::Error) -> OpError {
     failed(error.to_string())
 }
 
@@ -211,6 +211,6 @@ fn refused(error: &runtime::Error) -> OpError {
 /// The bundle's place, for runtimes that are told it.
 pub(super) fn bundle() -> Result<std::path::PathBuf, OpError> {
     linux::process::current_dir()
-        .map_err(linux_failed)
+        .map_err(|error| linux_failed(&error))
         .map(|path| Path::new(&path).to_owned())
 }

@@ -203,13 +203,13 @@ impl Supervisor {
             (Role::Fresh, Message::Hello(hello)) => self.handle_hello(number, hello),
             (Role::Control, Message::Request(Ok(request))) => self.handle_request(number, request),
             (Role::Control, Message::Request(Err(reply))) => {
-                self.send(number, Kind::Reply, &*reply)
+                self.send(number, Kind::Reply, &*reply);
             }
             (Role::Attach(attach), Message::Stdin(bytes)) if attach.stdin => {
-                self.handle_input(number, bytes)
+                self.handle_input(number, bytes);
             }
             (Role::Attach(attach), Message::StdinClosed) if attach.stdin => {
-                self.handle_input_end(number)
+                self.handle_input_end(number);
             }
             (Role::Control | Role::Attach(_), Message::Unknown(_)) => {}
             (Role::Fresh, _) => {

@@ -119,7 +119,7 @@ impl External {
                 stdout,
                 stderr,
                 ours,
-            } = Pipes::new(stdio.stdin).map_err(linux_failed)?;
+            } = Pipes::new(stdio.stdin).map_err(|error| linux_failed(&error))?;
             command(options, Some((stdin, stdout, stderr)))?;
             ours
         };
@@ -139,8 +139,8 @@ impl External {
         if let Some((stdin, stdout, stderr)) = streams {
             process = process.fd(stdin, 0).fd(stdout, 1).fd(stderr, 2);
         }
-        let child = process.spawn().map_err(linux_failed)?;
-        match linux::process::wait(child.pid).map_err(linux_failed)? {
+        let child = process.spawn().map_err(|error| linux_failed(&error))?;
+        match linux::process::wait(child.pid).map_err(|error| linux_failed(&error))? {
             ExitStatus::Exited(0) => Ok(()),
             status => Err(self.explain(command, status)),
         }
@@ -159,7 +159,7 @@ impl External {
             .arg("--log-format")
             .arg("json")
             .arg(command);
-        args.iter().fold(process, |process, arg| process.arg(arg))
+        args.iter().fold(process, Command::arg)
     }
 
     /// What the runtime logged last, as the error it is.
@@ -258,15 +258,16 @@ fn console(listener: &UnixListener, stdio: Stdio) -> Result<Ours, OpError> {
     let (socket, _) = listener
         .accept()
         .map_err(|error| failed(format!("no terminal from the runtime: {error}")))?;
-    let (_, fds) = linux::socket::recv_fds(&socket, &mut [0; 4096]).map_err(linux_failed)?;
+    let (_, fds) =
+        linux::socket::recv_fds(&socket, &mut [0; 4096]).map_err(|error| linux_failed(&error))?;
     let master = fds
         .into_iter()
         .next()
         .ok_or_else(|| failed("no terminal from the runtime".to_owned()))?;
     if let Some(size) = stdio.terminal_size() {
-        linux::tty::set_size(&master, size).map_err(linux_failed)?;
+        linux::tty::set_size(&master, size).map_err(|error| linux_failed(&error))?;
     }
-    Ours::terminal(master).map_err(linux_failed)
+    Ours::terminal(master).map_err(|error| linux_failed(&error))
 }
 
 /// Where a process's memory cgroup counts OOM kills: `memory.events` of cgroup v2, `memory.oom_control` of v1.
@@ -301,6 +302,6 @@ fn remove(path: &str) {
     let _ = fs::remove_file(path);
 }
 
-fn linux_failed(error: linux::Error) -> OpError {
-    failed(chain(&error))
+fn linux_failed(error: &linux::Error) -> OpError {
+    failed(chain(error))
 }

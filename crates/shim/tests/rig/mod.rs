@@ -114,7 +114,7 @@ impl Rig {
         let command = linux::spawn::Command::new(env!("CARGO_BIN_EXE_tare-shim"));
         let command = protocol::arguments(&self.id)[1..]
             .iter()
-            .fold(command, |command, arg| command.arg(arg));
+            .fold(command, linux::spawn::Command::arg);
         let stderr = std::fs::File::create(self.path("stderr")).unwrap();
         let command = command
             .dir(self.folder.path())
