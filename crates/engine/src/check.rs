@@ -2,10 +2,13 @@
 //!
 //! Nothing passes here that would be ignored later.
 
+use std::collections::BTreeSet;
+
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::mode::{CgroupNs, Ipc, Network, Pid, UserNs, Uts};
 use crate::options::{ContainerOptions, HostOptions, LogOptions, ResourceOptions, RestartPolicy};
+use crate::spec::Host;
 use crate::{RUNTIME, signal};
 
 /// Docker's least memory for a container.
@@ -36,7 +39,7 @@ pub(crate) fn check(options: &ContainerOptions, config: &Config) -> Result<()> {
     process(options)?;
     unsupported_process(options)?;
     let host = &options.host;
-    modes(host)?;
+    modes(options)?;
     unsupported_host(host)?;
     restart(&host.restart, host.auto_remove)?;
     resources(&host.resources)?;
@@ -121,19 +124,71 @@ fn unsupported_process(options: &ContainerOptions) -> Result<()> {
     }
 }
 
-fn modes(host: &HostOptions) -> Result<()> {
+fn modes(options: &ContainerOptions) -> Result<()> {
+    let host = &options.host;
     let network: Network = host.network_mode.parse()?;
     let _: Pid = host.pid_mode.parse()?;
     let _: Ipc = host.ipc_mode.parse()?;
-    let _: Uts = host.uts_mode.parse()?;
+    let uts: Uts = host.uts_mode.parse()?;
     let _: CgroupNs = host.cgroupns_mode.parse()?;
     let _: UserNs = host.userns_mode.parse()?;
-    if matches!(network, Network::Container(_)) && !host.extra_hosts.is_empty() {
-        return Err(Error::invalid(
-            "conflicting options: custom host-to-IP mapping and the network mode",
-        ));
+    let joins = matches!(network, Network::Container(_));
+    let named = !options.hostname.is_empty();
+    let conflicts = [
+        (
+            joins && !host.extra_hosts.is_empty(),
+            "custom host-to-IP mapping and the network mode",
+        ),
+        (joins && named, "hostname and the network mode"),
+        (
+            matches!(uts, Uts::Host) && named,
+            "hostname and the UTS mode",
+        ),
+    ];
+    match conflicts.iter().find(|(conflict, _)| *conflict) {
+        Some((_, what)) => Err(Error::invalid(format!("conflicting options: {what}"))),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What a request asks of the machine's processors and memory nodes, against what the machine has.
+pub(crate) fn machine(resources: &ResourceOptions, host: &Host) -> Result<()> {
+    let check = |wanted: &str, available: &str, what: &str| {
+        let Some(numbers) = numbers(wanted) else {
+            return Err(Error::invalid(format!(
+                "Invalid value {wanted} for cpuset {what}"
+            )));
+        };
+        let has = self::numbers(available).unwrap_or_default();
+        if has.is_empty() || numbers.is_subset(&has) {
+            return Ok(());
+        }
+        let noun = if what == "cpus" {
+            "CPUs"
+        } else {
+            "memory nodes"
+        };
+        Err(Error::invalid(format!(
+            "Requested {noun} are not available - requested {wanted}, available: {available}"
+        )))
+    };
+    check(&resources.cpuset_cpus, &host.cpus, "cpus")?;
+    check(&resources.cpuset_mems, &host.memory_nodes, "mems")
+}
+
+/// Reads the kernel's list form, `0-3,5`.
+fn numbers(list: &str) -> Option<BTreeSet<u32>> {
+    let mut numbers = BTreeSet::new();
+    for part in list.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        // The kernel's own limit of numbers is far below.
+        if first > last || last > 1 << 16 {
+            return None;
+        }
+        numbers.extend(first..=last);
+    }
+    Some(numbers)
 }
 
 fn unsupported_host(host: &HostOptions) -> Result<()> {

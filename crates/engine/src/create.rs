@@ -69,6 +69,7 @@ fn make(
 ) -> Result<(Container, Vec<String>)> {
     let mut options = request.options;
     check::check(&options, &shared.config)?;
+    check::machine(&options.host.resources, &shared.host)?;
     let image = shared.images.resolve(&options.image)?;
     check_platform(&options, &image.config)?;
     let warnings = merge(&mut options, &image.config);

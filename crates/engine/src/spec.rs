@@ -56,21 +56,28 @@ pub(crate) struct Host {
     /// Only cgroup v2 is mounted.
     pub(crate) unified: bool,
     pub(crate) hostname: String,
+    /// The machine's processors and memory nodes as the kernel lists them, `0-3`; empty where it does not.
+    pub(crate) cpus: String,
+    pub(crate) memory_nodes: String,
 }
 
 impl Host {
     /// Looks at the machine.
     pub(crate) fn look() -> Self {
-        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let line = |path: &str| {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.trim().to_owned()
+        };
+        let release = line("/proc/sys/kernel/osrelease");
         Self {
             capabilities: all_capabilities(),
             kernel: release
-                .trim()
                 .parse()
                 .unwrap_or(crate::seccomp::KernelVersion(5, 10)),
             unified: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
-            hostname: hostname.trim().to_owned(),
+            hostname: line("/proc/sys/kernel/hostname"),
+            cpus: line("/sys/devices/system/cpu/online"),
+            memory_nodes: line("/sys/devices/system/node/online"),
         }
     }
 }
@@ -286,7 +293,7 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount
 
 fn mounts(birth: &Birth, around: &Surroundings<'_>, modes: &Modes) -> Vec<Mount> {
     let host = &birth.options.host;
-    let mut mounts = system_mounts(host.privileged, modes);
+    let mut mounts = system_mounts(host.privileged);
     mounts.extend(shm(birth, around.config, modes, &around.joined));
     if let Some(init) = around.init_path {
         let mut bind = mount(process::INIT, "bind", "", &["bind", "ro"]);
@@ -313,7 +320,7 @@ fn mounts(birth: &Birth, around: &Surroundings<'_>, modes: &Modes) -> Vec<Mount>
     mounts
 }
 
-fn system_mounts(privileged: bool, modes: &Modes) -> Vec<Mount> {
+fn system_mounts(privileged: bool) -> Vec<Mount> {
     let mut ro = vec!["nosuid", "noexec", "nodev"];
     if !privileged {
         ro.push("ro");
@@ -342,20 +349,13 @@ fn system_mounts(privileged: bool, modes: &Modes) -> Vec<Mount> {
         mount("/sys", "sysfs", "sysfs", &ro),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &ro),
     ];
-    mounts.push(match modes.ipc {
-        Ipc::Host => mount(
-            "/dev/mqueue",
-            "bind",
-            "/dev/mqueue",
-            &["rbind", "nosuid", "noexec", "nodev"],
-        ),
-        _ => mount(
-            "/dev/mqueue",
-            "mqueue",
-            "mqueue",
-            &["nosuid", "noexec", "nodev"],
-        ),
-    });
+    // Whose queues it shows is decided by the IPC namespace, the host's or another container's too.
+    mounts.push(mount(
+        "/dev/mqueue",
+        "mqueue",
+        "mqueue",
+        &["nosuid", "noexec", "nodev"],
+    ));
     mounts
 }
 

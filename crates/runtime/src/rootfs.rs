@@ -17,7 +17,7 @@ use oci::runtime::RootfsPropagation;
 
 use crate::error::Context as _;
 use crate::plan::Plan;
-use crate::{Result, Rootfs};
+use crate::{Error, Result, Rootfs};
 
 /// The new root, mounted over `/` but not yet entered.
 pub(crate) struct Setup<'a> {
@@ -85,10 +85,15 @@ impl<'a> Setup<'a> {
 
     /// The folder the program starts in is made if the image lacks it.
     pub(crate) fn make_working_folder(&self, cwd: &Path) -> Result<()> {
-        self.root
-            .make_dirs(cwd, 0o755)
-            .map(drop)
-            .context(|| format!("mkdir {:?}", cwd.display()))
+        match self.root.make_dirs(cwd, 0o755) {
+            Ok(_) => Ok(()),
+            // Docker's words.
+            Err(error) if error.errno() == linux::Errno::NOTDIR => Err(Error::invalid(format!(
+                "Cannot mkdir: {} is not a directory",
+                cwd.display()
+            ))),
+            Err(error) => Err(error).context(|| format!("mkdir {:?}", cwd.display())),
+        }
     }
 
     /// A bind mount of the terminal's slave on `/dev/console`.

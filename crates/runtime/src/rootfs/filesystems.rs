@@ -114,12 +114,41 @@ fn bind(setup: &Setup<'_>, mount: &Mount, options: &Options, depth: Depth) -> Re
         outside_of_proc(&target, &mount.destination)?;
         target
     };
-    let tree = kernel::clone_tree(source, depth).context(|| "bind")?;
+    let tree = match kernel::clone_tree(source, depth) {
+        // The source is in another mount namespace, where another container shares it: it is cloned from there.
+        Err(error) if error.errno() == Errno::INVAL => {
+            clone_elsewhere(&path, depth).unwrap_or(Err(error))
+        }
+        cloned => cloned,
+    }
+    .context(|| "bind")?;
     if !options.set.is_empty() || !options.clear.is_empty() {
         set_attributes(&tree, Depth::One, options.set, options.clear)
             .context(|| "set the mount's flags")?;
     }
     attach(&tree, &target, options)
+}
+
+/// Clones `/proc/<pid>/root/<path>` inside the mount namespace of that process; `None` for a path of another form.
+fn clone_elsewhere(path: &Path, depth: Depth) -> Option<linux::Result<OwnedFd>> {
+    let (process, inner) = path
+        .to_str()?
+        .strip_prefix("/proc/")?
+        .split_once("/root/")?;
+    let process: u32 = process.parse().ok()?;
+    let inner = Path::new("/").join(inner);
+    let namespace = match file::open(
+        Path::new(&format!("/proc/{process}/ns/mnt")),
+        file::OFlags::RDONLY,
+    ) {
+        Ok(namespace) => namespace,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(linux::ns::in_namespace(
+        namespace,
+        linux::ns::Kinds::MOUNT,
+        || kernel::clone_tree(file::open_path(&inner)?, depth),
+    ))
 }
 
 /// A tmpfs has the mode of the folder it covers, unless its options say another.
