@@ -194,11 +194,11 @@ fn numbers(list: &str) -> Option<BTreeSet<u32>> {
 fn unsupported_host(host: &HostOptions) -> Result<()> {
     refuse(
         !host.port_bindings.is_empty(),
-        "publishing ports (-p): there are no networks yet, it",
+        "publishing ports (-p) before there are networks",
     )?;
     refuse(
         host.publish_all_ports,
-        "publishing ports (-P): there are no networks yet, it",
+        "publishing all ports (-P) before there are networks",
     )?;
     refuse(!host.links.is_empty(), "a link (--link)")?;
     refuse(!host.cgroup.is_empty(), "the Cgroup field")?;

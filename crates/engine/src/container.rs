@@ -52,7 +52,6 @@ pub(crate) struct News {
     pub(crate) ends: u64,
     pub(crate) active: bool,
     pub(crate) code: i32,
-    pub(crate) error: Option<String>,
     pub(crate) removed: bool,
 }
 

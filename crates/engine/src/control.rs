@@ -253,7 +253,7 @@ impl Wait {
         };
         WaitOutcome {
             code: news.code,
-            error,
+            error: None,
         }
     }
 }

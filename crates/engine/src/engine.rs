@@ -76,7 +76,7 @@ pub enum WaitCondition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitOutcome {
     pub code: i32,
-    /// Set when the container could not be started or removed.
+    /// Set when the wait itself failed, which it does not so far; a failed start is told to who asked for it.
     pub error: Option<String>,
 }
 

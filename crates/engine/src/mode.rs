@@ -70,7 +70,7 @@ impl FromStr for Network {
                     "Invalid network mode: invalid container format container:<name|id>",
                 )),
                 None => Err(Error::unsupported(format_args!(
-                    "the network {mode:?} (--network takes none, host and container:NAME until there are networks; it)"
+                    "the network {mode:?} (until there are networks, --network takes none, host and container:NAME)"
                 ))),
             },
         }

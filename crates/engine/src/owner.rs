@@ -158,16 +158,13 @@ impl Owner {
         shared.announce(&self.me, action, &extra);
     }
 
+    /// A start that failed counts as an end. Who waits learns its code; the error is for who asked for the start.
     fn wake_waiters(&self) {
-        let (code, error) = {
-            let live = self.me.live();
-            (live.life.exit_code, live.life.error.clone())
-        };
+        let code = self.me.live().life.exit_code;
         self.me.tell(|news| {
             news.ends += 1;
             news.active = false;
             news.code = code;
-            news.error = (!error.is_empty()).then_some(error);
         });
     }
 
