@@ -303,11 +303,14 @@ fn memory(wanted: &ResourceOptions) -> Result<()> {
 }
 
 fn cpu(wanted: &ResourceOptions) -> Result<()> {
-    let count = std::thread::available_parallelism().map_or(1, usize::from) as i64;
-    if wanted.nano_cpus != 0 && !(10_000_000..=count * 1_000_000_000).contains(&wanted.nano_cpus) {
-        return Err(Error::invalid(format!(
-            "range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-        )));
+    if wanted.nano_cpus != 0 {
+        // Reads the cgroup's files, so only when it matters.
+        let count = std::thread::available_parallelism().map_or(1, usize::from) as i64;
+        if !(10_000_000..=count * 1_000_000_000).contains(&wanted.nano_cpus) {
+            return Err(Error::invalid(format!(
+                "range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+            )));
+        }
     }
     if wanted.nano_cpus > 0 && wanted.cpu_period > 0 {
         return Err(Error::invalid(

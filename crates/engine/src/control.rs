@@ -246,11 +246,6 @@ impl Wait {
         // When the engine closes, the last news has to do.
         let _closed = self.news.wait_for(met).await.is_err();
         let news = self.news.borrow();
-        // Once it is removed, whatever kept it from starting has been told to whoever started it.
-        let error = match condition {
-            WaitCondition::Removed => None,
-            WaitCondition::NotRunning | WaitCondition::NextExit => news.error.clone(),
-        };
         WaitOutcome {
             code: news.code,
             error: None,

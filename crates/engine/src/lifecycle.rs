@@ -119,7 +119,7 @@ pub(crate) enum Effect {
     Tell(Notice),
     /// Wake those who wait for an exit.
     WakeWaiters,
-    /// Remove the container, as `--rm` asked.
+    /// Remove the container and what belongs to this run, as `--rm` asked.
     AutoRemove,
     /// Remove everything.
     Dismantle,
@@ -267,16 +267,12 @@ fn ended(life: &Life, code: i32, at: Timestamp, oom_killed: bool) -> Step {
         ..moved(life, Phase::Exited)
     };
     // Who waits need not wait for what only tidies up: the exit record is on disk.
-    let mut effects = vec![
-        Effect::Tell(Notice::Die),
-        Effect::WakeWaiters,
-        Effect::TidyRun,
-    ];
-    effects.push(if life.auto_remove {
-        Effect::AutoRemove
+    let mut effects = vec![Effect::Tell(Notice::Die), Effect::WakeWaiters];
+    if life.auto_remove {
+        effects.push(Effect::AutoRemove);
     } else {
-        Effect::Save
-    });
+        effects.extend([Effect::TidyRun, Effect::Save]);
+    }
     Ok((next, effects))
 }
 

@@ -118,7 +118,10 @@ impl Owner {
             Effect::TidyRun => self.tidy_run(shared).await,
             Effect::Tell(notice) => self.announce(shared, notice),
             Effect::WakeWaiters => self.wake_waiters(),
-            Effect::AutoRemove if self.hold_auto_remove => self.save(shared).await,
+            Effect::AutoRemove if self.hold_auto_remove => {
+                self.tidy_run(shared).await;
+                self.save(shared).await;
+            }
             Effect::AutoRemove => {
                 if let Err(error) = Box::pin(self.remove(shared, true)).await {
                     tracing::error!(id = %self.me.birth.id, error = error.chain(), "cannot remove a container");
