@@ -239,7 +239,7 @@ fn a_tmpfs_can_start_with_what_it_covers() {
 #[test]
 fn limits_are_in_the_cgroup_and_seen_inside() {
     let bundle = Bundle::new("limits");
-    let mut spec = bundle.spec("cat /proc/self/cgroup; sleep 100");
+    let mut spec = bundle.spec("read -r line </proc/self/cgroup; echo $line; exec sleep 100");
     let resources = spec.linux.as_mut().unwrap().resources.as_mut().unwrap();
     *resources = serde_json::from_str(
         r#"{"memory":{"limit":67108864},"cpu":{"shares":512,"quota":50000,"period":100000,"cpus":"0"},"pids":{"limit":50}}"#,
@@ -535,7 +535,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
                 .as_mut()
                 .unwrap()
                 .bounding
-                .push("CAP_X".into())
+                .push("CAP_X".into());
         },
         "CAP_X",
     );
@@ -558,7 +558,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
                     .unwrap()
                     .sysctl
                     .insert("kernel.panic".into(), "1".into()),
-            )
+            );
         },
         "not in a separate kernel namespace",
     );
