@@ -60,7 +60,8 @@ def archive(client):
         info.size, info.mode, info.uid, info.gid, info.mtime = 5, 0o640, 7, 8, 1234567890
         tar.addfile(info, io.BytesIO(b"hello"))
     assert box.put_archive("/tmp", data.getvalue())
-    assert box.exec_run("stat -c '%a %u:%g %Y %s' /tmp/folder/file").output == b"640 7:8 1234567890 5\n"
+    found = box.exec_run("stat -c '%a %u:%g %Y %s' /tmp/folder/file").output
+    assert found == b"640 7:8 1234567890 5\n", found
     stream, stat = box.get_archive("/tmp/folder/file")
     assert (stat["name"], stat["size"], stat["mode"]) == ("file", 5, 0o640), stat
     with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:

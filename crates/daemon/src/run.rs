@@ -198,7 +198,7 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
         })
         .collect();
     let external = |r: &crate::config::Runtime| ExternalRuntime {
-        path: PathBuf::from(&r.path),
+        path: on_path(&r.path),
         args: r.args.clone(),
     };
     made.runtimes = config
@@ -222,6 +222,17 @@ fn seccomp_profile(setting: &str) -> Result<Option<String>, StartError> {
             std::fs::read_to_string(path).map(Some).map_err(failed)
         }
     }
+}
+
+/// A program's own path, or where PATH has it. One that is not there is told when a container wants it.
+fn on_path(program: &str) -> PathBuf {
+    let named = PathBuf::from(program);
+    if program.contains('/') {
+        return named;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.is_file()).unwrap_or(named)
 }
 
 /// Beside our own file, where it is installed; else on PATH.

@@ -327,6 +327,7 @@ fn make_volumes(
     for point in points.iter_mut().filter(|p| p.kind == mounts::Kind::Volume) {
         let volume = shared.volumes.ensure(NewVolume {
             name: (!point.name.is_empty()).then(|| point.name.clone()),
+            owner: Some(undo.id.clone()),
             driver: String::new(),
             labels: point.labels.clone(),
             options: point.driver_options.clone(),

@@ -167,6 +167,9 @@ fn sweep(shared: &Shared, known: &HashSet<ContainerId>) -> Result<()> {
     for id in shared.images.retain_snapshots(known)? {
         tracing::info!(%id, "collected a snapshot without a container");
     }
+    for name in shared.volumes.collect(known)? {
+        tracing::info!(name, "collected a volume without its container");
+    }
     Ok(())
 }
 

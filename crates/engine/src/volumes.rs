@@ -8,7 +8,7 @@
 //! Only this module makes or deletes anything below `volumes/`. Which container uses which volume is the containers'
 //! own truth; callers that remove or list bring it along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,10 @@ struct Record {
     options: BTreeMap<String, String>,
     #[serde(default)]
     anonymous: bool,
+    /// The container that an anonymous volume was made for, until that one goes and leaves it behind. A volume whose
+    /// owner is not there was being made or removed with it when a daemon died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<ContainerId>,
 }
 
 /// A volume to make.
@@ -43,6 +47,8 @@ struct Record {
 pub(crate) struct NewVolume {
     /// `None`: an anonymous one.
     pub(crate) name: Option<String>,
+    /// The container that an anonymous one is made for.
+    pub(crate) owner: Option<ContainerId>,
     /// Empty or `local`.
     pub(crate) driver: String,
     pub(crate) labels: BTreeMap<String, String>,
@@ -124,6 +130,7 @@ impl Volumes {
             labels: new.labels,
             options: BTreeMap::new(),
             anonymous,
+            owner: new.owner.filter(|_| anonymous),
         };
         self.make(&record)?;
         records.insert(name.clone(), record);
@@ -145,9 +152,44 @@ impl Volumes {
         };
         private(0o701, &folder)?;
         private(0o755, &folder.join("_data"))?;
+        self.keep(record)
+    }
+
+    fn keep(&self, record: &Record) -> Result<()> {
+        let path = self.root.join(&record.name).join("volume.json");
         let json = serde_json::to_vec(record).context(|| "encode a volume's record".into())?;
-        linux::durable::replace(&folder.join("volume.json"), &json)
+        linux::durable::replace(&path, &json)
             .context(|| format!("keep the record of volume {}", record.name))
+    }
+
+    /// Lets an anonymous volume outlive the container that it was made for.
+    pub(crate) fn disown(&self, name: &str) -> Result<()> {
+        let mut records = self.lock();
+        let Some(record) = records.get_mut(name) else {
+            return Ok(());
+        };
+        match record.owner.take() {
+            Some(_) => self.keep(record),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the volumes whose owner is none of `known`; returns their names.
+    pub(crate) fn collect(&self, known: &HashSet<ContainerId>) -> Result<Vec<String>> {
+        let orphaned = |record: &&Record| {
+            let owner = record.owner.as_ref();
+            owner.is_some_and(|owner| !known.contains(owner))
+        };
+        let names: Vec<String> = self
+            .lock()
+            .values()
+            .filter(orphaned)
+            .map(|record| record.name.clone())
+            .collect();
+        for name in &names {
+            self.remove(name, true, &[])?;
+        }
+        Ok(names)
     }
 
     /// One volume; `size` walks it.
@@ -289,6 +331,31 @@ mod tests {
         NewVolume {
             name: Some(name.into()),
             ..NewVolume::default()
+        }
+    }
+
+    #[test]
+    fn an_anonymous_volume_goes_with_its_container_unless_it_was_left() {
+        let root = tempfile::tempdir().unwrap();
+        let volumes = Volumes::open(root.path()).unwrap();
+        let make = |owner: &ContainerId| {
+            let new = NewVolume {
+                owner: Some(owner.clone()),
+                ..NewVolume::default()
+            };
+            volumes.ensure(new).unwrap().name
+        };
+        let (here, gone) = (ContainerId::random(), ContainerId::random());
+        let (used, half_made, left) = (make(&here), make(&gone), make(&gone));
+        volumes.disown(&left).unwrap();
+        // What a new daemon reads is what counts.
+        let volumes = Volumes::open(root.path()).unwrap();
+        assert_eq!(
+            volumes.collect(&HashSet::from([here])).unwrap(),
+            [half_made]
+        );
+        for name in [used, left] {
+            assert!(volumes.get(&name, false, 0).is_ok());
         }
     }
 

@@ -8,6 +8,7 @@ use crate::container::Container;
 use crate::error::Result;
 use crate::launch::{remove_file, remove_folder};
 use crate::lifecycle::{Event, Phase};
+use crate::mounts::MountPoint;
 use crate::shared::Shared;
 
 impl Owner {
@@ -46,6 +47,10 @@ impl Owner {
 /// start of the daemon.
 fn dismantle(shared: &Shared, container: &Container, volumes: bool) -> Result<()> {
     let id = &container.birth.id;
+    if !volumes {
+        // Before the record goes: a volume whose container is not there counts as half removed.
+        leave_volumes(shared, container)?;
+    }
     remove_file(&shared.paths.record(id))?;
     let leftovers = [
         remove_folder(&shared.paths.container(id)),
@@ -63,19 +68,25 @@ fn dismantle(shared: &Shared, container: &Container, volumes: bool) -> Result<()
     Ok(())
 }
 
+fn anonymous_volumes(container: &Container) -> impl Iterator<Item = &MountPoint> {
+    let mounts = container.birth.mounts.iter();
+    mounts.filter(|mount| mount.anonymous)
+}
+
+fn leave_volumes(shared: &Shared, container: &Container) -> Result<()> {
+    anonymous_volumes(container).try_for_each(|mount| shared.volumes.disown(&mount.name))
+}
+
 /// Removes its anonymous volumes, unless another container uses them.
 fn remove_volumes(shared: &Shared, container: &Container) -> Result<()> {
-    for mount in container
-        .birth
-        .mounts
-        .iter()
-        .filter(|mount| mount.anonymous)
-    {
+    for mount in anonymous_volumes(container) {
         let mut users = shared.users_of_volume(&mount.name);
         users.retain(|user| *user != container.birth.id);
         if users.is_empty() {
             shared.volumes.remove(&mount.name, true, &[])?;
             shared.announce_volume("destroy", &mount.name);
+        } else {
+            shared.volumes.disown(&mount.name)?;
         }
     }
     Ok(())
