@@ -3,6 +3,7 @@
 //! Both speak straight to the shim over one unix connection; no task stands between. An attach to a container that
 //! does not run yet waits for its start and misses no byte: the connection is made before the shim is told to start.
 
+use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 
 use bytes::Bytes;
@@ -270,10 +271,9 @@ impl Output {
             }
             let half = self.side.open().await?;
             half.readable().await.ok()?;
-            let mut buffer = [0; 64 << 10];
-            match half.try_read(&mut buffer) {
-                Ok(count @ 1..) => self.decoder.push(&buffer[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            match receive(half, &mut self.decoder) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // The shim has been killed.
                 Ok(0) | Err(_) => {
                     self.settle().await;
@@ -312,6 +312,14 @@ impl Output {
             }
         }
     }
+}
+
+/// Reads what is there. Not part of the future: its buffer would be in every attach there is, and in all its callers.
+fn receive(half: &OwnedReadHalf, decoder: &mut Decoder) -> io::Result<usize> {
+    let mut buffer = [0; 64 << 10];
+    let count = half.try_read(&mut buffer)?;
+    decoder.push(&buffer[..count]);
+    Ok(count)
 }
 
 enum Decoded {

@@ -1,6 +1,7 @@
 //! The daemon's end of a shim's control connection.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 
 use shim::protocol::{Decoder, Event, Kind, Message, Op, OpError, Reply, Request, Value, encode};
@@ -91,14 +92,20 @@ impl Link {
             if self.stream.readable().await.is_err() {
                 return Heard::Closed;
             }
-            let mut buffer = [0; 16 << 10];
-            match self.stream.try_read(&mut buffer) {
-                Ok(0) => return Heard::Closed,
-                Ok(count) => self.decoder.push(&buffer[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return Heard::Closed,
+            match self.receive() {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return Heard::Closed,
             }
         }
+    }
+
+    /// Reads what is there. Not part of the future: every container has one, and the buffer would be in it.
+    fn receive(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 16 << 10];
+        let count = self.stream.try_read(&mut buffer)?;
+        self.decoder.push(&buffer[..count]);
+        Ok(count)
     }
 
     fn decoded(&mut self) -> Result<Option<Heard>, shim::protocol::FrameError> {
