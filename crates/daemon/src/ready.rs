@@ -6,7 +6,7 @@ use std::io::{self, Write};
 /// Leads a session of its own, so that the end of the terminal it was started from means nothing to it.
 pub(crate) fn leave_session() {
     // EPERM: it leads its process group already, which whoever started it has seen to.
-    drop(rustix::process::setsid());
+    let _ = rustix::process::setsid();
 }
 
 /// Writes a line to the inherited descriptor, and makes stdin, if it was that, /dev/null.

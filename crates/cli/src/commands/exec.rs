@@ -61,9 +61,10 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         return Err(Failure::new("the input device is not a TTY"));
     }
     context.talk(async |client| {
-        let made: ExecCreateResponse = client
-            .json(Request::post(path(&matches.args[0], "exec")?).body(&request))
-            .await?;
+        let create = Request::post(path(&matches.args[0], "exec")?).body(&request);
+        // The start takes the first connection over; the one to ask for the exit code on is made meanwhile.
+        let (made, _) = tokio::join!(client.json(create), client.connect());
+        let made: ExecCreateResponse = made?;
         if made.id.is_empty() {
             return Err(Failure::new("exec ID empty"));
         }
