@@ -288,7 +288,7 @@ fn inherited(shared: &Shared, host: &HostOptions) -> Result<Vec<MountPoint>> {
 
 /// Checks that need the machine or other containers, and settles names of those to ids.
 fn check_host(shared: &Shared, host: &mut HostOptions) -> Result<()> {
-    spec::check_capabilities(host, &shared.host.capabilities)?;
+    spec::settle_capabilities(host, &shared.host.capabilities)?;
     spec::check_device_rules(host)?;
     spec::check_security(host)?;
     for mode in [&mut host.pid_mode, &mut host.ipc_mode] {
@@ -303,7 +303,31 @@ fn check_host(shared: &Shared, host: &mut HostOptions) -> Result<()> {
     {
         host.network_mode = format!("container:{}", other.birth.id);
     }
+    settle(shared, host);
     Ok(())
+}
+
+/// Fills in what the request leaves open and `inspect` shows.
+fn settle(shared: &Shared, host: &mut HostOptions) {
+    if host.ipc_mode.is_empty() {
+        "private".clone_into(&mut host.ipc_mode);
+    }
+    if host.cgroupns_mode.is_empty() {
+        let private = shared.host.unified && !host.privileged;
+        host.cgroupns_mode = if private { "private" } else { "host" }.to_owned();
+    }
+    if host.shm_size == 0 {
+        host.shm_size = i64::try_from(shared.config.shm_size).unwrap_or(i64::MAX);
+    }
+    let resources = &mut host.resources;
+    if resources.memory > 0 && resources.memory_swap == 0 {
+        resources.memory_swap = resources.memory.saturating_mul(2);
+    }
+    if !host.privileged {
+        let (masked, readonly) = spec::system_paths(host);
+        host.masked_paths = Some(masked);
+        host.readonly_paths = Some(readonly);
+    }
 }
 
 /// `--mount` wants its source to be there; `-v` makes it at the start.

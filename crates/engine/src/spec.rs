@@ -19,7 +19,7 @@ use crate::mounts::{Kind, MountPoint};
 use crate::options::{ContainerOptions, HostOptions};
 use crate::state::Birth;
 
-pub(crate) use capabilities::{all as all_capabilities, check as check_capabilities};
+pub(crate) use capabilities::{all as all_capabilities, settle as settle_capabilities};
 pub(crate) use devices::check_rules as check_device_rules;
 pub(crate) use process::for_exec;
 

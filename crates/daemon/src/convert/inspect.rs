@@ -174,6 +174,10 @@ fn host_config(mut host: HostConfig, view: &ContainerView) -> HostConfig {
     host.memory_swap = made.resources.memory_swap;
     host.pids_limit = made.resources.pids_limit;
     host.oom_kill_disable = made.resources.oom_kill_disable;
+    let settled =
+        |asked: &Option<StrSlice>, made: &[String]| asked.as_ref().map(|_| StrSlice(made.to_vec()));
+    host.cap_add = settled(&host.cap_add, &made.cap_add);
+    host.cap_drop = settled(&host.cap_drop, &made.cap_drop);
     host.security_opt =
         Some(made.security_opt.clone()).filter(|o| !o.is_empty() || host.security_opt.is_some());
     host.port_bindings.get_or_insert_default();

@@ -63,9 +63,11 @@ pub(super) fn of(host: &HostOptions, available: &[String]) -> Result<Vec<String>
     Ok(set)
 }
 
-/// Refuses names nobody knows and capabilities that cannot be given.
-pub(crate) fn check(host: &HostOptions, available: &[String]) -> Result<()> {
-    of(host, available).map(drop)
+/// Refuses names nobody knows and capabilities that cannot be given, and writes the rest in full: `CAP_SYS_TIME`.
+pub(crate) fn settle(host: &mut HostOptions, available: &[String]) -> Result<()> {
+    host.cap_add = names(&host.cap_add, "CapAdd", available)?;
+    host.cap_drop = names(&host.cap_drop, "CapDrop", available)?;
+    Ok(())
 }
 
 fn names(asked: &[String], field: &str, available: &[String]) -> Result<Vec<String>> {
