@@ -13,7 +13,7 @@ fn told(line: &str) -> (String, u8) {
 #[test]
 fn wrong_lines_are_told_in_dockers_words() {
     let check = |line: &str, text: &str, status: u8| {
-        assert_eq!(told(line), (text.to_owned(), status), "{line}")
+        assert_eq!(told(line), (text.to_owned(), status), "{line}");
     };
     check(
         "wait",
