@@ -6,7 +6,7 @@ use oci::runtime::Status;
 use super::args::{Args, Flag};
 use super::state::Saved;
 use super::{Context, create};
-use crate::{Error, Kind, Result};
+use crate::{Container, Error, Kind, Result};
 
 pub(super) const KILL_FLAGS: &[Flag] = &[Flag::switch("all", Some('a'))];
 pub(super) const DELETE_FLAGS: &[Flag] = &[Flag::switch("force", Some('f'))];
@@ -64,26 +64,27 @@ pub(super) fn delete(context: &Context, args: &Args) -> Result<u8> {
 /// Kills, and waits until the first process is gone, whoever is to reap it.
 fn destroy(context: &Context, saved: Saved) -> Result<()> {
     let id = saved.id.clone();
-    let container = context.store.container(saved)?;
-    container.kill_all()?;
+    match context.store.container(saved).and_then(|c| end(&c)) {
+        // It ended by itself meanwhile.
+        Err(error) if error.kind() == Kind::NoSuchContainer => {}
+        ended => ended?,
+    }
+    finish(context, &context.store.load(&id)?)
+}
+
+fn end(container: &Container) -> Result<()> {
     let patience = std::time::Duration::from_secs(10);
-    container
-        .signal(Signal::KILL)
-        .or_else(|error| match error.kind() {
-            Kind::NoSuchContainer => Ok(()),
-            _ => Err(error),
-        })?;
-    if !container
+    container.kill_all()?;
+    container.signal(Signal::KILL)?;
+    if container
         .pidfd()
         .wait_readable(Some(patience))
         .unwrap_or(true)
     {
-        return Err(Error::new(
-            Kind::System,
-            format!("container {id} does not die"),
-        ));
+        return Ok(());
     }
-    finish(context, &context.store.load(&id)?)
+    let message = "the container does not die";
+    Err(Error::new(Kind::System, message))
 }
 
 fn finish(context: &Context, saved: &Saved) -> Result<()> {
