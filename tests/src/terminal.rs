@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -79,6 +80,28 @@ impl Terminal {
     pub fn resize(&mut self, columns: u16, rows: u16) {
         resize(&self.master, columns, rows);
         kill_process(Pid::from_child(&self.child), Signal::WINCH).expect("signal the client");
+    }
+
+    /// The same until `words` answer it: the docker client begins to listen to the signal a moment after it has
+    /// started the container, and nothing outside tells when.
+    pub fn resize_until(&mut self, columns: u16, rows: u16, words: &str) {
+        loop {
+            self.resize(columns, rows);
+            let mut ready = [PollFd::new(&self.master, PollFlags::IN)];
+            let second = Timespec {
+                tv_sec: 1,
+                tv_nsec: 0,
+            };
+            if poll(&mut ready, Some(&second)).expect("poll") == 0 {
+                continue;
+            }
+            let mut buffer = [0; 4096];
+            let length = self.master.read(&mut buffer).expect("read the terminal");
+            self.seen.extend_from_slice(&buffer[..length]);
+            if String::from_utf8_lossy(&self.seen).contains(words) {
+                return;
+            }
+        }
     }
 
     /// Waits for the client's end; its exit code and what it printed since the last read.

@@ -97,9 +97,9 @@ both!(a_terminal_has_a_size_that_follows, |_d, cli| {
     let mut terminal = Terminal::start(command, 91, 33);
     terminal.read_until("/dev/pts/0");
     terminal.read_until("ready");
-    terminal.resize(101, 44);
+    // A shell runs its traps between commands.
     terminal.write("\n");
-    terminal.read_until("44 101");
+    terminal.resize_until(101, 44, "44 101");
     terminal.write("word\n");
     terminal.read_until("got word");
     terminal.write("end\n");

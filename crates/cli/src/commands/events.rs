@@ -75,21 +75,44 @@ fn text(form: &Form, event: &Event) -> Result<String, Failure> {
         Form::Json => Ok(format!("{}\n", document()?.compact(Html::Plain))),
         Form::Template(template) => template
             .render(
-                &Data::renamed(as_go_struct(event), document()?),
+                &Data::renamed(
+                    as_go_struct(event, &attributes_of(template.source())),
+                    document()?,
+                ),
                 Missing::Field("*events.Message"),
             )
-            .map(|line| format!("{line}\n"))
+            .map(|line| format!("{}\n", line.replace(ABSENT, "<no value>")))
             .map_err(|error| Failure::with_status(64, format!("Error parsing format: {error}"))),
     }
 }
 
+/// Stands for an attribute that an event does not have; no attribute's text has this character.
+const ABSENT: &str = "\u{0}";
+
+/// The attributes that a template names. They are a map in Go, where what is absent is no error.
+fn attributes_of(template: &str) -> Vec<&str> {
+    let names = template.split(".Attributes.").skip(1);
+    let name = |rest: &'_ str| {
+        rest.find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len())
+    };
+    names
+        .map(|rest| &rest[..name(rest)])
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
 /// Templates name the members of Go's struct, JSON its tags.
-fn as_go_struct(event: &Event) -> Json {
-    let attributes = event
-        .actor
-        .attributes
+fn as_go_struct(event: &Event, asked: &[&str]) -> Json {
+    let has = &event.actor.attributes;
+    let absent = asked
         .iter()
-        .map(|(name, value)| (name.as_str(), Json::text(value)));
+        .filter(|name| !has.contains_key(**name))
+        .map(|name| (*name, Json::text(ABSENT)));
+    let attributes = has
+        .iter()
+        .map(|(name, value)| (name.as_str(), Json::text(value)))
+        .chain(absent);
     let actor = Json::object([
         ("ID", Json::text(&event.actor.id)),
         ("Attributes", Json::object(attributes)),

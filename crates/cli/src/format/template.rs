@@ -97,6 +97,11 @@ impl Template {
         })
     }
 
+    /// The template as it was written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Runs it. An error leaves nothing printed of this document.
     pub(crate) fn render(&self, data: &Data, missing: Missing<'_>) -> Result<String, Error> {
         self.origins
