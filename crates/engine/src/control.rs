@@ -159,10 +159,7 @@ impl Engine {
                 signal: number,
                 answer,
             })
-            .await?;
-        self.shared()
-            .announce(handle, "kill", &[("signal", number.to_string())]);
-        Ok(())
+            .await
     }
 
     /// The signal, the wait, SIGKILL, the wait. That it ended by itself meanwhile is fine.

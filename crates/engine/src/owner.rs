@@ -279,6 +279,8 @@ impl Owner {
             }
             _ => link::failed(error),
         })?;
+        // Told here, so that it comes before the end that it may bring.
+        shared.announce(&self.me, "kill", &[("signal", signal.to_string())]);
         let ends = signal == 9 || signal == stop_signal(&self.me)?;
         if ends && matches!(self.me.phase(), Phase::Paused { .. }) {
             let thawed = self.freeze(shared, Op::Resume, Event::Unpaused).await;
