@@ -202,8 +202,13 @@ impl Follow {
                 WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO,
             )
             .context(describe)?;
+        #[expect(
+            deprecated,
+            reason = "what replaces it is unsafe, and this crate has none; an Inotify keeps its descriptor for life"
+        )]
+        let folder = AsyncFd::new(inotify).context(describe)?;
         Ok(Self {
-            folder: AsyncFd::new(inotify).context(describe)?,
+            folder,
             stopped: Some(stopped),
             until,
         })

@@ -141,7 +141,10 @@ mod tests {
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n# a comment\nalice:x:1000:1001:Alice:/home/alice:/bin/sh\n12:x:2000:2000::/srv:/bin/sh\nbroken:x\n";
     const GROUP: &str = "root:x:0:root\nusers:x:100:alice,bob\nalice:x:1001:\naudio:x:29:alice\n";
 
-    fn check(user: &str, added: &[&str], expect: Result<(u32, u32, &[u32], Option<&str>), &str>) {
+    /// uid, gid, additional gids, home.
+    type Expected<'a> = (u32, u32, &'a [u32], Option<&'a str>);
+
+    fn check(user: &str, added: &[&str], expect: Result<Expected<'_>, &str>) {
         let added: Vec<String> = added.iter().map(|g| (*g).to_owned()).collect();
         let got = resolve(user, &added, PASSWD, GROUP);
         match (got, expect) {

@@ -37,7 +37,7 @@ pub(super) fn pack(root: &Root, path: &Path, top: &str, out: &mut dyn Write) -> 
         name: top.as_bytes().to_vec(),
     };
     if is_dir {
-        packer.walk(start)?;
+        packer.walk(&start)?;
     } else {
         packer.entry(&start)?;
     }
@@ -62,7 +62,7 @@ struct Packer<'a, W> {
 
 impl<W: Write> Packer<'_, W> {
     /// Depth first, names sorted, with neither recursion nor a descriptor a level: a container can nest very deep.
-    fn walk(&mut self, start: Item) -> io::Result<()> {
+    fn walk(&mut self, start: &Item) -> io::Result<()> {
         let folder = self
             .root
             .open_file(&start.path, OFlags::RDONLY | OFlags::DIRECTORY, 0);
@@ -72,7 +72,7 @@ impl<W: Write> Packer<'_, W> {
             let name = with_slash(&start.name);
             self.write(&stat, name, Some(&folder), Vec::new())?;
         }
-        let mut waiting = children(&folder, &start)?;
+        let mut waiting = children(&folder, start)?;
         drop(folder);
         while let Some(item) = waiting.pop() {
             if self.entry(&item)? {
