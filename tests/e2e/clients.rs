@@ -1,21 +1,19 @@
 //! Both clients against one daemon: what they print, where, and with which exit code must be the same.
 
-use tests::{Cli, IMAGE, daemon_test};
+use tests::{Cli, IMAGE, Run, daemon_test};
 
 /// Runs the same words with both and compares. What names the client itself is made equal.
 fn same(docker: &Cli, tare: &Cli, args: &[&str]) {
-    let (one, other) = (docker.run(args), tare.run(args));
     let plain = |text: String| text.replace("tare", "docker").trim_end().to_owned();
-    assert_eq!(
-        other.code,
-        one.code,
-        "exit code of {args:?}: {}",
-        other.err()
-    );
-    assert_eq!(plain(other.out()), plain(one.out()), "stdout of {args:?}");
     // Usage hints after an error are each client's own.
     let first = |text: String| plain(text).lines().next().unwrap_or_default().to_owned();
-    assert_eq!(first(other.err()), first(one.err()), "stderr of {args:?}");
+    let seen = |run: Run| (run.code, plain(run.out()), first(run.err()));
+    // Ages move on meanwhile: ours has to be what docker says just before or just after.
+    let (before, ours, after) = (docker.run(args), tare.run(args), docker.run(args));
+    let (before, ours, after) = (seen(before), seen(ours), seen(after));
+    if ours != before {
+        assert_eq!(ours, after, "exit code, stdout, stderr of {args:?}");
+    }
 }
 
 daemon_test!(they_print_the_same, |d| {
@@ -102,7 +100,6 @@ daemon_test!(they_print_the_same, |d| {
         &["stop", &none],
         &["kill", &a],
         &["pause", &a],
-        &["unpause", &b],
         &["rm", &b],
         &["rm", &none],
         &["rmi", &none],

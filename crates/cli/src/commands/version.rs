@@ -127,10 +127,25 @@ fn text(format: &str, template: Option<&Template>, versions: &Versions) -> Resul
     match template {
         None => Ok(format!("{}\n", json.compact(Html::Plain))),
         Some(template) => template
-            .render(&Data::document(json), Missing::Field("system.versionInfo"))
+            .render(
+                &Data::renamed(as_go_struct(&json), json),
+                Missing::Field("system.versionInfo"),
+            )
             .map(|text| format!("{text}\n"))
             .map_err(|error| Failure::new(error.to_string())),
     }
+}
+
+/// Templates know Go's names of fields, of which one is spelt otherwise in JSON.
+fn as_go_struct(json: &Json) -> Json {
+    let go = |name: &str| match name {
+        "ApiVersion" => "APIVersion".into(),
+        other => other.into(),
+    };
+    json.map(|half, members| {
+        let members = members.map(|name, value| (go(name), value.clone()));
+        (half.into(), members)
+    })
 }
 
 fn plain(versions: &Versions) -> String {

@@ -1,5 +1,7 @@
 //! From the flags of `run` and `create` to the document that the daemon is sent.
 
+use std::collections::BTreeSet;
+
 use api::types::container::{ContainerConfig, CreateRequest};
 use api::types::host_config::{DeviceMapping, HostConfig, LogConfig, RestartPolicy, Ulimit};
 use api::types::mount::Mount;
@@ -139,6 +141,25 @@ fn set_resources(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure
     Ok(())
 }
 
+/// Capabilities by their full names, sorted. `ALL` trumps the others of its list, and adding goes before dropping.
+fn capabilities(add: &[String], drop: &[String]) -> (Vec<String>, Vec<String>) {
+    let full = |name: &String| {
+        let name = name.trim().to_uppercase();
+        let known = name.starts_with("CAP_") || name == "ALL" || name == "RESET";
+        if known { name } else { format!("CAP_{name}") }
+    };
+    let set = |names: &[String]| {
+        let names: BTreeSet<String> = names.iter().map(full).collect();
+        match names.get("ALL") {
+            Some(all) => BTreeSet::from([all.clone()]),
+            None => names,
+        }
+    };
+    let (add, drop) = (set(add), set(drop));
+    let drop = drop.difference(&add).cloned().collect();
+    (add.into_iter().collect(), drop)
+}
+
 fn set_isolation(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure> {
     let text = |name: &str| matches.text_or_empty(name).to_owned();
     let security = security::read(matches.list("security-opt")).map_err(Failure::new)?;
@@ -148,8 +169,9 @@ fn set_isolation(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure
     }
     host.security_opt = non_empty(security.options);
     host.extra_hosts = non_empty(extra_hosts(matches)?);
-    host.cap_add = non_empty(matches.texts("cap-add")).map(StrSlice);
-    host.cap_drop = non_empty(matches.texts("cap-drop")).map(StrSlice);
+    let (add, drop) = capabilities(&matches.texts("cap-add"), &matches.texts("cap-drop"));
+    host.cap_add = non_empty(add).map(StrSlice);
+    host.cap_drop = non_empty(drop).map(StrSlice);
     host.devices = non_empty(devices(matches)?);
     host.device_cgroup_rules = non_empty(matches.texts("device-cgroup-rule"));
     host.dns = non_empty(matches.texts("dns"));

@@ -57,6 +57,19 @@ impl Json {
         }
     }
 
+    /// The same object with each member given another name or value.
+    pub(crate) fn map(&self, change: impl Fn(&str, &Json) -> (Arc<str>, Json)) -> Self {
+        match self {
+            Self::Object(members) => Self::Object(
+                members
+                    .iter()
+                    .map(|(name, value)| change(name, value))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// On one line, without spaces.
     pub(crate) fn compact(&self, html: Html) -> String {
         let mut out = String::new();

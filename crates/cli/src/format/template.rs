@@ -13,6 +13,25 @@ use super::data::{Data, Origins};
 use super::functions;
 use super::methods::as_calls;
 
+/// Members that are maps in Go too, not structs.
+const MAPS: &[&str] = &[
+    "Annotations",
+    "Attributes",
+    "Details",
+    "DriverOpts",
+    "ExposedPorts",
+    "GraphDriver.Data",
+    "Labels",
+    "LogConfig.Config",
+    "Networks",
+    "Options",
+    "Ports",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+    "Volumes",
+];
+
 /// A template that has been read.
 pub(crate) struct Template {
     name: &'static str,
@@ -109,10 +128,32 @@ impl Template {
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(data.origins());
         let rendered = self.inner.execute_to_string(data.value());
+        if let Err(TemplateError::MissingKey { key }) = &rendered
+            && self.is_asked_of_a_map(key)
+        {
+            return self.render_with_holes(data);
+        }
         // The crate's word for nil is Go's for a map; the documents are structs.
         rendered
             .map(|text| text.replace("<no value>", "<nil>"))
             .map_err(|error| self.run_error(&error, missing))
+    }
+
+    /// Whether the template asks one of the documents' true maps for this key: there, Go prints `<no value>`.
+    fn is_asked_of_a_map(&self, key: &str) -> bool {
+        let asked = |map: &&str| self.source.contains(&format!(".{map}.{key}"));
+        MAPS.iter().any(asked)
+    }
+
+    /// Runs it with missing keys as `<no value>`.
+    fn render_with_holes(&self, data: &Data) -> Result<String, Error> {
+        let inner = gotmpl::Template::new(self.name)
+            .missing_key(MissingKey::Invalid)
+            .funcs(functions::of_values(&self.origins))
+            .parse(&as_calls(&self.source))
+            .map_err(|error| parse_error(self.name, &error))?;
+        let failed = |error: TemplateError| self.run_error(&error, Missing::Key);
+        inner.execute_to_string(data.value()).map_err(failed)
     }
 
     fn run_error(&self, error: &TemplateError, missing: Missing<'_>) -> Error {

@@ -33,7 +33,7 @@ pub(crate) static KINDS: Sheet<Kind> = Sheet {
         Field {
             name: "Size",
             title: "SIZE",
-            value: |kind| Json::text(units::short_size(bytes(kind.size))),
+            value: |kind| Json::text(units::human_size(bytes(kind.size))),
         },
         Field {
             name: "TotalCount",

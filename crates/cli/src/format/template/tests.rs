@@ -122,3 +122,17 @@ fn rows_escape_for_the_web_and_have_labels() {
         r#"template: :1:2: executing "" at <.Foo>: can't evaluate field Foo in type *formatter.T"#
     );
 }
+
+#[test]
+fn a_missing_key_of_a_true_map_is_no_value() {
+    let data = Data::document(Json::of(&serde_json::json!({"Labels": {"a": "b"}})).unwrap());
+    let render = |source: &str| {
+        let template = Template::parse(source).unwrap();
+        template.render(&data, Missing::Field("T"))
+    };
+    assert_eq!(
+        render("{{.Labels.a}} {{.Labels.x}}").unwrap(),
+        "b <no value>"
+    );
+    assert!(render("{{.Nonsense}}").is_err());
+}
