@@ -22,12 +22,15 @@ pub(crate) enum Framing {
 #[derive(Debug)]
 pub(crate) struct Output {
     decoder: Option<Decoder>,
+    /// Small frames that follow each other on one stream are written in one call.
+    gathered: Vec<u8>,
 }
 
 impl Output {
     pub(crate) fn new(framing: Framing) -> Output {
         Output {
             decoder: (framing == Framing::Frames).then(Decoder::default),
+            gathered: Vec::new(),
         }
     }
 
@@ -36,21 +39,32 @@ impl Output {
         let Some(decoder) = &mut self.decoder else {
             return write_all(stdout(), bytes);
         };
-        while let Some((stream, piece)) = decoder
+        let mut stream = StreamKind::Stdout;
+        while let Some((next, piece)) = decoder
             .next(&mut bytes)
             .map_err(|error| Failure::new(error.to_string()))?
         {
-            match stream {
-                StreamKind::Stdin | StreamKind::Stdout => write_all(stdout(), piece)?,
-                StreamKind::Stderr => write_all(stderr(), piece)?,
-                StreamKind::System => {
-                    let text = String::from_utf8_lossy(piece);
-                    return Err(Failure::new(format!("error from daemon in stream: {text}")));
-                }
+            if next == StreamKind::System {
+                let text = String::from_utf8_lossy(piece);
+                return Err(Failure::new(format!("error from daemon in stream: {text}")));
             }
+            if next != stream {
+                flush(stream, &mut self.gathered)?;
+                stream = next;
+            }
+            self.gathered.extend_from_slice(piece);
         }
-        Ok(())
+        flush(stream, &mut self.gathered)
     }
+}
+
+fn flush(stream: StreamKind, gathered: &mut Vec<u8>) -> Result<(), Failure> {
+    match stream {
+        StreamKind::Stderr => write_all(stderr(), gathered)?,
+        _ => write_all(stdout(), gathered)?,
+    }
+    gathered.clear();
+    Ok(())
 }
 
 /// Writes everything, also where others made the descriptor non-blocking.

@@ -34,16 +34,32 @@ impl Form {
         if self == Form::Raw {
             return bytes;
         }
-        let number = match stream {
-            Stream::Stdout => 1,
-            Stream::Stderr => 2,
-        };
         let mut framed = BytesMut::with_capacity(8 + bytes.len());
-        framed.put_u32(number << 24);
-        framed.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        framed.put(bytes);
+        put_frame(&mut framed, stream, &bytes);
         framed.freeze()
     }
+
+    /// A frame for each line, as Docker has it for logs: docker-py hands its users frame after frame.
+    fn write_lines(self, stream: Stream, bytes: Bytes) -> Bytes {
+        if self == Form::Raw {
+            return bytes;
+        }
+        let mut framed = BytesMut::with_capacity(bytes.len() + bytes.len() / 4);
+        for line in bytes.split_inclusive(|&b| b == b'\n') {
+            put_frame(&mut framed, stream, line);
+        }
+        framed.freeze()
+    }
+}
+
+fn put_frame(out: &mut BytesMut, stream: Stream, bytes: &[u8]) {
+    let number = match stream {
+        Stream::Stdout => 1,
+        Stream::Stderr => 2,
+    };
+    out.put_u32(number << 24);
+    out.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.put(bytes);
 }
 
 /// Which way bytes go on a connection that was taken over.
@@ -225,7 +241,7 @@ pub(super) async fn logs(call: Call) -> Reply {
     Ok(body::produced(media_type, |sender| async move {
         while let Some(piece) = logs.next().await {
             let piece = match piece {
-                Ok((stream, bytes)) => Ok(form.write(stream, bytes)),
+                Ok((stream, bytes)) => Ok(form.write_lines(stream, bytes)),
                 Err(error) => {
                     tracing::error!(error = %error.chain(), "reading a log");
                     Err(std::io::Error::other(error))
@@ -275,5 +291,10 @@ mod tests {
         assert_eq!(&framed[..], b"\x02\0\0\0\0\0\0\x04err\n");
         let raw = Form::Raw.write(Stream::Stdout, Bytes::from_static(b"x"));
         assert_eq!(&raw[..], b"x");
+        let lines = Form::Frames.write_lines(Stream::Stdout, Bytes::from_static(b"a\n\nb"));
+        assert_eq!(
+            &lines[..],
+            b"\x01\0\0\0\0\0\0\x02a\n\x01\0\0\0\0\0\0\x01\n\x01\0\0\0\0\0\0\x01b"
+        );
     }
 }
