@@ -125,9 +125,13 @@ fn familiar(image: &str) -> String {
 }
 
 fn pull_failure(image: &str) -> Failure {
+    let name = familiar(image);
+    let hint = match name.as_str() {
+        "hello:latest" => "the built-in image comes back when the daemon starts",
+        _ => "or use the built-in image 'hello'",
+    };
     Failure::new(format!(
-        "pulling is not built yet: bring {} in with 'load' or 'import', or use the built-in image 'hello'",
-        familiar(image)
+        "pulling is not built yet: bring {name} in with 'load' or 'import'; {hint}"
     ))
 }
 

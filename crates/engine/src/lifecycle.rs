@@ -206,7 +206,6 @@ fn started(life: &Life, pid: u32, at: Timestamp) -> Step {
     }
     let next = Life {
         started_at: Some(at),
-        finished_at: None,
         exit_code: 0,
         oom_killed: false,
         ..moved(life, Phase::Running { pid })

@@ -176,8 +176,10 @@ fn ps(arguments: &[&str]) -> Result<String> {
         .output()
         .context(|| "`top` with arguments other than -ef needs the host's ps".into())?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::system(format!("ps: {said}")));
+        let said = String::from_utf8_lossy(&output.stderr);
+        // What follows the first line is ps's own help.
+        let reason = said.trim().lines().next().unwrap_or_default();
+        return Err(Error::system(format!("ps: {reason}")));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

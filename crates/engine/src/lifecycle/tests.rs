@@ -73,6 +73,22 @@ proptest! {
     }
 }
 
+/// Docker's `FinishedAt` of a container that runs again is the end of the run before.
+#[test]
+fn a_new_run_keeps_when_the_last_one_ended() {
+    let run = |life: &Life, event| step(life, event).unwrap().0;
+    let mut life = run(&Life::new(false), Event::Start);
+    life = run(&life, Event::Started { pid: 7, at: at(1) });
+    let ended = Event::Ended {
+        code: 0,
+        at: at(2),
+        oom_killed: false,
+    };
+    life = run(&run(&life, ended), Event::Start);
+    life = run(&life, Event::Started { pid: 8, at: at(3) });
+    assert_eq!(life.finished_at, Some(at(2)));
+}
+
 #[test]
 fn refusals_tell_docker_s_cases_apart() {
     let mut life = Life::new(false);

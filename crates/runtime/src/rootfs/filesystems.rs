@@ -151,16 +151,17 @@ fn clone_elsewhere(path: &Path, depth: Depth) -> Option<linux::Result<OwnedFd>> 
     ))
 }
 
-/// A tmpfs has the mode of the folder it covers, unless its options say another.
+/// A tmpfs has the mode of the folder it covers, unless its options say another. Where none was, it has the kernel's: 1777,
+/// so that `--tmpfs /scratch` is of use to any user.
 fn tmpfs(setup: &Setup<'_>, mount: &Mount, options: &Options) -> Result<()> {
+    let covered = setup.root().resolve(&mount.destination);
     let target = folder(setup, &mount.destination)?;
-    let stat = file::stat(&target).context(|| "stat the mount point")?;
     let mut options = options.clone();
-    if !options
-        .data
-        .iter()
-        .any(|option| option.starts_with("mode="))
+    let says_mode = |option: &String| option.starts_with("mode=");
+    if let Ok(covered) = covered
+        && !options.data.iter().any(says_mode)
     {
+        let stat = file::stat(&covered).context(|| "stat the mount point")?;
         options
             .data
             .push(format!("mode={:o}", stat.st_mode & 0o7777));

@@ -219,6 +219,22 @@ fn proc_is_not_to_be_mounted_into_or_through_links() {
 }
 
 #[test]
+fn a_tmpfs_where_no_folder_was_is_for_everybody() {
+    let bundle = Bundle::new("tmpfs-mode");
+    let mut spec = bundle.spec("stat -c %a /scratch /etc");
+    for destination in ["/scratch", "/etc"] {
+        spec.mounts.push(Mount {
+            destination: destination.into(),
+            kind: "tmpfs".into(),
+            source: "tmpfs".into(),
+            ..Mount::default()
+        });
+    }
+    let outcome = bundle.run(&spec).unwrap();
+    assert_eq!(outcome.stdout, "1777\n755\n", "{outcome:?}");
+}
+
+#[test]
 fn a_tmpfs_can_start_with_what_it_covers() {
     let bundle = Bundle::new("copyup");
     let mut spec = bundle.spec("cat /etc/passwd | wc -l; touch /etc/x; stat -c %a /etc");
