@@ -41,6 +41,8 @@ pub(crate) struct Hijack {
     pub(crate) upgrade: Upgrade,
     pub(crate) media_type: &'static str,
     pub(crate) headers: HeaderMap,
+    /// The head is padded to so many bytes; the connection sets it for clients that need it.
+    pub(crate) head_size: usize,
     /// What happens on the raw connection; when it is done, the connection is closed.
     pub(crate) run: Box<dyn FnOnce(RawStream) -> Pending<()> + Send>,
 }
@@ -98,12 +100,19 @@ impl Service<Request<Incoming>> for Door {
     type Future = Pending<io::Result<Answer>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let head_size = head_size(request.headers());
         let (slot, outcome) = (Arc::clone(&self.slot), (self.handler)(request));
         Box::pin(async move {
             match outcome.await {
                 Outcome::Answer(answer) => Ok(answer),
                 Outcome::Hijack(hijack) => {
-                    leave(&slot, hijack);
+                    leave(
+                        &slot,
+                        Hijack {
+                            head_size,
+                            ..hijack
+                        },
+                    );
                     // The driver drops this future together with hyper's side of the connection.
                     std::future::pending().await
                 }
@@ -216,8 +225,25 @@ fn head(hijack: &Hijack) -> String {
             String::from_utf8_lossy(value.as_bytes())
         ));
     }
+    // Name, colon, space and two line ends besides the padding itself.
+    const FRAME: usize = "X-Padding: \r\n\r\n".len();
+    if let Some(padding) = hijack.head_size.checked_sub(head.len() + FRAME) {
+        head.push_str(&format!("X-Padding: {}\r\n", "-".repeat(padding)));
+    }
     head.push_str("\r\n");
     head
+}
+
+/// docker-py reads the head through a buffer of 8 KiB and the stream past it: what its last read of the head brings
+/// along is lost. A head that fills the buffer to the byte leaves room for nothing else. (Docker is only saved by its
+/// processes taking longer to start than docker-py takes to read.)
+fn head_size(headers: &HeaderMap) -> usize {
+    const BUFFER: usize = 8192;
+    let agent = headers.get(hyper::header::USER_AGENT);
+    match agent {
+        Some(agent) if agent.as_bytes().starts_with(b"docker-sdk-python/") => BUFFER,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +258,7 @@ mod tests {
             upgrade,
             media_type: "application/vnd.docker.raw-stream",
             headers: HeaderMap::new(),
+            head_size: 0,
             run: Box::new(|mut raw| {
                 Box::pin(async move {
                     let mut all = raw.early.to_vec();
@@ -269,6 +296,14 @@ mod tests {
             "{all}"
         );
         assert!(all.ends_with("\r\n\r\nearly bytes"), "{all}");
+    }
+
+    #[tokio::test]
+    async fn the_head_fills_the_buffer_of_docker_py() {
+        let request = "POST /x HTTP/1.1\r\nHost: d\r\nUser-Agent: docker-sdk-python/7.1.0\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\nx";
+        let all = exchange(request, Upgrade::Tcp).await;
+        assert!(all[..8192].ends_with("-\r\n\r\n"), "{all}");
+        assert_eq!(&all[8192..], "x");
     }
 
     #[tokio::test]

@@ -157,6 +157,7 @@ fn stream(
         upgrade,
         media_type,
         headers: HeaderMap::new(),
+        head_size: 0,
         run: Box::new(run),
     })
 }
