@@ -147,6 +147,7 @@ impl Child<'_> {
             init::join_keyring(&parts.id)?;
         }
         self.set_up_streams()?;
+        process::replace_null_streams()?;
         process::give_streams_to(plan.uid());
         linux::fd::close_on_exec_from(3).context(|| "failed to close inherited descriptors")?;
         for fd in &self.terms.preserved {

@@ -176,6 +176,7 @@ impl Init<'_> {
                 .context(|| "failed to set the controlling terminal")?;
             process::place(&[&slave; 3])?;
         }
+        process::replace_null_streams()?;
         process::give_streams_to(process.uid());
         self.place_preserved()?;
         process.drop_privileges()?;

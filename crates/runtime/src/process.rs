@@ -2,11 +2,11 @@
 //! rights, limits, ids, standard streams.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use linux::caps::{self, Sets};
-use linux::file;
+use linux::file::{self, OFlags};
 use linux::process as kernel;
 use linux::rlimit::{self, Limit};
 use linux::tty::{self, Size};
@@ -294,6 +294,44 @@ pub(crate) fn make_terminal(ptmx: OwnedFd, size: Option<Size>) -> Result<(OwnedF
     Ok((ptmx, slave))
 }
 
+/// Who has the host's /dev/null as a standard stream can change the mode and owner of the host's inode through
+/// `/proc/self/fd`: it gets the container's own in its place. Called inside the container; one that has no null device
+/// of its own gets an empty pipe, which reads the same.
+pub(crate) fn replace_null_streams() -> Result<()> {
+    let describe = || "failed to open the container's /dev/null";
+    let mut own = None;
+    for number in 0..3 {
+        let is_hosts = linux::fd::standard(number)
+            .and_then(|fd| file::stat(fd).ok())
+            .is_some_and(|stat| is_null(&stat));
+        if !is_hosts {
+            continue;
+        }
+        let own = match &mut own {
+            Some(own) => own,
+            none => none.insert(containers_null().context(describe)?),
+        };
+        linux::fd::place(own.as_fd(), number).context(describe)?;
+    }
+    Ok(())
+}
+
+fn containers_null() -> linux::Result<OwnedFd> {
+    // Whatever it is: it is not to be waited for, and not to become the terminal.
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    if let Ok(found) = file::open(Path::new("/dev/null"), flags)
+        && file::stat(&found).is_ok_and(|stat| is_null(&stat))
+    {
+        linux::fd::set_nonblocking(&found, false)?;
+        return Ok(found);
+    }
+    linux::fd::pipe().map(|(reader, _)| reader)
+}
+
+fn is_null(stat: &file::Stat) -> bool {
+    file::is_char_device(stat) && file::device_numbers(stat.st_rdev) == (1, 3)
+}
+
 /// The user may reopen its standard streams by `/dev/stdout`: they are given to it, but for the null device, which
 /// is everybody's. What cannot be given away stays as it is.
 pub(crate) fn give_streams_to(uid: u32) {
@@ -302,8 +340,7 @@ pub(crate) fn give_streams_to(uid: u32) {
             continue;
         };
         let Ok(stat) = file::stat(fd) else { continue };
-        let is_null = file::is_char_device(&stat) && file::device_numbers(stat.st_rdev) == (1, 3);
-        if !is_null && stat.st_uid != uid {
+        if !is_null(&stat) && stat.st_uid != uid {
             let _ = file::change_owner_of(fd, uid, stat.st_gid);
         }
     }

@@ -43,20 +43,14 @@ pub(super) fn mask(root: &Root, paths: &[PathBuf]) -> Result<()> {
             continue;
         };
         let is_dir = file::is_dir(&file::stat(&target).context(describe)?);
-        let cover = match (is_dir, &null, &empty) {
-            (true, _, Some(attached)) | (false, Some(attached), _) => {
-                mount::clone_tree(attached, Depth::One).context(describe)?
-            }
-            (true, _, None) => empty_folder()?,
-            (false, None, _) => {
-                let device = null.insert(null_device()?);
-                mount::clone_tree(device, Depth::One).context(describe)?
-            }
+        let first = if is_dir { &mut empty } else { &mut null };
+        let cover = match first {
+            Some(attached) => mount::clone_tree(attached, Depth::One).context(describe)?,
+            None if is_dir => empty_folder()?,
+            None => null_device()?,
         };
         mount::attach(&cover, target).context(describe)?;
-        if is_dir {
-            empty.get_or_insert(cover);
-        }
+        first.get_or_insert(cover);
     }
     Ok(())
 }
@@ -80,7 +74,8 @@ fn empty_folder() -> Result<OwnedFd> {
     make().context(|| "failed to make an empty folder for masked paths")
 }
 
-/// The host's own, checked to be one: a container's could be anything (CVE-2025-31133).
+/// The host's own, checked to be one: a container's could be anything (CVE-2025-31133). Read-only, which a device does
+/// not mind, because the inode is the host's: root in the container is not to change its mode or owner.
 fn null_device() -> Result<OwnedFd> {
     let null = file::open_path(Path::new("/dev/null")).context(|| "failed to open /dev/null")?;
     let stat = file::stat(&null).context(|| "failed to stat /dev/null")?;
@@ -89,5 +84,11 @@ fn null_device() -> Result<OwnedFd> {
             "the host's /dev/null is not the null device",
         ));
     }
-    Ok(null)
+    let bind = || {
+        let cover = mount::clone_tree(&null, Depth::One)?;
+        let locked = Attributes::READ_ONLY | Attributes::NO_SUID | Attributes::NO_EXEC;
+        set_attributes(&cover, Depth::One, locked, Attributes::empty())?;
+        Ok(cover)
+    };
+    bind().context(|| "failed to bind /dev/null for masked paths")
 }

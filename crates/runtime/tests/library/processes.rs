@@ -1,7 +1,8 @@
+use linux::file::OFlags;
 use linux::process::ExitStatus;
 use linux::signal::Signal;
 use oci::runtime::Process;
-use runtime::Kind;
+use runtime::{Kind, ProcessIo};
 
 use crate::fixture::{Bundle, streams};
 
@@ -115,4 +116,53 @@ fn terminals_are_the_containers_own() {
     assert!(read(exec.console.as_ref().unwrap(), "\n").contains("/dev/pts/1"));
     assert_eq!(exec.pidfd.wait().unwrap().code(), 3);
     container.delete().unwrap();
+}
+
+/// `chmod` on a masked path, or on a standard input that was the host's, changed the host's /dev/null.
+#[test]
+fn the_hosts_null_device_is_out_of_reach() {
+    use std::os::unix::fs::MetadataExt as _;
+    let hosts = std::fs::metadata("/dev/null").unwrap().dev();
+    let bundle = Bundle::new("null");
+    let null = || {
+        let open = |flags| linux::file::open("/dev/null".as_ref(), flags).unwrap();
+        let (output, stdout) = linux::fd::pipe().unwrap();
+        let (stdin, stderr) = (open(OFlags::RDONLY), open(OFlags::WRONLY));
+        let io = ProcessIo::Fds {
+            stdin,
+            stdout,
+            stderr,
+        };
+        // Not to the end of file: the first process lives on.
+        let lines = move || -> Vec<String> {
+            let mut seen = Vec::new();
+            while seen.iter().filter(|byte| **byte == b'\n').count() < 3 {
+                let more = linux::file::read_some(&output, 512).unwrap();
+                assert!(!more.is_empty(), "{}", String::from_utf8_lossy(&seen));
+                seen.extend(more);
+            }
+            let text = String::from_utf8(seen).unwrap();
+            text.lines().map(str::to_owned).collect()
+        };
+        (io, lines)
+    };
+    let look = "stat -L -c %t,%T,%d /proc/self/fd/0 /proc/self/fd/2; grep -c '/null /proc/.* ro,' /proc/self/mountinfo";
+    let (io, output) = null();
+    let spec = bundle.spec(&format!("{look}; exec sleep 100"));
+    let container = bundle.create(&spec, io).unwrap().start().unwrap();
+    let first = output();
+    let (io, output) = null();
+    let exec = container.exec(&process(look), io).unwrap();
+    let second = output();
+    exec.pidfd.wait().unwrap();
+    container.signal(Signal::KILL).unwrap();
+    container.pidfd().wait().unwrap();
+    container.delete().unwrap();
+    for seen in [first, second] {
+        for stream in &seen[..2] {
+            assert!(stream.starts_with("1,3,"), "{seen:?}");
+            assert!(!stream.ends_with(&format!(",{hosts}")), "{seen:?}");
+        }
+        assert_ne!(seen[2], "0", "{seen:?}");
+    }
 }
