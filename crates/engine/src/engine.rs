@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::container::{Container, Handle, Order};
 use crate::error::{Error, Result};
 use crate::events::{Event, EventQuery, EventStream};
+use crate::lifecycle::Phase;
 use crate::link::Link;
 use crate::logs::{LogQuery, LogSource, LogStream};
 use crate::options::{ContainerOptions, Echo};
@@ -173,6 +174,11 @@ impl Engine {
     /// Attaches a client. To a container that does not run it is attached at its start.
     pub async fn attach(&self, name: &str, options: AttachOptions) -> Result<Attached> {
         let handle = self.shared.find(name)?;
+        if let Phase::Paused { .. } = handle.phase() {
+            return Err(Error::conflict(format!(
+                "container {name} is paused, unpause the container before attach"
+            )));
+        }
         let birth = &handle.birth;
         let tty = birth.options.tty;
         let mut attached = if options.stream {

@@ -8,7 +8,7 @@ use api::types::host_config::{HostConfig, LogConfig};
 use api::types::mount::MountPoint;
 use api::types::network::{EndpointSettings, NetworkSettings};
 use api::types::{Set, StrSlice};
-use engine::options::{ContainerOptions, Healthcheck};
+use engine::options::Healthcheck;
 use engine::{ContainerView, GraphView, MountView, StateView, Status};
 
 use super::time;
@@ -52,8 +52,8 @@ pub(crate) fn container(
         graph_driver: Some(graph(view.id.as_str(), &view.graph)),
         size_rw: view.size.map(|s| signed(s.rw)),
         size_root_fs: view.size.map(|s| signed(s.root_fs)),
-        mounts: view.mounts.iter().map(mount).collect(),
-        config: Some(self::config(config, &view.options)),
+        mounts: mounts(view),
+        config: Some(self::config(config, view)),
         network_settings: Some(network_settings(view, networks)),
         ..Default::default()
     })
@@ -104,6 +104,16 @@ pub(crate) fn joined(paths: &[PathBuf]) -> String {
     paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(":")
 }
 
+/// `Mounts`: all but what `--tmpfs` made, which Docker shows in `HostConfig.Tmpfs` alone.
+pub(crate) fn mounts(view: &ContainerView) -> Vec<MountPoint> {
+    let by_flag = |m: &&MountView| view.options.host.tmpfs.contains_key(&m.destination);
+    view.mounts
+        .iter()
+        .filter(|m| !by_flag(m))
+        .map(mount)
+        .collect()
+}
+
 /// One line of `Mounts`.
 pub(crate) fn mount(mount: &MountView) -> MountPoint {
     MountPoint {
@@ -119,8 +129,16 @@ pub(crate) fn mount(mount: &MountView) -> MountPoint {
 }
 
 /// The request's `Config` with the image's merged in.
-fn config(mut config: ContainerConfig, options: &ContainerOptions) -> ContainerConfig {
-    config.hostname.clone_from(&options.hostname);
+fn config(mut config: ContainerConfig, view: &ContainerView) -> ContainerConfig {
+    let options = &view.options;
+    config.hostname = match (
+        options.hostname.as_str(),
+        options.host.network_mode.as_str(),
+    ) {
+        ("", "host") => crate::host::hostname(),
+        ("", _) => view.id.short().to_owned(),
+        (asked, _) => asked.to_owned(),
+    };
     config.domainname.clone_from(&options.domainname);
     config.user.clone_from(&options.user);
     config.working_dir.clone_from(&options.working_dir);

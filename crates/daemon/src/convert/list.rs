@@ -46,7 +46,7 @@ pub(crate) fn summary(
         network_settings: Some(NetworkSettingsSummary {
             networks: Some(inspect::endpoints(view, networks)),
         }),
-        mounts: view.mounts.iter().map(inspect::mount).collect(),
+        mounts: inspect::mounts(view),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{Error, Kind, Result};
 
 /// What every container may use, as runc has it, whatever the specification's rules say: making nodes, the default
 /// devices, terminals.
-const ALWAYS: [(DeviceKind, Option<i64>, Option<i64>, &str); 10] = [
+const ALWAYS: [(DeviceKind, Option<i64>, Option<i64>, &str); 11] = [
     (DeviceKind::Char, None, None, "m"),
     (DeviceKind::Block, None, None, "m"),
     (DeviceKind::Char, Some(1), Some(3), "rwm"),
@@ -20,6 +20,7 @@ const ALWAYS: [(DeviceKind, Option<i64>, Option<i64>, &str); 10] = [
     (DeviceKind::Char, Some(1), Some(9), "rwm"),
     (DeviceKind::Char, Some(5), Some(0), "rwm"),
     (DeviceKind::Char, Some(5), Some(2), "rwm"),
+    (DeviceKind::Char, Some(10), Some(200), "rwm"), // /dev/net/tun
     (DeviceKind::Char, Some(136), None, "rwm"),
 ];
 
