@@ -10,6 +10,10 @@ import docker
 PREFIX, IMAGE = sys.argv[2], sys.argv[3]
 
 
+def same(found, expected):
+    assert found == expected, found
+
+
 def attach(client):
     box = client.containers.create(IMAGE, ["sh", "-c", "read x; echo got $x; echo err >&2"], name=PREFIX + "a", stdin_open=True)
     api = client.api.attach_socket(box.id, {"stdin": 1, "stream": 1, "stdout": 0})
@@ -32,11 +36,11 @@ def attach(client):
 
 def exec(client):
     box = client.containers.run(IMAGE, ["sleep", "1000"], name=PREFIX + "a", detach=True)
-    assert box.exec_run(["echo", "x"]) == (0, b"x\n")
-    assert box.exec_run(["sh", "-c", "echo o; echo e >&2; exit 4"], demux=True) == (4, (b"o\n", b"e\n"))
-    assert box.exec_run("id -u", user="user").output == b"1000\n"
-    assert box.exec_run(["sh", "-c", "echo $A"], environment={"A": "1"}).output == b"1\n"
-    assert box.exec_run("pwd", workdir="/tmp").output == b"/tmp\n"
+    same(box.exec_run(["echo", "x"]), (0, b"x\n"))
+    same(box.exec_run(["sh", "-c", "echo o; echo e >&2; exit 4"], demux=True), (4, (b"o\n", b"e\n")))
+    same(box.exec_run("id -u", user="user").output, b"1000\n")
+    same(box.exec_run(["sh", "-c", "echo $A"], environment={"A": "1"}).output, b"1\n")
+    same(box.exec_run("pwd", workdir="/tmp").output, b"/tmp\n")
     code, stream = box.exec_run(["sh", "-c", "echo 1; echo 2"], stream=True)
     assert code is None and b"".join(stream) == b"1\n2\n"
     code, sock = box.exec_run("cat", stdin=True, socket=True)
