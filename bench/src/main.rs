@@ -72,7 +72,11 @@ fn main() -> Result<()> {
     let args = parse(std::env::args().skip(1))?;
     let home = tempfile::tempdir().context("make a home")?;
     let mut table = Table::default();
-    Daemon::with(Options::default(), |daemon| {
+    let options = Options {
+        at_full_speed: true,
+        ..Options::default()
+    };
+    Daemon::with(options, |daemon| {
         let peer = args
             .peer
             .as_deref()

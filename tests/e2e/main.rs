@@ -6,6 +6,7 @@ mod clients;
 mod copy;
 mod events;
 mod exec;
+mod footprint;
 mod images;
 mod lifecycle;
 mod listing;

@@ -29,6 +29,10 @@ pub struct Options {
     pub empty: bool,
     /// The text of daemon.json.
     pub config: Option<String>,
+    /// Another tare-shim than the one beside `tare`.
+    pub shim: Option<PathBuf>,
+    /// For benchmarks: no log of every request, and no end after a while.
+    pub at_full_speed: bool,
 }
 
 /// A daemon and the folder that everything of it lies in.
@@ -47,8 +51,9 @@ impl Daemon {
         if let Some(why) = lacking() {
             return skip(&why);
         }
+        let endless = options.at_full_speed;
         let daemon = Daemon::new(options);
-        let _watchdog = daemon.watchdog();
+        let _watchdog = (!endless).then(|| daemon.watchdog());
         check(&daemon);
         daemon.finish();
     }
@@ -111,8 +116,14 @@ impl Daemon {
             ]
             .map(String::from),
         );
-        args.extend(["--cgroup-parent", &cgroup, "--log-level", "debug"].map(String::from));
-        args.extend(["--shim", &binary("tare-shim").display().to_string()].map(String::from));
+        let level = if options.at_full_speed {
+            "info"
+        } else {
+            "debug"
+        };
+        args.extend(["--cgroup-parent", &cgroup, "--log-level", level].map(String::from));
+        let shim = options.shim.unwrap_or_else(|| binary("tare-shim"));
+        args.extend(["--shim", &shim.display().to_string()].map(String::from));
         args.extend(options.args);
         let daemon = Daemon {
             host,
