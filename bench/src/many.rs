@@ -91,7 +91,9 @@ pub(crate) fn list_of_a_thousand(field: &Field<'_>, table: &mut Table) {
                 let answer = connection
                     .request("GET", &path, &[], b"")
                     .expect("an answer");
-                assert_eq!(answer.json().as_array().map(Vec::len), Some(number));
+                // Counted as text: parsing is the client's time.
+                let found = answer.text().matches("\"HostConfig\":").count();
+                assert_eq!(found, number);
             }),
         ));
     }
