@@ -12,8 +12,11 @@ const CONTAINERS: u64 = 8;
 fn a_shim_has_at_most_a_megabyte() {
     // As shipped: `cargo xtask budgets`, which CI runs before the tests, builds it.
     let shipped = binary("../dist/tare-shim");
-    if tests::oracle().is_some() || !shipped.exists() {
+    if tests::oracle().is_some() {
         return;
+    }
+    if !shipped.exists() {
+        return tests::skip("tare-shim as it is shipped: `cargo xtask budgets` builds it");
     }
     let options = Options {
         shim: Some(shipped),
