@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -17,10 +18,16 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Interest};
 use tokio::sync::{oneshot, watch};
 
 use super::body::Answer;
+
+/// How long a connection whose answer is out waits for its client to close. A client that reads its answer at all
+/// does so within a round trip.
+const LINGER_TIME: Duration = Duration::from_secs(5);
+/// What such a client may still send: far beyond any socket's buffers, far below an upload that nobody wants.
+const LINGER_BYTES: u64 = 256 << 20;
 
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -132,9 +139,27 @@ pub(crate) async fn connection<S: Duplex>(
     let mut http = http1::Builder::new()
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), Door { handler, slot });
-    if let Some(hijack) = drive(&mut http, hijacked, closing).await {
-        let parts = http.into_parts();
-        take_over(parts.io.into_inner(), parts.read_buf, hijack).await;
+    let hijack = drive(&mut http, hijacked, closing.clone()).await;
+    let parts = http.into_parts();
+    match hijack {
+        Some(hijack) => take_over(parts.io.into_inner(), parts.read_buf, hijack).await,
+        None => linger(parts.io.into_inner(), closing).await,
+    }
+}
+
+/// Closes a connection so that the client gets the answer it has not read yet. A refusal may be out before the request's
+/// body is in; closing then would meet the client's next write with EPIPE, and that, not our words, is what it
+/// would report. So only our direction is closed, and what still comes is thrown away until the client, having
+/// read, closes its own. Bounded, for clients that never do; and a daemon that ends does not wait for them.
+async fn linger<S: Duplex>(mut stream: S, mut closing: watch::Receiver<bool>) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let (mut rest, mut nowhere) = (stream.take(LINGER_BYTES), tokio::io::sink());
+    let drained = tokio::time::timeout(LINGER_TIME, tokio::io::copy(&mut rest, &mut nowhere));
+    tokio::select! {
+        _ = drained => {}
+        _ = closing.wait_for(|now| *now) => {}
     }
 }
 
@@ -250,7 +275,6 @@ fn head_size(headers: &HeaderMap) -> usize {
 mod tests {
     use super::*;
     use crate::http::body;
-    use tokio::io::AsyncReadExt as _;
     use tokio::net::UnixStream;
 
     fn echo(upgrade: Upgrade) -> Outcome {
@@ -330,6 +354,38 @@ mod tests {
             all,
             "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\nhello"
         );
+    }
+
+    /// Sends a request head, then `body` while nobody reads it, and gives back what is answered.
+    async fn refused(head: &str, body: usize) -> String {
+        let (client, server) = UnixStream::pair().unwrap();
+        let (_open, closing) = watch::channel(false);
+        let refusal = |_| -> Pending<Outcome> {
+            Box::pin(async { Outcome::Answer(body::empty(http::StatusCode::NOT_FOUND)) })
+        };
+        let serving = tokio::spawn(connection(server, closing, Arc::new(refusal)));
+        let (mut reader, mut writer) = client.into_split();
+        writer.write_all(head.as_bytes()).await.unwrap();
+        // Many times a socket's buffer: it passes only if someone takes it.
+        writer.write_all(&vec![b'x'; body]).await.unwrap();
+        drop(writer);
+        let mut all = String::new();
+        reader.read_to_string(&mut all).await.unwrap();
+        serving.await.unwrap();
+        all
+    }
+
+    #[tokio::test]
+    async fn a_refused_upload_reads_why() {
+        let head = "PUT /x HTTP/1.1\r\nHost: d\r\nContent-Length: 16777216\r\n\r\n";
+        let all = refused(head, 16 << 20).await;
+        assert!(all.starts_with("HTTP/1.1 404 Not Found\r\n"), "{all}");
+    }
+
+    #[tokio::test]
+    async fn too_long_a_head_reads_why() {
+        let all = refused("GET /x HTTP/1.1\r\nHost: d\r\nX-Long: ", 16 << 20).await;
+        assert!(all.starts_with("HTTP/1.1 431 "), "{all}");
     }
 
     #[tokio::test]
