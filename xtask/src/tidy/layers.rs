@@ -62,8 +62,8 @@ const NEVER: &[(&str, &[&str])] = &[
     ("linux", HEAVY),
     ("runtime", HEAVY),
     ("shim", HEAVY),
-    // A domain type never is a wire type.
-    ("engine", &["api", "hyper", "http", "clap"]),
+    // A domain type never is a wire type; HTTP it reaches through the registry's client alone.
+    ("engine", &["api", "clap"]),
     (
         "image",
         &["api", "hyper", "http", "clap", "network", "registry"],

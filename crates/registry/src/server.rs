@@ -1,0 +1,1 @@
+//! A registry: the server of the distribution protocol.
