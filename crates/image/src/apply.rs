@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use oci::{Digest, Hasher};
+use oci::{Algorithm, Digest, Hasher};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 
 use crate::skeleton::Recorder;
@@ -81,16 +81,17 @@ pub(crate) struct Target {
     pub(crate) home: OwnedFd,
 }
 
-/// Applies the tar that `input` gives, uncompressed, and writes its skeleton.
+/// Applies the tar that `input` gives, uncompressed, and writes its skeleton. Its diff ID is made with `algorithm`.
 pub(crate) fn apply<W: Write>(
     input: &mut dyn Read,
+    algorithm: Algorithm,
     target: &Target,
     skeleton: Recorder<W>,
     limits: Limits,
 ) -> Result<(Applied, W), ApplyError> {
     let mut hashing = Hashing {
         input,
-        hasher: Hasher::sha256(),
+        hasher: algorithm.hasher(),
         size: 0,
     };
     let mut walker = Walker::with_raw(&mut hashing, skeleton);

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use oci::{Digest, Hasher};
+use oci::{Algorithm, Digest, Hasher};
 
 /// What the first bytes of a stream say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,12 @@ pub fn decompress<T>(
 /// The same, and the digest of the stream as it came.
 pub(crate) fn decompressed_and_hashed<T>(
     input: impl Read + Send,
+    algorithm: Algorithm,
     work: impl FnOnce(&mut Chunks) -> T,
 ) -> (T, io::Result<Source>) {
     let mut hashed = Hashed {
         input,
-        hasher: Hasher::sha256(),
+        hasher: algorithm.hasher(),
         size: 0,
     };
     let (result, outcome) = decompressed(&mut hashed, work);
@@ -277,7 +278,7 @@ mod tests {
     use std::io::Write;
 
     fn through(bytes: &[u8]) -> (io::Result<Vec<u8>>, io::Result<Source>) {
-        decompressed_and_hashed(bytes, |input| {
+        decompressed_and_hashed(bytes, Algorithm::Sha256, |input| {
             let mut all = Vec::new();
             input.read_to_end(&mut all).map(|_| all)
         })

@@ -7,7 +7,7 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::state::{ImageRecord, LayerRecord, VERSION};
+use crate::state::{BlobRecord, ImageRecord, LayerRecord, VERSION};
 use crate::{Error, Result};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -15,6 +15,8 @@ const IMAGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("images");
 const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
 const LAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("layers");
 const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("documents");
+/// By diff ID: in which forms registries have the layer.
+const BLOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("blobs");
 
 /// Metadata is small: a larger cache would only be memory.
 const CACHE: usize = 2 << 20;
@@ -45,6 +47,7 @@ impl Database {
                 .0
                 .open_table(DOCUMENTS)
                 .map_err(failed("make tables"))?;
+            tables.0.open_table(BLOBS).map_err(failed("make tables"))?;
             let mut meta = tables.0.open_table(META).map_err(failed("make tables"))?;
             let found = meta
                 .get("version")
@@ -165,6 +168,15 @@ impl Reader {
         collect(&table, |key, _: &[u8]| digest(key))
     }
 
+    /// Registries' forms of a layer.
+    pub(crate) fn blobs(&self, diff_id: &Digest) -> Result<Vec<BlobRecord>> {
+        let table = self.0.open_table(BLOBS).map_err(failed("open blobs"))?;
+        let found = table
+            .get(diff_id.as_str())
+            .map_err(failed("read the blobs of a layer"))?;
+        found.map_or(Ok(Vec::new()), |v| decode(v.value()))
+    }
+
     /// Digests of images whose hexadecimal form starts with `prefix`; two are enough to know it is ambiguous.
     pub(crate) fn images_by_prefix(&self, prefix: &str) -> Result<Vec<Digest>> {
         let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
@@ -218,7 +230,12 @@ impl Writer {
     }
 
     pub(crate) fn remove_layer(&mut self, diff_id: &Digest) -> Result<()> {
+        self.remove(BLOBS, diff_id)?;
         self.remove(LAYERS, diff_id)
+    }
+
+    pub(crate) fn put_blobs(&mut self, diff_id: &Digest, blobs: &[BlobRecord]) -> Result<()> {
+        self.put(BLOBS, diff_id, &encode(&blobs))
     }
 
     pub(crate) fn remove_document(&mut self, digest: &Digest) -> Result<()> {

@@ -28,6 +28,15 @@ pub enum Error {
         what: String,
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Content is not what its name says.
+    #[error("{what} is not what it should be: wanted {wanted}, got {found}")]
+    Mismatch {
+        what: String,
+        wanted: String,
+        found: String,
+        /// Part of it came from an earlier attempt, so that another one from the beginning may succeed.
+        resumed: bool,
+    },
     #[error(
         "the image store at {path} is in use by another process (is a second daemon running on this data root?)"
     )]
@@ -57,7 +66,9 @@ impl Error {
         match self {
             Error::NoSuchImage(_) => Kind::NotFound,
             Error::Conflict(_) => Kind::Conflict,
-            Error::Invalid(_) | Error::Archive { .. } => Kind::InvalidParameter,
+            Error::Invalid(_) | Error::Archive { .. } | Error::Mismatch { .. } => {
+                Kind::InvalidParameter
+            }
             Error::InUse { .. }
             | Error::Damaged(_)
             | Error::Io { .. }

@@ -22,6 +22,8 @@ pub struct Image {
     pub last_tagged: Option<jiff::Timestamp>,
     /// The manifest it came with, where it came with one.
     pub manifest: Option<Descriptor>,
+    /// The index that it was chosen from, where there was one.
+    pub index: Option<Descriptor>,
     pub graph: GraphPaths,
 }
 

@@ -78,6 +78,8 @@ impl Store {
         let new = NewImage {
             config: image.to_bytes(),
             manifest: None,
+            index: None,
+            parent: None,
             names,
         };
         let staged = [(layer.applied.diff_id.clone(), layer)].into();

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use oci::ContainerId;
+use oci::{Algorithm, ContainerId};
 
 use crate::apply::{self, Applied, ApplyError, Limits, Target};
 use crate::skeleton::{self, Recorder};
@@ -44,6 +44,17 @@ impl Drop for Staging {
 pub(crate) struct Staged {
     staging: Staging,
     pub(crate) applied: Applied,
+}
+
+impl Staged {
+    /// Puts all of it on disk, so that a record may say that it is there. One syncfs(2) for all files: thousands of
+    /// fsync(2) take many times as long, and most of what it waits for is on its way to the disk by then.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let home = open_directory(&self.staging.path)?;
+        rustix::fs::syncfs(&home)
+            .map_err(io::Error::from)
+            .map_err(io_error("sync", &self.staging.path))
+    }
 }
 
 impl Layers {
@@ -93,6 +104,11 @@ impl Layers {
 
     /// Applies an uncompressed tar to a new directory in `tmp`.
     pub(crate) fn apply(&self, input: &mut dyn Read) -> Result<Staged> {
+        self.apply_as(input, Algorithm::Sha256)
+    }
+
+    /// The same with a diff ID of another algorithm.
+    pub(crate) fn apply_as(&self, input: &mut dyn Read, algorithm: Algorithm) -> Result<Staged> {
         let staging = self.stage()?;
         let diff = staging.path.join("diff");
         fs::DirBuilder::new()
@@ -110,7 +126,8 @@ impl Layers {
             .map_err(io_error("create", &skeleton_path))?;
         let limits = Limits::of_disk(rustix::fd::AsFd::as_fd(&target.diff))
             .map_err(io_error("statvfs", &diff))?;
-        let (applied, _) = apply::apply(input, &target, skeleton, limits).map_err(apply_error)?;
+        let (applied, _) =
+            apply::apply(input, algorithm, &target, skeleton, limits).map_err(apply_error)?;
         Ok(Staged { staging, applied })
     }
 
@@ -127,6 +144,7 @@ impl Layers {
             link,
             size,
             tar_size,
+            awaiting: None,
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! <root>/image/store.redb            images, names, layers, configs and manifests: the one truth (see `state`)
+//! <root>/image/ingest/<digest>       what arrived of a layer that is being pulled (see `ingest`)
 //! <root>/overlay2/<cache id>/diff    one layer's files, as overlayfs wants a lower directory
 //! <root>/overlay2/<cache id>/skeleton.zst   the rest of the layer's tar: all its bytes but file contents
 //! <root>/overlay2/<cache id>/replaced/<n>   files which the same tar held twice; only `save` reads them
@@ -23,20 +24,22 @@
 //! the same content whatever lies below it, so two images share a layer even at different heights. How often a layer
 //! is used is never stored but counted from the images and snapshots that name it, so it cannot be wrong.
 //!
-//! File contents are not synced before that transaction: a process that is killed loses nothing, but a machine that
-//! loses power within the half minute that the kernel takes to write back may find a layer's files cut short, as
-//! under Docker. Waiting for the disk would make a load take several times as long.
+//! Before that transaction one syncfs(2) puts the layers' files on disk, so a machine that loses power finds either no
+//! layer or a whole one.
 //!
 //! Closures that tell who uses an image ([`Store::remove`], [`Store::prune`]) run while the store's lock is held, and
 //! must not call the store.
 #![forbid(unsafe_code)]
 
 mod apply;
+mod blobs;
 mod compress;
 mod database;
 mod error;
+mod gzip;
 mod image;
 mod import;
+mod ingest;
 mod instruction;
 mod layers;
 mod listing;
@@ -44,6 +47,7 @@ mod load;
 mod mount_points;
 mod names;
 mod pattern;
+mod pins;
 mod query;
 mod removal;
 mod save;
@@ -54,10 +58,12 @@ mod store;
 pub mod tar;
 mod upper;
 
+pub use blobs::{KnownBlob, LayerSource};
 pub use compress::decompress;
 pub use error::{Error, Kind, Result};
 pub use image::{GraphPaths, HistoryItem, Image, ImageId};
 pub use import::ImportOptions;
+pub use ingest::{Busy, Ingest, Ingested, Pull, Pulled, PulledImage};
 pub use instruction::apply_all as apply_changes;
 pub use listing::DiskUsage;
 pub use load::{LoadEvent, Loaded, docker_archive};

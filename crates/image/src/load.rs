@@ -8,10 +8,11 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use oci::{Digest, Hasher, MAX_DOCUMENT, Platform, Reference};
+use oci::{Algorithm, Digest, Hasher, MAX_DOCUMENT, Platform, Reference};
 
 use crate::compress::{self, Chunks, Compression};
 use crate::layers::Staged;
+use crate::pins::Pins;
 use crate::store::NewImage;
 use crate::tar::{BLOCK, Entry, EntryKind, Walker};
 use crate::{Error, ImageId, Result, Store};
@@ -94,7 +95,8 @@ struct Intake<'a> {
     layers: HashMap<String, LayerBlob>,
     links: HashMap<String, String>,
     staged: HashMap<Digest, Staged>,
-    pins: Pins<'a>,
+    /// Layers that the archive holds and the store has.
+    pins: Pins,
     document_bytes: u64,
 }
 
@@ -106,38 +108,6 @@ struct LayerBlob {
     size: u64,
 }
 
-/// Layers of the store that the archive holds too, kept from removal until the load is over.
-struct Pins<'a> {
-    store: &'a Store,
-    held: Vec<Digest>,
-}
-
-impl Pins<'_> {
-    /// True if the store has the layer, which from now on stays.
-    fn hold(&mut self, diff_id: &Digest) -> Result<bool> {
-        let mut holders = self.store.holders();
-        if self.store.read()?.layer(diff_id)?.is_none() {
-            return Ok(false);
-        }
-        holders.pins.push(diff_id.clone());
-        self.held.push(diff_id.clone());
-        Ok(true)
-    }
-}
-
-impl Drop for Pins<'_> {
-    fn drop(&mut self) {
-        let mut holders = self.store.holders();
-        for diff_id in &self.held {
-            if let Some(at) = holders.pins.iter().position(|pin| pin == diff_id) {
-                holders.pins.swap_remove(at);
-            }
-        }
-        // Its image may have been removed meanwhile; at the latest the next open finds that out.
-        let _ = self.store.drop_unused(&holders, &self.held);
-    }
-}
-
 impl<'a> Intake<'a> {
     fn new(store: &'a Store) -> Intake<'a> {
         Intake {
@@ -146,10 +116,7 @@ impl<'a> Intake<'a> {
             layers: HashMap::new(),
             links: HashMap::new(),
             staged: HashMap::new(),
-            pins: Pins {
-                store,
-                held: Vec::new(),
-            },
+            pins: Pins::new(store),
             document_bytes: 0,
         }
     }
@@ -249,16 +216,17 @@ impl<'a> Intake<'a> {
             let digest = staged.applied.diff_id.clone();
             (staged, digest, entry.size)
         } else {
-            let (staged, source) = compress::decompressed_and_hashed(blob, |tar| {
-                layers.apply(&mut Progress {
-                    tar,
-                    id: &id,
-                    done: 0,
-                    total: 0,
-                    reported: 0,
-                    on,
-                })
-            });
+            let (staged, source) =
+                compress::decompressed_and_hashed(blob, Algorithm::Sha256, |tar| {
+                    layers.apply(&mut Progress {
+                        tar,
+                        id: &id,
+                        done: 0,
+                        total: 0,
+                        reported: 0,
+                        on,
+                    })
+                });
             let staged = staged.map_err(|error| in_layer(error, &name))?;
             let source = source.map_err(stream_error("read a layer of the archive"))?;
             (staged, source.digest, source.size)

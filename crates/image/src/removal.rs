@@ -204,13 +204,16 @@ impl Removal<'_> {
         for name in references(&reader, id)? {
             self.untag(&name, id)?;
         }
+        let mut unshared: Vec<&Digest> = record.documents().collect();
+        for (_, other) in reader.images()?.iter().filter(|(other, _)| other != id) {
+            unshared.retain(|digest| other.documents().all(|used| used != *digest));
+        }
         self.store.inner.database.write(|tables| {
             tables.remove_image(id)?;
             tables.remove_document(id)?;
-            record
-                .manifest
+            unshared
                 .iter()
-                .try_for_each(|manifest| tables.remove_document(&manifest.digest))
+                .try_for_each(|digest| tables.remove_document(digest))
         })?;
         self.done.push(Removed::Deleted(id.clone()));
         let freed = self.store.drop_unused(&self.holders, &record.layers)?;

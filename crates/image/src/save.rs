@@ -173,7 +173,7 @@ impl Store {
 
     /// Writes a layer's tar and holds it against its diff ID: a layer whose files somebody changed is never passed on
     /// as what it was.
-    fn write_layer(
+    pub(crate) fn write_layer(
         &self,
         diff_id: &Digest,
         record: &LayerRecord,

@@ -18,6 +18,17 @@ pub(crate) struct ImageRecord {
     /// The manifest it came with; its bytes are in the documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) manifest: Option<Descriptor>,
+    /// The index that it was chosen from; its bytes are in the documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<Descriptor>,
+}
+
+impl ImageRecord {
+    /// Documents that the record names, besides the config.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Digest> {
+        let descriptors = self.manifest.iter().chain(&self.index);
+        descriptors.map(|descriptor| &descriptor.digest)
+    }
 }
 
 /// A layer, by its diff ID.
@@ -31,4 +42,15 @@ pub(crate) struct LayerRecord {
     pub(crate) size: u64,
     /// Bytes of its tar.
     pub(crate) tar_size: u64,
+    /// Since when it waits for the image that it was fetched for; nobody needs it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) awaiting: Option<jiff::Timestamp>,
+}
+
+/// A form in which registries have a layer: a list of them by the layer's diff ID.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlobRecord {
+    pub(crate) descriptor: Descriptor,
+    /// `registry/path` of the repositories that it was seen in, the last one last.
+    pub(crate) repositories: Vec<String>,
 }

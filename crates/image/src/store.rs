@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
 use crate::database::{Database, Reader, Writer};
+use crate::ingest::{Ingests, KEPT};
 use crate::layers::{INIT, Layers, Staged, io_error};
+use crate::pins::Pins;
 use crate::state::{ImageRecord, LayerRecord};
 use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, snapshot};
 
@@ -20,6 +22,7 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) layers: Layers,
+    pub(crate) ingests: Ingests,
     holders: Mutex<Holders>,
 }
 
@@ -43,6 +46,8 @@ pub(crate) struct NewImage {
     /// The config's bytes: their digest is the id.
     pub(crate) config: Vec<u8>,
     pub(crate) manifest: Option<(Descriptor, Vec<u8>)>,
+    pub(crate) index: Option<(Descriptor, Vec<u8>)>,
+    pub(crate) parent: Option<ImageId>,
     pub(crate) names: Vec<Reference>,
 }
 
@@ -62,6 +67,7 @@ impl Store {
         let layers = Layers::open(data_root)?;
         mount_points::ensure(&layers)?;
         let snapshots = snapshot::read_all(&layers)?;
+        let ingests = Ingests::open(home.join("ingest"))?;
         let holders = Mutex::new(Holders {
             snapshots,
             pins: Vec::new(),
@@ -70,6 +76,7 @@ impl Store {
             inner: Arc::new(Inner {
                 database,
                 layers,
+                ingests,
                 holders,
             }),
         };
@@ -138,6 +145,7 @@ impl Store {
             size,
             last_tagged: record.last_tagged,
             manifest: record.manifest.clone(),
+            index: record.index.clone(),
             graph: self.graph(&dirs),
         })
     }
@@ -170,6 +178,8 @@ impl Store {
                 ImageConfig::parse(&image.config).map_err(|e| Error::Invalid(e.to_string()))
             })
             .collect::<Result<Vec<_>>>()?;
+        // One sync is enough for all: it is the whole file system's.
+        staged.values().next().map_or(Ok(()), Staged::sync)?;
         let _holders = self.holders();
         let reader = self.read()?;
         let mut adopted = Vec::new();
@@ -203,6 +213,30 @@ impl Store {
         result
     }
 
+    /// Makes one layer visible before there is an image that needs it. From then on it is held by `pins`.
+    pub(crate) fn keep_layer(&self, diff_id: &Digest, staged: Staged, pins: &Pins) -> Result<()> {
+        staged.sync()?;
+        let mut holders = self.holders();
+        if self.read()?.layer(diff_id)?.is_some() {
+            pins.hold_with(&mut holders, diff_id);
+            // Taking the other one away need not be waited for with the lock.
+            drop(holders);
+            return Ok(());
+        }
+        let mut record = self.inner.layers.adopt(staged)?;
+        record.awaiting = Some(jiff::Timestamp::now());
+        let written = self
+            .inner
+            .database
+            .write(|tables| tables.put_layer(diff_id, &record));
+        match written {
+            Ok(()) => pins.hold_with(&mut holders, diff_id),
+            // The error at hand is the one to tell; what stays is collected at the next open.
+            Err(_) => drop(self.inner.layers.remove_layer(&record)),
+        }
+        written
+    }
+
     /// Removes layers that no image and no holder needs any more, of the ones given; says which.
     pub(crate) fn drop_unused(
         &self,
@@ -222,7 +256,8 @@ impl Store {
         let mut unused: Vec<(Digest, LayerRecord)> = Vec::new();
         for diff_id in doubtful {
             let seen = unused.iter().any(|(have, _)| have == diff_id);
-            if let Some(record) = reader.layer(diff_id)?.filter(|_| !seen) {
+            let found = reader.layer(diff_id)?;
+            if let Some(record) = found.filter(|layer| !seen && !still_waits(layer)) {
                 unused.push((diff_id.clone(), record));
             }
         }
@@ -248,13 +283,14 @@ impl Store {
         let reader = self.read()?;
         let owned = |name: &str| holders.snapshots.contains_key(name);
         let (ids, records): (Vec<_>, Vec<_>) = reader.layers()?.into_iter().unzip();
+        self.inner.ingests.remove_idle(KEPT)?;
         self.inner.layers.collect_garbage(&records, &owned)?;
         self.drop_unused(&holders, &ids)?;
         let images = reader.images()?;
         let named = |digest: &Digest| {
-            images.iter().any(|(id, r)| {
-                id == digest || r.manifest.as_ref().is_some_and(|m| m.digest == *digest)
-            })
+            images
+                .iter()
+                .any(|(id, record)| id == digest || record.documents().any(|d| d == digest))
         };
         let orphans: Vec<_> = reader
             .documents()?
@@ -287,11 +323,25 @@ fn put_image(
         parent: None,
         last_tagged: None,
         manifest: None,
+        index: None,
     });
+    if record.parent.is_none() {
+        record.parent.clone_from(&image.parent);
+    }
     record.last_tagged = last_tagged.or(record.last_tagged);
     if let Some((descriptor, bytes)) = &image.manifest {
         tables.put_document(&descriptor.digest, bytes)?;
-        record.manifest.get_or_insert_with(|| descriptor.clone());
+        record.manifest = Some(descriptor.clone());
+    }
+    if let Some((descriptor, bytes)) = &image.index {
+        tables.put_document(&descriptor.digest, bytes)?;
+        record.index = Some(descriptor.clone());
+    }
+    for diff_id in &record.layers {
+        if let Some(mut layer) = reader.layer(diff_id)?.filter(|l| l.awaiting.is_some()) {
+            layer.awaiting = None;
+            tables.put_layer(diff_id, &layer)?;
+        }
     }
     tables.put_document(&id, &image.config)?;
     tables.put_image(&id, &record)?;
@@ -314,6 +364,14 @@ pub(crate) fn topmost_first(layers: &[Digest]) -> Vec<&Digest> {
         }
     }
     order
+}
+
+/// Whether a layer without an image was fetched so lately that another attempt at its pull may still come.
+fn still_waits(layer: &LayerRecord) -> bool {
+    layer.awaiting.is_some_and(|since| {
+        let waited = jiff::Timestamp::now().duration_since(since);
+        waited.unsigned_abs() < KEPT
+    })
 }
 
 pub(crate) fn missing_layer(diff_id: &Digest) -> Error {

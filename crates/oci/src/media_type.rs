@@ -14,6 +14,16 @@ pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
+/// Layers that registries need not have themselves; their descriptors may name URLs. Since image-spec 1.1 they are
+/// layers like any other.
+pub const OCI_FOREIGN_LAYER: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+pub const OCI_FOREIGN_LAYER_GZIP: &str =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+pub const OCI_FOREIGN_LAYER_ZSTD: &str =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
+pub const DOCKER_FOREIGN_LAYER_GZIP: &str =
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
 /// Whether it names an image index (OCI) or a manifest list (Docker).
 pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_MANIFEST_LIST)
@@ -39,5 +49,16 @@ pub fn is_layer(media_type: &str) -> bool {
             | DOCKER_LAYER
             | DOCKER_LAYER_GZIP
             | DOCKER_LAYER_ZSTD
+    ) || is_foreign_layer(media_type)
+}
+
+/// Whether it names a layer that a push leaves where it is, unless it is told otherwise.
+pub fn is_foreign_layer(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        OCI_FOREIGN_LAYER
+            | OCI_FOREIGN_LAYER_GZIP
+            | OCI_FOREIGN_LAYER_ZSTD
+            | DOCKER_FOREIGN_LAYER_GZIP
     )
 }

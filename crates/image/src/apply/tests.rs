@@ -49,7 +49,13 @@ fn unpack_within(tar: &[u8], limits: Limits) -> Result<Unpacked, ApplyError> {
         home: open(dir.path()),
     };
     let recorder = Recorder::new(Vec::new()).unwrap();
-    let (applied, skeleton) = apply(&mut &tar[..], &target, recorder, limits)?;
+    let (applied, skeleton) = apply(
+        &mut &tar[..],
+        oci::Algorithm::Sha256,
+        &target,
+        recorder,
+        limits,
+    )?;
     Ok(Unpacked {
         dir,
         applied,

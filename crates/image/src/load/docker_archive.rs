@@ -99,6 +99,8 @@ fn image(
     Ok(NewImage {
         config: bytes.to_vec(),
         manifest: None,
+        index: None,
+        parent: None,
         names: names.collect::<Result<_>>()?,
     })
 }

@@ -131,6 +131,8 @@ fn image(intake: &Intake<'_>, descriptor: &Descriptor) -> Result<NewImage> {
     Ok(NewImage {
         config: config_bytes.to_vec(),
         manifest: Some((kept, bytes.to_vec())),
+        index: None,
+        parent: None,
         names: Vec::new(),
     })
 }
