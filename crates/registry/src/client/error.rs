@@ -93,6 +93,12 @@ impl Error {
         self
     }
 
+    #[must_use]
+    pub(super) fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
     /// The same error with where it happened, where that is not said yet.
     #[must_use]
     pub(super) fn at(mut self, host: &str, step: &str) -> Self {

@@ -1,0 +1,180 @@
+//! Looking for repositories: the index's search (Docker Hub, `/v1/search`), else the catalogue that registries have.
+
+use oci::MAX_DOCUMENT;
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Method, Url};
+use serde::Deserialize;
+
+use super::Shared;
+use super::auth::basic;
+use super::body;
+use super::endpoint::{Endpoint, Finder};
+use super::error::{Error, Kind, Result};
+use super::exchange::{complaint, retry_after};
+use super::repository::next_page;
+use super::scope::Scopes;
+use super::settings::{Access, Credentials};
+use super::transport;
+
+/// The index beside Docker Hub's registry.
+const HUB: &str = "docker.io";
+const HUB_INDEX: &str = "https://index.docker.io/v1/search";
+/// Repositories of a catalogue that are looked through.
+const MOST_LISTED: usize = 20_000;
+
+/// A repository that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Found {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default, deserialize_with = "or_empty")]
+    pub description: String,
+    #[serde(default)]
+    pub star_count: i64,
+    #[serde(default)]
+    pub is_official: bool,
+    #[serde(default)]
+    pub is_automated: bool,
+}
+
+fn or_empty<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+struct Results {
+    #[serde(default)]
+    results: Option<Vec<Found>>,
+}
+
+#[derive(Deserialize)]
+struct Catalogue {
+    #[serde(default)]
+    repositories: Option<Vec<String>>,
+}
+
+/// What is looked for, and where.
+pub struct Query<'a> {
+    /// The registry, `docker.io` for Docker Hub.
+    pub domain: &'a str,
+    pub term: &'a str,
+    pub limit: usize,
+}
+
+pub(super) async fn search(
+    shared: &Shared,
+    query: &Query<'_>,
+    credentials: &Credentials,
+) -> Result<Vec<Found>> {
+    let finder = Finder {
+        settings: &shared.settings,
+        transports: &shared.transports,
+    };
+    let endpoints = finder.endpoints(query.domain, Access::Pull).await?;
+    let mut failed = None;
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.is_origin) {
+        match at(shared, endpoint, query, credentials).await {
+            Err(error) if error.kind() == Kind::Unreachable => {
+                failed = Some(error.at(&endpoint.host(), "search"));
+            }
+            other => return other.map_err(|e| e.at(&endpoint.host(), "search")),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Error::local(format!("{} cannot be searched", query.domain))))
+}
+
+async fn at(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    query: &Query<'_>,
+    credentials: &Credentials,
+) -> Result<Vec<Found>> {
+    match index(endpoint, query, credentials).await {
+        Err(error) if error.kind() == Kind::NotFound && query.domain != HUB => {
+            catalogue(shared, endpoint, query, credentials).await
+        }
+        other => other,
+    }
+}
+
+async fn index(
+    endpoint: &Endpoint,
+    query: &Query<'_>,
+    credentials: &Credentials,
+) -> Result<Vec<Found>> {
+    let mut url = if query.domain == HUB {
+        Url::parse(HUB_INDEX).map_err(|e| Error::local("the index's URL").caused_by(e))?
+    } else {
+        let mut url = endpoint.base.clone();
+        url.set_path("/v1/search");
+        url
+    };
+    url.query_pairs_mut()
+        .append_pair("q", query.term)
+        .append_pair("n", &query.limit.to_string());
+    let mut request = endpoint.pool.request(Method::GET, url);
+    if let Credentials::Basic { user, password } = credentials {
+        request = request.header(AUTHORIZATION, basic(user, password)?);
+    }
+    let response = request.send().await.map_err(transport::failed)?;
+    if !response.status().is_success() {
+        let wait = retry_after(response.headers());
+        let error = complaint(response).await;
+        if let Some(wait) = wait {
+            tracing::debug!(?wait, "the index asks to wait");
+        }
+        return Err(error);
+    }
+    let bytes = body::whole(response, MAX_DOCUMENT).await?;
+    let results: Results = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::lied("the index's answer is not understood").caused_by(e))?;
+    let mut found = results.results.unwrap_or_default();
+    found.truncate(query.limit);
+    Ok(found)
+}
+
+/// Names that hold the term, from `/v2/_catalog`.
+async fn catalogue(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    query: &Query<'_>,
+    credentials: &Credentials,
+) -> Result<Vec<Found>> {
+    let line = super::line(
+        endpoint.clone(),
+        credentials,
+        &Scopes::default().joined("registry:catalog:*"),
+    );
+    let mut found = Vec::new();
+    let mut listed = 0;
+    let mut last: Option<String> = None;
+    loop {
+        let mut pairs = vec![("n", "1000")];
+        pairs.extend(last.as_deref().map(|last| ("last", last)));
+        let ask = super::exchange::Ask::new(Method::GET, endpoint.url("_catalog", &pairs)?);
+        let response = line.send(shared, &ask).await?;
+        let next = next_page(response.headers(), response.url());
+        let bytes = body::whole(response, MAX_DOCUMENT).await?;
+        let page: Catalogue = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::lied("the catalogue is not understood").caused_by(e))?;
+        let names = page.repositories.unwrap_or_default();
+        listed += names.len();
+        let came = !names.is_empty();
+        found.extend(names.into_iter().filter(|name| name.contains(query.term)));
+        if found.len() >= query.limit
+            || listed >= MOST_LISTED
+            || !came
+            || next.is_none()
+            || next == last
+        {
+            break;
+        }
+        last = next;
+    }
+    found.truncate(query.limit);
+    let named = |name| Found {
+        name,
+        ..Found::default()
+    };
+    Ok(found.into_iter().map(named).collect())
+}
