@@ -3,6 +3,7 @@
 
 mod api;
 mod clients;
+mod commit;
 mod copy;
 mod events;
 mod exec;

@@ -1,5 +1,6 @@
 //! The endpoints: one line each in [`table`], one function each in the modules below.
 
+mod commit;
 mod containers;
 mod execs;
 mod files;
@@ -90,6 +91,7 @@ fn table() -> Vec<Route<Does>> {
         GET "/events" => system::events,
         GET "/system/df" => system::disk_usage,
         GET "/containers/json" => containers::list,
+        POST "/commit" => commit::commit,
         POST "/containers/create" => containers::create,
         POST "/containers/prune" => containers::prune,
         GET "/containers/{name}/json" => containers::inspect,

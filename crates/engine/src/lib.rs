@@ -8,6 +8,7 @@ mod archive;
 mod attach;
 mod cgroups;
 mod check;
+mod commit;
 mod config;
 mod container;
 mod control;
@@ -48,6 +49,7 @@ mod volumes;
 
 pub use archive::{Change, ChangeKind, PathStat, PutOptions};
 pub use attach::{AttachOptions, Attached, Flow, Input, Output, Stream};
+pub use commit::CommitRequest;
 pub use config::{Config, ExternalRuntime};
 pub use control::Wait;
 pub use detach::DetachKeys;

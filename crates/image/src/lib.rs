@@ -33,6 +33,7 @@
 
 mod apply;
 mod blobs;
+mod commit;
 mod compress;
 mod database;
 mod error;
@@ -59,6 +60,7 @@ pub mod tar;
 mod upper;
 
 pub use blobs::{KnownBlob, LayerSource};
+pub use commit::CommitOptions;
 pub use compress::decompress;
 pub use error::{Error, Kind, Result};
 pub use image::{GraphPaths, HistoryItem, Image, ImageId};

@@ -179,7 +179,7 @@ pub(super) async fn tag(call: Call) -> Reply {
 }
 
 /// `repo` and `tag` together; no tag is `latest`.
-fn reference(repo: &str, tag: &str) -> Result<Option<Reference>, Failure> {
+pub(super) fn reference(repo: &str, tag: &str) -> Result<Option<Reference>, Failure> {
     if repo.is_empty() {
         return Ok(None);
     }
@@ -392,7 +392,7 @@ fn publish_removed(engine: &Engine, removed: &[Removed]) {
     }
 }
 
-fn publish(engine: &Engine, action: &str, id: &ImageId, name: &str) {
+pub(super) fn publish(engine: &Engine, action: &str, id: &ImageId, name: &str) {
     let attributes = [("name".to_owned(), name.to_owned())].into();
     engine.publish(event(action, id.to_string(), attributes));
 }

@@ -22,11 +22,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
     (POST, "/session", "BuildKit (POST /session)"),
     (POST, "/grpc", "BuildKit (POST /grpc)"),
     (
-        POST,
-        "/commit",
-        "making an image of a container (POST /commit)",
-    ),
-    (
         GET,
         "/distribution/{name*}/json",
         "asking a registry (GET /distribution/{name}/json)",

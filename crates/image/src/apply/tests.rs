@@ -639,6 +639,25 @@ fn build(dir: &FsPath, nodes: &BTreeMap<String, Node>, last_file: &mut Option<st
     }
 }
 
+/// Gives all in a tree times that a layer can say.
+fn whole_seconds(path: &FsPath) {
+    let metadata = path.symlink_metadata().unwrap();
+    if metadata.is_dir() {
+        for child in std::fs::read_dir(path).unwrap() {
+            whole_seconds(&child.unwrap().path());
+        }
+    }
+    let time = rustix::fs::Timespec {
+        tv_sec: metadata.mtime(),
+        tv_nsec: 0,
+    };
+    let times = rustix::fs::Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rustix::fs::utimensat(rustix::fs::CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -648,6 +667,7 @@ proptest! {
     fn a_writable_layer_survives_its_tar(nodes in nodes()) {
         let tree = tempfile::tempdir().unwrap();
         build(tree.path(), &nodes, &mut None);
+        whole_seconds(tree.path());
         // A whiteout has no owner or time of its own in a tar.
         let comparable = |root: &FsPath| -> BTreeMap<String, String> {
             let hide = |(path, line): (String, String)| {

@@ -68,9 +68,10 @@ impl<W: Write> Packing<W> {
         }
         let mut entry = Entry::new(kind, path, metadata.mode() & 0o7777);
         (entry.uid, entry.gid) = (metadata.uid(), metadata.gid());
+        // Whole seconds, as Docker's layers have them.
         entry.mtime = Time {
             seconds: metadata.mtime(),
-            nanoseconds: metadata.mtime_nsec() as u32,
+            nanoseconds: 0,
         };
         if matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice) {
             let device = metadata.rdev();
