@@ -1,5 +1,5 @@
-//! `~/.docker/config.json`: what the user has set up once. It is read when a command first needs it, and written only by
-//! `context use` and `context rm`, which keep everything in it that they do not know.
+//! `~/.docker/config.json`: what the user has set up once. It is read when a command first needs it, and written by
+//! `context use`, `context rm`, `login` and `logout`, which keep everything in it that they do not know.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,6 +26,30 @@ pub(crate) struct ConfigFile {
     /// Headers for every request.
     #[serde(rename = "HttpHeaders")]
     pub(crate) http_headers: BTreeMap<String, String>,
+    /// Credentials of registries, as `login` stores them where there is no better place.
+    pub(crate) auths: BTreeMap<String, StoredAuth>,
+    /// The program that keeps the credentials: `docker-credential-` and this.
+    pub(crate) creds_store: String,
+    /// The programs that keep those of single registries.
+    pub(crate) cred_helpers: BTreeMap<String, String>,
+}
+
+/// One registry's credentials in the file.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct StoredAuth {
+    /// `username:password` in base64.
+    pub(crate) auth: String,
+    /// As [`api::types::registry::AuthConfig`] has it.
+    #[serde(rename = "identitytoken")]
+    pub(crate) identity_token: String,
+    /// As before.
+    #[serde(rename = "registrytoken")]
+    pub(crate) registry_token: String,
+    /// Very old files have them in clear.
+    pub(crate) username: String,
+    /// As before.
+    pub(crate) password: String,
 }
 
 /// The proxies of one daemon's containers.
@@ -102,9 +126,48 @@ pub(crate) fn load(folder: &Path) -> ConfigFile {
     })
 }
 
-/// Sets the current context, or takes it out; the rest of the file stays as it is.
+/// A document of which only some members are known.
+pub(crate) type Document = serde_json::Map<String, serde_json::Value>;
+
+/// Sets the current context, or takes it out.
 pub(crate) fn set_current_context(folder: &Path, name: Option<&str>) -> Result<(), Failure> {
+    edit(folder, |document| match name {
+        Some(name) => drop(document.insert("currentContext".to_owned(), name.into())),
+        None => drop(document.remove("currentContext")),
+    })
+}
+
+/// Sets the credentials of one registry, or takes them out. Returns whether that changed anything.
+pub(crate) fn set_auth(
+    folder: &Path,
+    registry: &str,
+    entry: Option<Document>,
+) -> Result<bool, Failure> {
+    let mut changed = false;
+    edit(folder, |document| {
+        let auths = document
+            .entry("auths")
+            .or_insert_with(|| serde_json::json!({}));
+        if !auths.is_object() {
+            *auths = serde_json::json!({});
+        }
+        let Some(auths) = auths.as_object_mut() else {
+            return;
+        };
+        let before = match &entry {
+            Some(entry) => auths.insert(registry.to_owned(), entry.clone().into()),
+            None => auths.remove(registry),
+        };
+        changed = before != entry.clone().map(serde_json::Value::Object);
+    })?;
+    Ok(changed)
+}
+
+/// Changes the file; what `change` leaves alone stays as it is.
+fn edit(folder: &Path, change: impl FnOnce(&mut Document)) -> Result<(), Failure> {
+    // A configuration that is a link into the user's dotfiles stays one.
     let path = folder.join("config.json");
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
     let told = |error: &std::io::Error| {
         Failure::new(format!("open {}: {}", path.display(), errno_text(error)))
     };
@@ -113,18 +176,24 @@ pub(crate) fn set_current_context(folder: &Path, name: Option<&str>) -> Result<(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => b"{\"auths\":{}}".to_vec(),
         Err(error) => return Err(told(&error)),
     };
-    let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&text)
+    let mut document: Document = serde_json::from_slice(&text)
         .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?;
-    match name {
-        Some(name) => drop(document.insert("currentContext".to_owned(), name.into())),
-        None => drop(document.remove("currentContext")),
-    }
-    std::fs::create_dir_all(folder).map_err(|error| told(&error))?;
+    change(&mut document);
+    make_private(folder).map_err(|error| told(&error))?;
     write_replacing(&path, &tabbed(&document)).map_err(|error| told(&error))
 }
 
+/// The folder may come to hold credentials, so nobody else enters one that we make.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+}
+
 /// With tabs, as Docker writes it.
-fn tabbed(document: &serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
+fn tabbed(document: &Document) -> Vec<u8> {
     use serde::Serialize;
     let mut out = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
@@ -145,6 +214,7 @@ fn write_replacing(path: &Path, text: &[u8]) -> std::io::Result<()> {
         .open(&beside)?;
     let written = file
         .write_all(text)
+        .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
         // The first error is the one to tell.

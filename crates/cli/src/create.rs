@@ -10,11 +10,14 @@ use std::str::FromStr;
 
 use api::client::{Client, Error, Request};
 use api::types::container::{CreateRequest, CreateResponse};
-use oci::Reference;
+use oci::{AnyReference, Reference};
 
 use crate::context::Context;
 use crate::failure::{Failure, errno_text};
 use crate::flags::Matches;
+use crate::print::warn;
+use crate::progress::Place;
+use crate::transfer;
 
 /// Whether an image that is missing is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,30 +80,25 @@ impl Plan {
     }
 
     /// Makes the container; returns its id.
-    pub(crate) async fn create(&mut self, client: &Client) -> Result<String, Failure> {
-        let image = &self.request.config.image;
-        if self.pull == Pull::Always {
-            return Err(pull_failure(image));
+    pub(crate) async fn create(
+        &mut self,
+        context: &Context,
+        client: &Client,
+    ) -> Result<String, Failure> {
+        let image = self.image();
+        if let (Pull::Always, Some(image)) = (self.pull, &image) {
+            self.fetch(context, client, image).await?;
         }
-        let mut request = Request::post("/containers/create").body(&self.request);
-        if let Some(name) = &self.name {
-            request = request.query("name", name);
-        }
-        if let Some(platform) = &self.platform {
-            request = request.query("platform", platform);
-        }
-        let created: CreateResponse = match client.json(request).await {
-            Err(error) if self.pull == Pull::Missing && is_missing_image(&error) => {
+        let created: CreateResponse = match (client.json(self.create_request()).await, &image) {
+            (Err(error), Some(image)) if self.pull == Pull::Missing && is_missing_image(&error) => {
                 if !self.quiet {
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "Unable to find image '{}' locally",
-                        familiar(image)
-                    );
+                    let name = image.familiar();
+                    warn(&format!("Unable to find image '{name}' locally"));
                 }
-                return Err(pull_failure(image));
+                self.fetch(context, client, image).await?;
+                client.json(self.create_request()).await?
             }
-            other => other?,
+            (other, _) => other?,
         };
         for warning in &created.warnings {
             let _ = writeln!(std::io::stderr(), "WARNING: {warning}");
@@ -110,29 +108,39 @@ impl Plan {
         }
         Ok(created.id)
     }
+
+    fn create_request(&self) -> Request {
+        Request::post("/containers/create")
+            .body(&self.request)
+            .query_if("name", self.name.as_deref())
+            .query_if("platform", self.platform.as_deref())
+    }
+
+    /// The image to pull; a full id names none.
+    fn image(&self) -> Option<Reference> {
+        match AnyReference::parse(&self.request.config.image) {
+            Ok(AnyReference::Named(image)) => Some(image.or_latest()),
+            _ => None,
+        }
+    }
+
+    /// Pulls. Stdout is the container's, so the progress goes to stderr.
+    async fn fetch(
+        &self,
+        context: &Context,
+        client: &Client,
+        image: &Reference,
+    ) -> Result<(), Failure> {
+        let place = Place::Stderr.unless(self.quiet);
+        transfer::pull(context, client, image, self.platform.as_deref(), place)
+            .await
+            .map(drop)
+    }
 }
 
 /// A 404 of create may also be about a container whose namespace or volumes were to be shared.
 fn is_missing_image(error: &Error) -> bool {
     error.is_not_found() && error.message().contains("No such image")
-}
-
-fn familiar(image: &str) -> String {
-    Reference::parse(image).map_or_else(
-        |_| image.to_owned(),
-        |reference| reference.or_latest().familiar(),
-    )
-}
-
-fn pull_failure(image: &str) -> Failure {
-    let name = familiar(image);
-    let hint = match name.as_str() {
-        "hello:latest" => "the built-in image comes back when the daemon starts",
-        _ => "or use the built-in image 'hello'",
-    };
-    Failure::new(format!(
-        "pulling is not built yet: bring {name} in with 'load' or 'import'; {hint}"
-    ))
 }
 
 /// `--cidfile`: made before the container, removed if there is none in the end.

@@ -1,158 +1,153 @@
-//! What load and import tell while they work.
+//! What the daemon tells while it works: pull, push, load, import.
+//!
+//! Each message says what is being done to which layer. On a terminal every layer has a line of its own, which is written
+//! over as the work goes on; elsewhere only what is final is printed, one line each.
 
-use std::io::{IsTerminal, Write};
+mod bar;
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
 
 use api::client::Messages;
 use api::types::progress::Progress;
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::format::units::human_size;
+use crate::terminal;
 
-/// Prints messages as they come. On a terminal a line about a layer is written over; elsewhere only what is final is
-/// printed.
-pub(crate) async fn show(mut messages: Messages<Progress>) -> Outcome {
-    let mut out = std::io::stdout();
-    let mut screen = Screen {
-        ids: Vec::new(),
-        is_terminal: out.is_terminal(),
-    };
-    while let Some(message) = messages.next().await? {
-        if !message.error.is_empty() || message.error_detail.is_some() {
-            return Err(failure(&message));
+/// Where the user sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Stdout,
+    Stderr,
+    /// Nowhere: only a failure is of interest.
+    Nowhere,
+}
+
+impl Place {
+    /// Nowhere if the user wants quiet.
+    pub(crate) fn unless(self, quiet: bool) -> Self {
+        if quiet { Self::Nowhere } else { self }
+    }
+
+    fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+            Self::Nowhere => false,
         }
-        let text = screen.text(&message);
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
+    }
+
+    fn width(self) -> u32 {
+        match self {
+            Self::Stdout => terminal::width(io::stdout()),
+            Self::Stderr => terminal::width(io::stderr()),
+            Self::Nowhere => 0,
+        }
+    }
+
+    fn write(self, text: &str) -> io::Result<()> {
+        fn all(mut out: impl Write, text: &str) -> io::Result<()> {
+            out.write_all(text.as_bytes())?;
+            out.flush()
+        }
+        match self {
+            Self::Stdout => all(io::stdout(), text),
+            Self::Stderr => all(io::stderr(), text),
+            Self::Nowhere => Ok(()),
+        }
+    }
+}
+
+/// Prints messages as they come.
+pub(crate) async fn show(messages: Messages<Progress>, place: Place) -> Outcome {
+    show_with(messages, place, &mut |_| {}).await
+}
+
+/// The same; results that have their own form go to `aux`.
+pub(crate) async fn show_with(
+    mut messages: Messages<Progress>,
+    place: Place,
+    aux: &mut dyn FnMut(&serde_json::Value),
+) -> Outcome {
+    let mut screen = Screen::new(place.is_terminal());
+    while let Some(message) = messages.next().await? {
+        if let Some(result) = &message.aux {
+            aux(result);
+            continue;
+        }
+        place.write(&screen.text(&message, place.width()))?;
+        if let Some(failure) = failure(&message) {
+            return Err(failure);
+        }
     }
     Ok(Exit::OK)
 }
 
-fn failure(message: &Progress) -> Failure {
-    let detail = message.error_detail.clone().unwrap_or_default();
-    let text = if message.error.is_empty() {
-        detail.message
-    } else {
-        message.error.clone()
-    };
-    let status = u8::try_from(detail.code).unwrap_or(1).max(1);
-    Failure::with_status(status, text)
+/// What a message that ends the stream says; its words are the user's.
+fn failure(message: &Progress) -> Option<Failure> {
+    let detail = message.error_detail.as_ref();
+    match detail.map(|detail| detail.message.as_str()) {
+        Some(text) if !text.is_empty() => Some(Failure::new(text)),
+        _ if message.error.is_empty() => None,
+        _ => Some(Failure::new(&message.error)),
+    }
 }
 
-/// Which line belongs to which id.
+/// Which line belongs to which layer.
 struct Screen {
-    ids: Vec<String>,
+    lines: HashMap<String, usize>,
     is_terminal: bool,
 }
 
 impl Screen {
-    fn text(&mut self, message: &Progress) -> String {
-        if !message.stream.is_empty() {
-            self.ids.clear();
-            return message.stream.clone();
+    fn new(is_terminal: bool) -> Self {
+        Self {
+            lines: HashMap::new(),
+            is_terminal,
         }
-        if message.status.is_empty() {
+    }
+
+    /// The bytes that show a message on a terminal of this width.
+    fn text(&mut self, message: &Progress, width: u32) -> String {
+        let moves = message.progress_detail.is_some() || !message.progress.is_empty();
+        if message.id.is_empty() || !moves {
+            // Something that is no layer's line ends the block of lines that can be written over.
+            self.lines.clear();
+            return self.line(message, width);
+        }
+        let next = self.lines.len();
+        let is_new = !self.lines.contains_key(&message.id);
+        let line = *self.lines.entry(message.id.clone()).or_insert(next);
+        let text = self.line(message, width);
+        if !self.is_terminal {
+            return text;
+        }
+        let up = self.lines.len() - line;
+        let room = if is_new { "\n" } else { "" };
+        format!("{room}\x1b[{up}A{text}\x1b[{up}B")
+    }
+
+    fn line(&self, message: &Progress, width: u32) -> String {
+        if failure(message).is_some() {
             return String::new();
         }
-        let bar = message
-            .progress_detail
-            .as_ref()
-            .map(bar)
-            .unwrap_or_default();
-        if message.id.is_empty() {
-            self.ids.clear();
-            return format!("{}\n", message.status);
+        if !message.stream.is_empty() {
+            return message.stream.clone();
         }
-        let line = format!("{}: {} {bar}", message.id, message.status);
-        if !self.is_terminal {
-            // Only the end of a piece of work, not each step of its way.
-            return if bar.is_empty() {
-                format!("{}\n", line.trim_end())
-            } else {
-                String::new()
-            };
-        }
-        self.placed(&message.id, &line)
-    }
-
-    fn placed(&mut self, id: &str, line: &str) -> String {
-        match self.ids.iter().position(|known| known == id) {
-            Some(index) => {
-                let up = self.ids.len() - index;
-                format!("\x1b[{up}A\x1b[2K\r{line}\r\x1b[{up}B")
+        let name = match message.id.as_str() {
+            "" => String::new(),
+            id => format!("{id}: "),
+        };
+        let status = &message.status;
+        match &message.progress_detail {
+            Some(detail) if self.is_terminal => {
+                format!("\x1b[2K\r{name}{status} {}\r", bar::text(detail, width))
             }
-            None => {
-                self.ids.push(id.to_owned());
-                format!("{line}\n")
-            }
+            Some(detail) if !bar::text(detail, width).is_empty() => String::new(),
+            _ => format!("{name}{status}\n"),
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
-fn bar(detail: &api::types::progress::ProgressDetail) -> String {
-    const WIDTH: i64 = 50;
-    let (current, total) = (detail.current, detail.total);
-    if current <= 0 && total <= 0 {
-        return String::new();
-    }
-    let current_text = human_size(current as f64);
-    if total <= 0 || current > total {
-        return format!("{current_text:>8}");
-    }
-    let done = usize::try_from(current.saturating_mul(WIDTH) / total).unwrap_or(0);
-    let left = usize::try_from(WIDTH).unwrap_or(0).saturating_sub(done);
-    let head = if left > 0 { ">" } else { "" };
-    let rest = " ".repeat(left.saturating_sub(1));
-    format!(
-        "[{}{head}{rest}] {current_text:>8}/{}",
-        "=".repeat(done),
-        human_size(total as f64)
-    )
 }
 
 #[cfg(test)]
-mod tests {
-    use api::types::progress::ProgressDetail;
-
-    use super::*;
-
-    #[test]
-    fn a_pipe_gets_only_what_is_final() {
-        let mut screen = Screen {
-            ids: Vec::new(),
-            is_terminal: false,
-        };
-        let detail = Some(ProgressDetail {
-            current: 5,
-            total: 10,
-        });
-        let step = Progress {
-            id: "abc".into(),
-            status: "Loading layer".into(),
-            progress_detail: detail,
-            ..Progress::default()
-        };
-        assert_eq!(screen.text(&step), "");
-        assert_eq!(
-            screen.text(&Progress::stream("Loaded image: x\n")),
-            "Loaded image: x\n"
-        );
-        assert_eq!(screen.text(&Progress::status("sha256:1")), "sha256:1\n");
-        screen.is_terminal = true;
-        let line = screen.text(&step);
-        assert!(
-            line.starts_with("abc: Loading layer [=========================>")
-                && line.ends_with("5B/10B\n"),
-            "{line:?}"
-        );
-        assert!(screen.text(&step).starts_with("\x1b[1A"));
-    }
-
-    #[test]
-    fn a_failure_keeps_its_words() {
-        assert_eq!(
-            failure(&Progress::failure("unexpected EOF")),
-            Failure::new("unexpected EOF")
-        );
-    }
-}
+mod tests;

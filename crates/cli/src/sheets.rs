@@ -6,6 +6,7 @@ pub(crate) mod history;
 pub(crate) mod image;
 mod ports;
 mod quote;
+pub(crate) mod search;
 
 /// Go's zero time in Unix seconds: what does not know when it was made.
 const YEAR_ONE: i64 = -62_135_596_800;

@@ -1,6 +1,7 @@
 //! The user's terminal: whether there is one, its size, raw mode, the keys that leave a container.
 
 pub(crate) mod keys;
+pub(crate) mod secret;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -15,6 +16,11 @@ pub(crate) fn stdin_is_terminal() -> bool {
 /// Height and width of the terminal on stdout; zeros if it is none.
 pub(crate) fn size() -> [u32; 2] {
     tcgetwinsize(stdout()).map_or([0, 0], |size| [size.ws_row.into(), size.ws_col.into()])
+}
+
+/// How many letters fit on a line of the terminal `out` is; 0 if it is none.
+pub(crate) fn width(out: impl AsFd) -> u32 {
+    tcgetwinsize(out).map_or(0, |size| size.ws_col.into())
 }
 
 /// Raw mode: every key goes to the container as it is. Ends when dropped, on whatever way that comes.

@@ -16,6 +16,7 @@ pub mod mount;
 pub mod network;
 pub mod progress;
 pub mod prune;
+pub mod registry;
 pub mod system;
 pub mod usage;
 pub mod volume;

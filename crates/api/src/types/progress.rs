@@ -39,6 +39,12 @@ wire! {
         /// How much there is; 0 if that is not known.
         #[serde(rename = "total", skip_serializing_if = "is_default")]
         pub total: i64,
+        /// Whether only the bar is to be shown.
+        #[serde(rename = "hidecounts", skip_serializing_if = "is_default")]
+        pub hide_counts: bool,
+        /// What is counted; bytes if it is empty.
+        #[serde(rename = "units", skip_serializing_if = "is_default")]
+        pub units: String,
     }
 
     /// Why the work failed.

@@ -29,6 +29,6 @@ pub(super) static COMMAND: Command = Command {
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let mut plan =
         Plan::read(context, matches).map_err(|failure| context.misread(&failure, "create"))?;
-    let id = context.talk(async |client| plan.create(client).await)?;
+    let id = context.talk(async |client| plan.create(context, client).await)?;
     print(&format!("{id}\n"))
 }

@@ -3,11 +3,12 @@
 use api::client::Request;
 use api::types::image::HistoryItem;
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::flags::Matches;
 use crate::format::Format;
+use crate::options::platform;
 use crate::print::print;
 use crate::sheets::Trunc;
 use crate::sheets::history::{HUMAN, MACHINE, Row, SHEET, Style};
@@ -31,7 +32,7 @@ pub(super) static COMMAND: Command = Command {
             "Sizes and times for people (on unless --human=false)",
         ),
         Flag::bool("no-trunc", None, "Do not shorten ids and steps"),
-        Flag::not_built("platform", None, Takes::Value),
+        platform::flag("Of this platform, as os[/arch[/variant]], if the image has several"),
         Flag::bool("quiet", Some('q'), "Only ids"),
     ]],
     run,
@@ -42,6 +43,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         "/images/{}/history",
         Request::escape(&matches.args[0])
     ));
+    let request = platform::asked(request, matches)?;
     let steps: Vec<HistoryItem> = context.talk(async |client| Ok(client.json(request).await?))?;
     let trunc = Trunc::unless(matches.flag("no-trunc"));
     if matches.flag("quiet") {

@@ -9,7 +9,7 @@ use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, errno_text};
 use crate::flags::Matches;
-use crate::progress;
+use crate::progress::{self, Place};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -57,7 +57,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     }
     context.talk(async |client| {
         let request = request.upload(UploadBody::from_reader(archive));
-        progress::show(client.messages(request).await?).await
+        progress::show(client.messages(request).await?, Place::Stdout).await
     })
 }
 

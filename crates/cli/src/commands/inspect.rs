@@ -3,11 +3,12 @@
 use api::client::{Client, Error, Request};
 use bytes::Bytes;
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::inspection::Inspection;
+use crate::options::platform;
 
 const FORMAT: Flag = Flag::text("format", Some('f'), "How to print: json or a Go template");
 const SIZE: Flag = Flag::bool("size", Some('s'), "How much containers take on disk");
@@ -15,7 +16,7 @@ const SIZE: Flag = Flag::bool("size", Some('s'), "How much containers take on di
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
     paths: &["inspect"],
-    about: "Show all that is known about containers and images",
+    about: "Show all that is known about containers, images, networks and volumes",
     usage: "[OPTIONS] NAME|ID [NAME|ID...]",
     args: Args::AtLeast(1),
     order: Order::Anywhere,
@@ -25,7 +26,7 @@ pub(super) static COMMAND: Command = Command {
         Flag::text(
             "type",
             None,
-            "Look only for things of this kind: container or image",
+            "Look only for things of this kind: container, image, network or volume",
         ),
     ]],
     run: run_any,
@@ -49,7 +50,10 @@ pub(super) static IMAGE: Command = Command {
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     args: Args::AtLeast(1),
     order: Order::Anywhere,
-    flags: &[&[FORMAT, Flag::not_built("platform", None, Takes::Value)]],
+    flags: &[&[
+        FORMAT,
+        platform::flag("This platform, as os[/arch[/variant]], if the image has several"),
+    ]],
     run: |context, matches| run(context, matches, Kind::Image),
 };
 
@@ -59,9 +63,14 @@ enum Kind {
     Any,
     Container,
     Image,
+    Network,
+    Volume,
 }
 
-/// Docker's kinds, of which this version has two.
+/// Where to look for a thing of any kind, in this order.
+const EACH: [Kind; 4] = [Kind::Container, Kind::Image, Kind::Network, Kind::Volume];
+
+/// Docker's kinds.
 const KINDS: [&str; 10] = [
     "config",
     "container",
@@ -75,6 +84,12 @@ const KINDS: [&str; 10] = [
     "volume",
 ];
 
+/// What the flags say about what is shown.
+struct Wanted {
+    size: bool,
+    platform: Option<String>,
+}
+
 fn run_any(context: &Context, matches: &Matches) -> Outcome {
     run(context, matches, kind(matches.text("type"))?)
 }
@@ -84,8 +99,10 @@ fn kind(text: Option<&str>) -> Result<Kind, Failure> {
         None => Ok(Kind::Any),
         Some("container") => Ok(Kind::Container),
         Some("image") => Ok(Kind::Image),
+        Some("network") => Ok(Kind::Network),
+        Some("volume") => Ok(Kind::Volume),
         Some("") => Err(Failure::new(
-            "type is empty: must be one of \"container\", \"image\"",
+            "type is empty: must be one of \"container\", \"image\", \"network\", \"volume\"",
         )),
         Some(known) if KINDS.contains(&known) => {
             Err(Failure::new(format!("not built yet: --type {known}")))
@@ -101,9 +118,13 @@ fn kind(text: Option<&str>) -> Result<Kind, Failure> {
 
 fn run(context: &Context, matches: &Matches, kind: Kind) -> Outcome {
     let mut inspection = Inspection::new(matches.text_or_empty("format"))?;
+    let wanted = Wanted {
+        size: matches.flag("size"),
+        platform: platform::given(matches)?.pop(),
+    };
     context.talk(async |client| {
         for name in &matches.args {
-            match fetch(client, kind, name, matches.flag("size")).await {
+            match fetch(client, kind, name, &wanted).await {
                 Ok(document) => inspection.add(&document),
                 Err(failure) => inspection.fail(failure),
             }
@@ -113,27 +134,30 @@ fn run(context: &Context, matches: &Matches, kind: Kind) -> Outcome {
     inspection.finish()
 }
 
-async fn fetch(client: &Client, kind: Kind, name: &str, size: bool) -> Result<Bytes, Failure> {
-    let name = name.to_owned();
-    let container = || {
-        Request::get(format!("/containers/{}/json", Request::escape(&name)))
-            .query_flag("size", size)
-    };
-    let image = || Request::get(format!("/images/{}/json", Request::escape(&name)));
-    let found = match kind {
-        Kind::Container => client.bytes(container()).await,
-        Kind::Image => client.bytes(image()).await,
-        Kind::Any => match client.bytes(container()).await {
-            Err(error) if is_absent(&error) => match client.bytes(image()).await {
-                Err(error) if is_absent(&error) => {
-                    return Err(Failure::new(format!("Error: No such object: {name}")));
-                }
-                other => other,
-            },
-            other => other,
-        },
-    };
-    Ok(found?)
+async fn fetch(client: &Client, kind: Kind, name: &str, wanted: &Wanted) -> Result<Bytes, Failure> {
+    if kind != Kind::Any {
+        return Ok(client.bytes(request(kind, name, wanted)).await?);
+    }
+    for kind in EACH {
+        match client.bytes(request(kind, name, wanted)).await {
+            Err(error) if is_absent(&error) => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(Failure::new(format!("Error: No such object: {name}")))
+}
+
+fn request(kind: Kind, name: &str, wanted: &Wanted) -> Request {
+    let name = Request::escape(name);
+    match kind {
+        Kind::Image => Request::get(format!("/images/{name}/json"))
+            .query_if("platform", wanted.platform.as_ref()),
+        Kind::Network => Request::get(format!("/networks/{name}")),
+        Kind::Volume => Request::get(format!("/volumes/{name}")),
+        Kind::Container | Kind::Any => {
+            Request::get(format!("/containers/{name}/json")).query_flag("size", wanted.size)
+        }
+    }
 }
 
 /// A name that cannot be an image's (it has capitals) is an invalid parameter there, and may be a container's.

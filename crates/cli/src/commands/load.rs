@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal, Read};
 
 use api::client::{Request, UploadBody};
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, errno_text};
 use crate::flags::Matches;
-use crate::progress;
+use crate::options::platform;
+use crate::progress::{self, Place};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -20,7 +21,7 @@ pub(super) static COMMAND: Command = Command {
     order: Order::Anywhere,
     flags: &[&[
         Flag::text("input", Some('i'), "The file to read"),
-        Flag::not_built("platform", None, Takes::Value),
+        platform::list("Only these platforms of images that have several, as os[/arch[/variant]]"),
         Flag::bool("quiet", Some('q'), "Do not tell how far it is"),
     ]],
     run,
@@ -29,11 +30,11 @@ pub(super) static COMMAND: Command = Command {
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let archive = open(matches.text("input").filter(|input| !input.is_empty()))?;
     let quiet = matches.flag("quiet") || !io::stdout().is_terminal();
+    let request = Request::post("/images/load").query("quiet", if quiet { "1" } else { "0" });
+    let request = platform::asked(request, matches)?;
     context.talk(async |client| {
-        let request = Request::post("/images/load")
-            .query("quiet", if quiet { "1" } else { "0" })
-            .upload(UploadBody::from_reader(archive));
-        progress::show(client.messages(request).await?).await
+        let request = request.upload(UploadBody::from_reader(archive));
+        progress::show(client.messages(request).await?, Place::Stdout).await
     })
 }
 

@@ -3,6 +3,7 @@
 use crate::command::{Command, Group};
 
 mod attach;
+mod commit;
 mod completion;
 mod container_prune;
 mod context_create;
@@ -25,16 +26,21 @@ mod info;
 mod inspect;
 mod kill;
 mod load;
+mod login;
+mod logout;
 mod logs;
 mod pause;
 mod port;
 mod ps;
+mod pull;
+mod push;
 mod rename;
 mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod start;
 mod stop;
 mod stopping;
@@ -48,6 +54,7 @@ mod wait;
 /// Every command. Alphabetical by file.
 pub static COMMANDS: &[&Command] = &[
     &attach::COMMAND,
+    &commit::COMMAND,
     &completion::COMMAND,
     &container_prune::COMMAND,
     &context_create::COMMAND,
@@ -74,16 +81,21 @@ pub static COMMANDS: &[&Command] = &[
     &inspect::IMAGE,
     &kill::COMMAND,
     &load::COMMAND,
+    &login::COMMAND,
+    &logout::COMMAND,
     &logs::COMMAND,
     &pause::COMMAND,
     &port::COMMAND,
     &ps::COMMAND,
+    &pull::COMMAND,
+    &push::COMMAND,
     &rename::COMMAND,
     &restart::COMMAND,
     &rm::COMMAND,
     &rmi::COMMAND,
     &run::COMMAND,
     &save::COMMAND,
+    &search::COMMAND,
     &start::COMMAND,
     &stop::COMMAND,
     &system_prune::COMMAND,
@@ -120,26 +132,17 @@ pub static NOT_BUILT: &[&str] = &[
     "builder",
     "buildx",
     "checkpoint",
-    "commit",
     "compose",
     "config",
-    "container commit",
     "container stats",
     "container update",
     "context export",
     "context import",
     "image build",
-    "image pull",
-    "image push",
-    "login",
-    "logout",
     "manifest",
     "network",
     "node",
     "plugin",
-    "pull",
-    "push",
-    "search",
     "secret",
     "service",
     "stack",

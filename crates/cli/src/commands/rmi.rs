@@ -3,10 +3,11 @@
 use api::client::{Client, Request};
 use api::types::image::DeleteItem;
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
+use crate::options::platform;
 use crate::print::print;
 use crate::sheets::told;
 
@@ -24,17 +25,18 @@ pub(super) static COMMAND: Command = Command {
             "Remove them even if stopped containers use them; those not there are no error",
         ),
         Flag::bool("no-prune", None, "Keep the images they were built from"),
-        Flag::not_built("platform", None, Takes::Value),
+        platform::list("Only these platforms of an image that has several, as os[/arch[/variant]]"),
     ]],
     run,
 };
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
+    let platforms = platform::given(matches)?;
     context.talk(async |client| {
         let mut failures = Vec::new();
         let mut all_missing = true;
         for image in &matches.args {
-            match remove(client, matches, image).await {
+            match remove(client, matches, &platforms, image).await {
                 Ok(items) => drop(print(&told(&items))?),
                 Err(error) => {
                     all_missing &= error.is_not_found();
@@ -57,10 +59,14 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
 async fn remove(
     client: &Client,
     matches: &Matches,
+    platforms: &[String],
     image: &str,
 ) -> api::client::Result<Vec<DeleteItem>> {
     let request = Request::delete(format!("/images/{}", Request::escape(image)))
         .query_flag("force", matches.flag("force"))
         .query_flag("noprune", matches.flag("no-prune"));
+    let request = platforms.iter().fold(request, |request, platform| {
+        request.query("platforms", platform)
+    });
     client.json(request).await
 }

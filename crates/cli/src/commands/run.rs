@@ -72,7 +72,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         proxy: matches.flag_or("sig-proxy", true),
     };
     run.settle_streams(matches)?;
-    let outcome = context.talk(async |client| Ok(run.go(client, &no_container).await));
+    let outcome = context.talk(async |client| Ok(run.go(context, client, &no_container).await));
     outcome.map_err(no_container)?
 }
 
@@ -95,7 +95,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn go(&mut self, client: &Client, no_container: &dyn Fn(Failure) -> Failure) -> Outcome {
+    async fn go(
+        &mut self,
+        context: &Context,
+        client: &Client,
+        no_container: &dyn Fn(Failure) -> Failure,
+    ) -> Outcome {
         let config = &self.plan.request.config;
         let streams = Streams {
             stdin: config.attach_stdin,
@@ -111,7 +116,7 @@ impl Run<'_> {
         };
         // The connections for attach and wait are made while the daemon makes the container.
         let (id, ..) = tokio::join!(
-            self.plan.create(client),
+            self.plan.create(context, client),
             warm(client, &streams),
             warm(client, &streams)
         );

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use api::client::Request;
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
+use crate::options::platform;
 use crate::output_file::{check_output, write_file};
 
 /// The row of the table.
@@ -20,7 +21,7 @@ pub(super) static COMMAND: Command = Command {
     order: Order::Anywhere,
     flags: &[&[
         Flag::text("output", Some('o'), "The file to write"),
-        Flag::not_built("platform", None, Takes::Value),
+        platform::list("Only these platforms of images that have several, as os[/arch[/variant]]"),
     ]],
     run,
 };
@@ -46,6 +47,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         .fold(Request::get("/images/get"), |request, image| {
             request.query("names", image)
         });
+    let request = platform::asked(request, matches)?;
     context.talk(async |client| {
         let body = client.send(request).await?.body;
         match output {

@@ -7,6 +7,7 @@ pub(crate) mod environment;
 pub(crate) mod mount;
 pub(crate) mod network;
 pub(crate) mod numbers;
+pub(crate) mod platform;
 pub(crate) mod security;
 pub(crate) mod size;
 pub(crate) mod sysctl;

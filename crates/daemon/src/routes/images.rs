@@ -322,6 +322,7 @@ fn layer(id: String, done: u64, total: u64) -> Progress {
         progress_detail: Some(ProgressDetail {
             current: signed(done),
             total: signed(total),
+            ..ProgressDetail::default()
         }),
         id,
         ..Default::default()
