@@ -18,3 +18,4 @@ mod runtime;
 mod sdk;
 mod start;
 mod system;
+mod volumes;

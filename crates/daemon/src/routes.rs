@@ -9,6 +9,7 @@ mod networks;
 mod streams;
 mod system;
 mod unsupported;
+mod volumes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -129,6 +130,12 @@ fn table() -> Vec<Route<Does>> {
         GET "/networks/" => networks::list,
         GET "/networks/{name}" => networks::inspect,
         POST "/networks/prune" => networks::prune,
+        GET "/volumes" => volumes::list,
+        POST "/volumes/create" => volumes::create,
+        POST "/volumes/prune" => volumes::prune,
+        GET "/volumes/{name}" => volumes::inspect,
+        DELETE "/volumes/{name}" => volumes::remove,
+        PUT "/volumes/{name}" => volumes::update,
         POST "/build/prune" => system::prune_build_cache,
         GET "/plugins" => system::plugins,
     });

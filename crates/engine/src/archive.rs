@@ -12,6 +12,7 @@ mod view;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use linux::file;
@@ -20,6 +21,7 @@ use linux::rootfs::Root;
 use crate::error::{Context as _, Error, Result};
 use crate::mounts::{Access, MountPoint};
 use crate::stream::{ByteReceiver, pipe};
+use crate::volumes::HeldVolumes;
 use path::Place;
 
 /// A file as `docker cp` sees it (the `X-Docker-Container-Path-Stat` header).
@@ -72,6 +74,8 @@ pub(crate) struct Files {
     pub(crate) mounts: Vec<MountPoint>,
     /// `--read-only`.
     pub(crate) read_only: bool,
+    /// Keeps volumes mounted that a container which does not run would have.
+    pub(crate) _held: Option<Arc<HeldVolumes>>,
 }
 
 /// The layers of a container's root filesystem.

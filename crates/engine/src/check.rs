@@ -213,10 +213,6 @@ fn unsupported_host(host: &HostOptions) -> Result<()> {
         "a storage option (--storage-opt)",
     )?;
     refuse(
-        !matches!(host.volume_driver.as_str(), "" | "local"),
-        format_args!("the volume driver {:?}", host.volume_driver),
-    )?;
-    refuse(
         !matches!(host.isolation.as_str(), "" | "default"),
         format_args!("the isolation {:?} (Windows)", host.isolation),
     )

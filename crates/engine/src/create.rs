@@ -83,6 +83,10 @@ fn make(
         "" => shared.config.default_runtime.clone(),
         name => name.to_owned(),
     };
+    if !runtime.is_empty() && runtime != RUNTIME && points.iter().any(|p| !p.subpath.is_empty()) {
+        let what = format!("a volume-subpath with the runtime {runtime:?}");
+        return Err(Error::unsupported(what));
+    }
     let mut undo = Undo {
         shared,
         id,
@@ -149,7 +153,7 @@ impl Drop for Undo<'_> {
         results.extend(
             self.volumes
                 .iter()
-                .map(|name| self.shared.volumes.remove(name, true, &[])),
+                .map(|name| self.shared.volumes.remove(name, true, &[]).map(drop)),
         );
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(id = %self.id, error = error.chain(), "cannot undo a failed create");
@@ -352,7 +356,7 @@ fn make_volumes(
         let volume = shared.volumes.ensure(NewVolume {
             name: (!point.name.is_empty()).then(|| point.name.clone()),
             owner: Some(undo.id.clone()),
-            driver: String::new(),
+            driver: point.driver.clone(),
             labels: point.labels.clone(),
             options: point.driver_options.clone(),
         })?;
@@ -364,11 +368,29 @@ fn make_volumes(
         }
         point.name = volume.name;
         point.source = volume.data.to_string_lossy().into_owned();
-        if !point.no_copy && point.subpath.is_empty() && is_empty(&volume.data) {
-            fill(&volume.data, &point.destination, snapshot)?;
+        if !point.no_copy && point.subpath.is_empty() {
+            fill_new(shared, point, &volume.data, snapshot, undo.id)?;
         }
     }
     Ok(())
+}
+
+/// Fills a volume that holds nothing yet. One with a device is looked into while it is mounted.
+fn fill_new(
+    shared: &Shared,
+    point: &MountPoint,
+    data: &std::path::Path,
+    snapshot: &Snapshot,
+    user: &ContainerId,
+) -> Result<()> {
+    shared.volumes.enter(&point.name, user.as_str())?;
+    let filled = if is_empty(data) {
+        fill(data, &point.destination, snapshot)
+    } else {
+        Ok(())
+    };
+    shared.volumes.leave(&point.name, user.as_str());
+    filled
 }
 
 fn is_empty(folder: &std::path::Path) -> bool {

@@ -112,6 +112,18 @@ pub struct DiskUsage {
     pub volumes: Vec<VolumeView>,
 }
 
+/// A volume to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeRequest {
+    /// Empty: an anonymous one.
+    pub name: String,
+    /// Empty or `local`.
+    pub driver: String,
+    pub labels: BTreeMap<String, String>,
+    /// `type`, `o`, `device`.
+    pub options: BTreeMap<String, String>,
+}
+
 /// A volume under the data root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeView {

@@ -76,6 +76,26 @@ impl Error {
         text
     }
 
+    /// The same for an error that is not about a container's executable. Docker's clients exit with 127 or 126 on certain
+    /// words wherever they stand, so these words are left to the executable.
+    #[must_use]
+    pub(crate) fn not_about_the_executable(self) -> Self {
+        const WORDS: [(&str, &str); 3] = [
+            ("no such file or directory", "there is no such path"),
+            ("permission denied", "access refused"),
+            ("is a directory", "is a folder"),
+        ];
+        let chain = self.chain();
+        let plain = WORDS.iter().fold(chain.clone(), |text, (word, other)| {
+            text.replace(word, other)
+        });
+        if plain == chain {
+            self
+        } else {
+            Self::new(self.kind, plain)
+        }
+    }
+
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, message)
     }

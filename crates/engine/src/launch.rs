@@ -23,7 +23,7 @@ use crate::mode::{Ipc, Network, Pid};
 use crate::mounts::{self, MountPoint};
 use crate::shared::Shared;
 use crate::spec::{self, Joined, Surroundings};
-use crate::state::PhaseRecord;
+use crate::state::{Birth, PhaseRecord};
 use crate::{logging, lookup, netfiles};
 
 /// The number of the request that starts the container.
@@ -136,7 +136,7 @@ pub(crate) fn launch(
             own_folder.clone()
         }
     };
-    prepare_sources(&birth.mounts)?;
+    prepare_sources(shared, birth)?;
     let around = Surroundings {
         config: &shared.config,
         host: &shared.host,
@@ -263,10 +263,15 @@ fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
     })
 }
 
-/// Makes missing sources of `-v`, refuses missing ones of `--mount`, and keeps subpaths inside their volume.
-fn prepare_sources(points: &[MountPoint]) -> Result<()> {
-    for point in points.iter().filter(|p| p.kind != mounts::Kind::Tmpfs) {
+/// Makes volumes ready and missing sources of `-v`, refuses missing ones of `--mount`, and keeps subpaths inside their
+/// volume.
+fn prepare_sources(shared: &Shared, birth: &Birth) -> Result<()> {
+    let points = birth.mounts.iter();
+    for point in points.filter(|p| p.kind != mounts::Kind::Tmpfs) {
         let source = Path::new(&point.source);
+        if point.kind == mounts::Kind::Volume {
+            shared.enter_volume(point, &birth.id)?;
+        }
         if point.create_source && fs::symlink_metadata(source).is_err() {
             fs::create_dir_all(source)
                 .context(|| format!("error while creating mount source path '{}'", point.source))?;
@@ -274,17 +279,24 @@ fn prepare_sources(points: &[MountPoint]) -> Result<()> {
             return Err(missing_source(point));
         }
         if !point.subpath.is_empty() {
-            linux::rootfs::Root::open(source)
-                .and_then(|root| root.resolve(Path::new(&point.subpath)))
-                .context(|| {
-                    format!(
-                        "cannot access path {}",
-                        source.join(&point.subpath).display()
-                    )
-                })?;
+            check_subpath(source, &point.subpath)?;
         }
     }
     Ok(())
+}
+
+/// A folder or file in a volume, which no link may lead out of. This is for the message: the runtime looks the path up
+/// once more, and cannot be led out.
+fn check_subpath(volume: &Path, subpath: &str) -> Result<()> {
+    let describe = || format!("cannot access path {}", volume.join(subpath).display());
+    let found = fs::canonicalize(volume.join(subpath)).context(describe)?;
+    if found.starts_with(fs::canonicalize(volume).context(describe)?) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "path concatenation escapes the base directory, base: {}, subpath: {subpath}",
+        volume.display()
+    )))
 }
 
 /// Docker's error for a bind whose source is not there.

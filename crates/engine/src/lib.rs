@@ -55,7 +55,7 @@ pub use control::Wait;
 pub use detach::DetachKeys;
 pub use engine::{
     Counts, CreateRequest, Created, DiskUsage, Engine, Pruned, RemoveOptions, StopOptions,
-    TopTable, VolumeView, WaitCondition, WaitOutcome,
+    TopTable, VolumeRequest, VolumeView, WaitCondition, WaitOutcome,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventQuery, EventStream, Subject};

@@ -52,6 +52,9 @@ pub(crate) struct MountPoint {
     /// Labels of a volume that is made for this.
     #[serde(default)]
     pub(crate) labels: std::collections::BTreeMap<String, String>,
+    /// The driver of a volume that is made for this; empty: `local`.
+    #[serde(default)]
+    pub(crate) driver: String,
     #[serde(default)]
     pub(crate) driver_options: std::collections::BTreeMap<String, String>,
 }
@@ -92,6 +95,7 @@ impl MountPoint {
             anonymous: false,
             tmpfs: Vec::new(),
             labels: Default::default(),
+            driver: String::new(),
             driver_options: Default::default(),
         }
     }
@@ -129,6 +133,9 @@ impl MountPoint {
             Access::ReadOnly if !self.non_recursive => options.push("rro".to_owned()),
             Access::ReadOnly | Access::TopReadOnly => options.push("ro".to_owned()),
         }
+        if !self.subpath.is_empty() {
+            options.push(format!("tare.subpath={}", self.subpath));
+        }
         if !self.propagation.is_empty() {
             options.push(self.propagation.clone());
         }
@@ -144,7 +151,10 @@ pub(crate) fn collect(
 ) -> Result<Vec<MountPoint>> {
     let mut points = Vec::new();
     for text in &options.host.binds {
-        points.push(bind::parse(text)?);
+        points.push(MountPoint {
+            driver: options.host.volume_driver.clone(),
+            ..bind::parse(text)?
+        });
     }
     for mount in &options.host.mounts {
         points.push(from_mount(mount)?);
@@ -166,6 +176,7 @@ pub(crate) fn collect(
         if !taken.contains(&destination) {
             points.push(MountPoint {
                 anonymous: true,
+                driver: options.host.volume_driver.clone(),
                 ..MountPoint::new(Kind::Volume, destination)
             });
         }
@@ -411,17 +422,6 @@ fn bind_mount(mount: &MountOption, destination: String) -> Result<MountPoint> {
 
 fn volume_mount(mount: &MountOption, destination: String) -> Result<MountPoint> {
     let asked = mount.volume.clone().unwrap_or_default();
-    if !matches!(asked.driver.as_str(), "" | "local") {
-        return Err(Error::unsupported(format_args!(
-            "the volume driver {:?}",
-            asked.driver
-        )));
-    }
-    if !asked.driver_options.is_empty() {
-        return Err(Error::unsupported(
-            "options of the local volume driver (volume-opt)",
-        ));
-    }
     if !mount.source.is_empty() {
         bind::check_volume_name(&mount.source)?;
     }
@@ -432,6 +432,8 @@ fn volume_mount(mount: &MountOption, destination: String) -> Result<MountPoint> 
         no_copy: asked.no_copy,
         subpath: bind::checked_subpath(&asked.subpath)?,
         labels: asked.labels,
+        driver: asked.driver,
+        driver_options: asked.driver_options,
         mode: "z".to_owned(),
         ..MountPoint::new(Kind::Volume, destination)
     })

@@ -185,6 +185,7 @@ impl Owner {
             }
             Err((code, error)) => {
                 self.link = None;
+                self.leave_volumes(shared).await;
                 let failed = Event::StartFailed {
                     code,
                     error: error.chain(),
@@ -202,7 +203,7 @@ impl Owner {
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<(u32, jiff::Timestamp), (i32, Error)> {
-        let internal = |error: Error| (128, error);
+        let internal = |error: Error| (128, error.not_about_the_executable());
         let company = launch::company(shared, &self.me).map_err(internal)?;
         let (work, me, waiting) = (
             Arc::clone(shared),
@@ -397,13 +398,17 @@ fn start_error(error: &protocol::OpError) -> Error {
         | protocol::ErrorKind::Invalid => ErrorKind::InvalidParameter,
         _ => ErrorKind::System,
     };
-    Error::new(
+    let told = Error::new(
         kind,
         format!(
             "failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: {}",
             error.message
         ),
-    )
+    );
+    match error.kind {
+        protocol::ErrorKind::ExecutableNotFound | protocol::ErrorKind::PermissionDenied => told,
+        _ => told.not_about_the_executable(),
+    }
 }
 
 /// Whether a record says that the container was running.

@@ -9,9 +9,9 @@ use shim::protocol::{Op, Value};
 
 use crate::archive::{Change, ChangeKind};
 use crate::container::{Container, Order};
-use crate::engine::{Counts, DiskUsage, Engine, Pruned, RemoveOptions, TopTable, VolumeView};
+use crate::engine::{Counts, DiskUsage, Engine, Pruned, RemoveOptions, TopTable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::has_label;
+use crate::events::{Subject, has_label};
 use crate::lifecycle::{Life, Phase};
 use crate::list::{self, ListQuery};
 use crate::shared::Shared;
@@ -131,6 +131,8 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.shared()
+            .announce_prune(Subject::Container, pruned.reclaimed);
         Ok(pruned)
     }
 
@@ -154,35 +156,11 @@ impl Engine {
             ..ListQuery::default()
         };
         let containers = self.list(query).await?;
-        let volumes = self.volumes(true).await?;
+        let volumes = self.sized_volumes().await;
         Ok(DiskUsage {
             containers,
             volumes,
         })
-    }
-
-    /// The volumes, with their sizes if asked.
-    pub async fn volumes(&self, size: bool) -> Result<Vec<VolumeView>> {
-        let shared = Arc::clone(self.shared());
-        Ok(blocking(move || {
-            shared
-                .volumes
-                .list(size, &|name| shared.users_of_volume(name).len())
-        })
-        .await)
-    }
-}
-
-impl Engine {
-    /// One volume.
-    pub async fn volume(&self, name: &str) -> Result<VolumeView> {
-        let (shared, name) = (Arc::clone(self.shared()), name.to_owned());
-        blocking(move || {
-            shared
-                .volumes
-                .get(&name, false, shared.users_of_volume(&name).len())
-        })
-        .await
     }
 }
 

@@ -73,6 +73,13 @@ pub(crate) fn look(config: Config) -> Result<Found> {
             ),
         }
     }
+    let uses = containers.iter().filter(|one| one.control.is_some());
+    let uses = uses.flat_map(|one| {
+        let birth = &one.container.birth;
+        let mounts = birth.mounts.iter();
+        mounts.map(|mount| (mount.name.as_str(), birth.id.as_str()))
+    });
+    shared.volumes.adopt(uses);
     sweep(&shared, &known)?;
     Ok(Found { shared, containers })
 }
@@ -245,6 +252,7 @@ async fn catch_up(engine: &Engine, container: Container, recorded: PhaseRecord, 
             shut_down(&shared.paths.bundle(&container.birth.id));
             // Even with an exit record something may be left, if the machine went down at that moment.
             owner::kill_rest(&shared, &container);
+            shared.leave_volumes(&container.birth);
             settle(&shared, &container, &exit.unwrap_or_else(owner::killed));
             container
         })

@@ -12,9 +12,10 @@ use crate::container::{Container, Handle};
 use crate::error::Result;
 use crate::events::{Bus, Event, Subject};
 use crate::exec::Exec;
+use crate::mounts::{Access, Kind, MountPoint};
 use crate::registry::Registry;
 use crate::spec::Host;
-use crate::state::Paths;
+use crate::state::{Birth, Paths};
 use crate::volumes::Volumes;
 
 /// One engine's insides. Locks are held for memory only, never over I/O.
@@ -119,14 +120,65 @@ impl Shared {
 
     /// Publishes an event on a volume.
     pub(crate) fn announce_volume(&self, action: &str, name: &str) {
-        let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+        self.publish(
+            Subject::Volume,
+            action,
+            name,
+            [("driver", "local".to_owned())],
+        );
+    }
+
+    /// Publishes that unused things of a kind were removed, and how many bytes that gave back.
+    pub(crate) fn announce_prune(&self, subject: Subject, reclaimed: u64) {
+        self.publish(subject, "prune", "", [("reclaimed", reclaimed.to_string())]);
+    }
+
+    fn publish<const N: usize>(
+        &self,
+        subject: Subject,
+        action: &str,
+        actor: &str,
+        attributes: [(&str, String); N],
+    ) {
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
         self.bus.publish(Event {
-            subject: Subject::Volume,
+            subject,
             action: action.to_owned(),
-            actor: name.to_owned(),
-            attributes,
+            actor: actor.to_owned(),
+            attributes: BTreeMap::from(attributes),
             time: jiff::Timestamp::now(),
         });
+    }
+
+    /// Makes a volume ready for a container that starts.
+    pub(crate) fn enter_volume(&self, mount: &MountPoint, user: &ContainerId) -> Result<()> {
+        self.volumes.enter(&mount.name, user.as_str())?;
+        let attributes = [
+            ("container", user.to_string()),
+            ("destination", mount.destination.clone()),
+            ("driver", "local".to_owned()),
+            ("propagation", mount.propagation.clone()),
+            ("read/write", (mount.access == Access::Full).to_string()),
+        ];
+        self.publish(Subject::Volume, "mount", &mount.name, attributes);
+        Ok(())
+    }
+
+    /// Ends a container's use of its volumes.
+    pub(crate) fn leave_volumes(&self, birth: &Birth) {
+        let user = birth.id.as_str();
+        for mount in birth
+            .mounts
+            .iter()
+            .filter(|mount| mount.kind == Kind::Volume)
+        {
+            self.volumes.leave(&mount.name, user);
+            let attributes = [
+                ("container", user.to_owned()),
+                ("driver", "local".to_owned()),
+            ];
+            self.publish(Subject::Volume, "unmount", &mount.name, attributes);
+        }
     }
 
     /// The ids of containers that mention a volume.

@@ -417,8 +417,7 @@ fn network_files(birth: &Birth, folder: &Path) -> Vec<Mount> {
 fn user_mount(point: &MountPoint) -> Mount {
     let (kind, source) = match point.kind {
         Kind::Tmpfs => ("tmpfs", PathBuf::from("tmpfs")),
-        _ if point.subpath.is_empty() => ("bind", PathBuf::from(&point.source)),
-        Kind::Bind | Kind::Volume => ("bind", Path::new(&point.source).join(&point.subpath)),
+        Kind::Bind | Kind::Volume => ("bind", PathBuf::from(&point.source)),
     };
     Mount {
         destination: point.destination.clone().into(),

@@ -5,11 +5,19 @@
 //! <data-root>/volumes/<name>/volume.json   a Record; written last, so a folder without one is half-made and removed at open
 //! ```
 //!
-//! Only this module makes or deletes anything below `volumes/`. Which container uses which volume is the containers'
+//! A volume with options of the local driver (`type`, `device`, `o`) has what they say mounted on its `_data` while
+//! containers that use it run. Only this module makes, mounts or deletes anything below `volumes/`. Which container uses which volume is the containers'
 //! own truth; callers that remove or list bring it along.
+
+mod calls;
+mod device;
+mod users;
+
+pub(crate) use users::HeldVolumes;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::io::ErrorKind as ErrorOnDisk;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -52,7 +60,7 @@ pub(crate) struct NewVolume {
     /// Empty or `local`.
     pub(crate) driver: String,
     pub(crate) labels: BTreeMap<String, String>,
-    /// Driver options (`type`, `o`, `device`): none is built yet, so any is refused by name.
+    /// Driver options: `type`, `o`, `device`.
     pub(crate) options: BTreeMap<String, String>,
 }
 
@@ -71,7 +79,11 @@ pub(crate) struct Volume {
 pub(crate) struct Volumes {
     root: PathBuf,
     records: Mutex<BTreeMap<String, Record>>,
+    mounted: users::Mounted,
 }
+
+/// Docker's mark for volumes that were made without a name.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
 impl Volumes {
     /// Reads what is there and removes what was being made or deleted when an earlier daemon died.
@@ -90,13 +102,15 @@ impl Volumes {
                 Some(record) => {
                     records.insert(record.name.clone(), record);
                 }
-                None => fs::remove_dir_all(&folder)
-                    .context(|| format!("remove {}", folder.display()))?,
+                None => {
+                    remove_folder(&folder).context(|| format!("remove {}", folder.display()))?;
+                }
             }
         }
         Ok(Self {
             root,
             records: Mutex::new(records),
+            mounted: users::Mounted::default(),
         })
     }
 
@@ -108,11 +122,7 @@ impl Volumes {
             .unwrap_or_else(|| ContainerId::random().as_str().to_owned());
         check_driver(&name, &new.driver)?;
         check_name(&name)?;
-        if let Some(option) = new.options.keys().next() {
-            return Err(Error::unsupported(format!(
-                "create {name}: the volume option {option:?}"
-            )));
-        }
+        device::check(&name, &new.options)?;
         let mut records = self.lock();
         let data = self.data_of(&name);
         if let Some(record) = records.get(&name) {
@@ -128,7 +138,7 @@ impl Volumes {
             name: name.clone(),
             created: Timestamp::now(),
             labels: new.labels,
-            options: BTreeMap::new(),
+            options: new.options,
             anonymous,
             owner: new.owner.filter(|_| anonymous),
         };
@@ -144,14 +154,8 @@ impl Volumes {
 
     fn make(&self, record: &Record) -> Result<()> {
         let folder = self.root.join(&record.name);
-        let private = |mode: u32, path: &Path| {
-            fs::DirBuilder::new()
-                .mode(mode)
-                .create(path)
-                .context(|| format!("create {}", path.display()))
-        };
-        private(0o701, &folder)?;
-        private(0o755, &folder.join("_data"))?;
+        make_folder(0o701, &folder)?;
+        make_folder(0o755, &folder.join("_data"))?;
         self.keep(record)
     }
 
@@ -192,28 +196,29 @@ impl Volumes {
         Ok(names)
     }
 
-    /// One volume; `size` walks it.
-    pub(crate) fn get(&self, name: &str, size: bool, references: usize) -> Result<VolumeView> {
+    /// One volume; `references` is how many containers mention it.
+    pub(crate) fn get(&self, name: &str, references: usize) -> Result<VolumeView> {
         let record = self
             .lock()
             .get(name)
             .cloned()
             .ok_or_else(|| no_such(name))?;
-        Ok(self.view(record, size, references))
+        Ok(self.view(record, references))
     }
 
     /// All volumes, by name; `references` counts the containers that mention one.
-    pub(crate) fn list(&self, size: bool, references: &dyn Fn(&str) -> usize) -> Vec<VolumeView> {
+    pub(crate) fn list(&self, references: &dyn Fn(&str) -> usize) -> Vec<VolumeView> {
         let records: Vec<Record> = self.lock().values().cloned().collect();
         let view = |record: Record| {
             let count = references(&record.name);
-            self.view(record, size, count)
+            self.view(record, count)
         };
         records.into_iter().map(view).collect()
     }
 
-    /// Removes a volume that none of `users` (ids of containers) mentions. `force`: one that is not there is no error.
-    pub(crate) fn remove(&self, name: &str, force: bool, users: &[ContainerId]) -> Result<()> {
+    /// Removes a volume that none of `users` (ids of containers) mentions; says whether it was there. `force`: one that
+    /// is not there is no error.
+    pub(crate) fn remove(&self, name: &str, force: bool, users: &[ContainerId]) -> Result<bool> {
         if !users.is_empty() {
             let ids: Vec<&str> = users.iter().map(ContainerId::as_str).collect();
             let text = format!("remove {name}: volume is in use - [{}]", ids.join(", "));
@@ -221,24 +226,29 @@ impl Volumes {
         }
         let mut records = self.lock();
         if !records.contains_key(name) {
-            return if force { Ok(()) } else { Err(no_such(name)) };
+            return if force { Ok(false) } else { Err(no_such(name)) };
         }
         let folder = self.root.join(name);
         // Without its record the folder is rubbish, which a crash from here on leaves to the next start.
         let record = folder.join("volume.json");
-        fs::remove_file(&record).context(|| format!("remove {}", record.display()))?;
+        // Somebody may have deleted it by hand, with the folder or without.
+        crate::launch::remove_file(&record)?;
         records.remove(name);
-        fs::remove_dir_all(&folder).context(|| format!("remove volume {name}"))
+        remove_folder(&folder).context(|| format!("remove volume {name}"))?;
+        Ok(true)
     }
 
-    fn view(&self, record: Record, size: bool, references: usize) -> VolumeView {
-        let mountpoint = self.data_of(&record.name);
+    fn view(&self, record: Record, references: usize) -> VolumeView {
+        let mut labels = record.labels;
+        if record.anonymous {
+            labels.insert(ANONYMOUS.to_owned(), String::new());
+        }
         VolumeView {
-            size: size.then(|| disk_usage(&mountpoint)),
+            size: None,
+            mountpoint: self.data_of(&record.name),
             name: record.name,
-            mountpoint,
             created: record.created,
-            labels: record.labels,
+            labels,
             options: record.options,
             anonymous: record.anonymous,
             references,
@@ -254,6 +264,22 @@ impl Volumes {
     }
 }
 
+fn make_folder(mode: u32, path: &Path) -> Result<()> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == ErrorOnDisk::AlreadyExists => Ok(()),
+        made => made.context(|| format!("create {}", path.display())),
+    }
+}
+
+/// Removes a volume's folder, never what may be mounted in it.
+fn remove_folder(folder: &Path) -> std::io::Result<()> {
+    users::unmount(&folder.join("_data"));
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == ErrorOnDisk::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 fn no_such(name: &str) -> Error {
     Error::not_found(format!("get {name}: no such volume"))
 }
@@ -262,7 +288,7 @@ fn read_record(folder: &Path) -> Result<Option<Record>> {
     let path = folder.join("volume.json");
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorOnDisk::NotFound => return Ok(None),
         Err(error) => {
             return Err(Error::system(format!("read {}", path.display())).caused_by(error));
         }
@@ -289,6 +315,11 @@ fn check_driver(name: &str, driver: &str) -> Result<()> {
 }
 
 fn check_name(name: &str) -> Result<()> {
+    if name.len() == 1 {
+        return Err(Error::invalid(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
+    }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     let first = name
         .bytes()
@@ -324,123 +355,4 @@ pub(crate) fn disk_usage(root: &Path) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(name: &str) -> NewVolume {
-        NewVolume {
-            name: Some(name.into()),
-            ..NewVolume::default()
-        }
-    }
-
-    #[test]
-    fn an_anonymous_volume_goes_with_its_container_unless_it_was_left() {
-        let root = tempfile::tempdir().unwrap();
-        let volumes = Volumes::open(root.path()).unwrap();
-        let make = |owner: &ContainerId| {
-            let new = NewVolume {
-                owner: Some(owner.clone()),
-                ..NewVolume::default()
-            };
-            volumes.ensure(new).unwrap().name
-        };
-        let (here, gone) = (ContainerId::random(), ContainerId::random());
-        let (used, half_made, left) = (make(&here), make(&gone), make(&gone));
-        volumes.disown(&left).unwrap();
-        // What a new daemon reads is what counts.
-        let volumes = Volumes::open(root.path()).unwrap();
-        assert_eq!(
-            volumes.collect(&HashSet::from([here])).unwrap(),
-            [half_made]
-        );
-        for name in [used, left] {
-            assert!(volumes.get(&name, false, 0).is_ok());
-        }
-    }
-
-    #[test]
-    fn volumes_outlive_the_engine() {
-        let root = tempfile::tempdir().unwrap();
-        let volumes = Volumes::open(root.path()).unwrap();
-        let made = volumes.ensure(named("data")).unwrap();
-        assert!(made.made && !made.anonymous);
-        fs::write(made.data.join("file"), "four").unwrap();
-        let anonymous = volumes.ensure(NewVolume::default()).unwrap();
-        assert!(anonymous.anonymous && anonymous.name.len() == 64);
-
-        let volumes = Volumes::open(root.path()).unwrap();
-        assert!(!volumes.ensure(named("data")).unwrap().made);
-        let view = volumes.get("data", true, 2).unwrap();
-        assert_eq!((view.size, view.references), (Some(4), 2));
-        assert_eq!(volumes.list(false, &|_| 0).len(), 2);
-    }
-
-    #[test]
-    fn removes_only_what_nobody_uses() {
-        let root = tempfile::tempdir().unwrap();
-        let volumes = Volumes::open(root.path()).unwrap();
-        volumes.ensure(named("data")).unwrap();
-        let user = ContainerId::random();
-        let refused = volumes
-            .remove("data", true, std::slice::from_ref(&user))
-            .unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            format!("remove data: volume is in use - [{user}]")
-        );
-        volumes.remove("data", false, &[]).unwrap();
-        assert_eq!(
-            volumes.remove("data", false, &[]).unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
-        volumes.remove("data", true, &[]).unwrap();
-        assert_eq!(
-            fs::read_dir(root.path().join("volumes")).unwrap().count(),
-            0
-        );
-    }
-
-    #[test]
-    fn half_made_volumes_are_gone_at_open() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("volumes/half/_data")).unwrap();
-        Volumes::open(root.path()).unwrap();
-        assert!(!root.path().join("volumes/half").exists());
-    }
-
-    #[test]
-    fn refuses_names_drivers_and_options() {
-        let root = tempfile::tempdir().unwrap();
-        let volumes = Volumes::open(root.path()).unwrap();
-        for name in ["a/b", "..", "", "x", "-ab", "a b", &"x".repeat(256)] {
-            let error = volumes.ensure(named(name)).unwrap_err();
-            assert!(
-                error.to_string().contains("includes invalid characters"),
-                "{name}: {error}"
-            );
-        }
-        let plugin = NewVolume {
-            driver: "foo".into(),
-            ..named("ok")
-        };
-        assert!(
-            volumes
-                .ensure(plugin)
-                .unwrap_err()
-                .to_string()
-                .contains("plugin \"foo\" not found")
-        );
-        let option = NewVolume {
-            options: [("type".into(), "nfs".into())].into(),
-            ..named("ok")
-        };
-        assert!(
-            volumes
-                .ensure(option)
-                .unwrap_err()
-                .to_string()
-                .contains("\"type\"")
-        );
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! `mounts` of the specification: the words of `mount -o`, and what they come to.
 
+use std::path::PathBuf;
+
 use linux::mount::{Attributes, Depth, Propagation};
 use oci::runtime::Mount;
 
@@ -18,9 +20,15 @@ pub(crate) struct Options {
     pub(crate) propagation: Vec<(Propagation, Depth)>,
     /// The filesystem's own.
     pub(crate) data: Vec<String>,
+    /// Of a bind: not its source but what is there below it, looked up as if the source were `/`. A word of our own: a
+    /// path that the engine had checked could be swapped for a symbolic link by another user of the volume.
+    pub(crate) subpath: Option<PathBuf>,
     /// A tmpfs starts with what it hides.
     pub(crate) copy_up: bool,
 }
+
+/// The word that names a path below the source of a bind mount.
+const SUBPATH: &str = "tare.subpath=";
 
 const FLAGS: &[(&str, Attributes, bool)] = &[
     ("ro", Attributes::READ_ONLY, true),
@@ -53,6 +61,11 @@ impl Options {
                 mount.destination.display()
             )));
         }
+        if options.subpath.is_some() && options.bind.is_none() {
+            return Err(Error::invalid(format!(
+                "{SUBPATH} is only for a bind mount"
+            )));
+        }
         if options.copy_up && mount.kind != "tmpfs" {
             return Err(Error::invalid("tmpcopyup is only for a tmpfs"));
         }
@@ -75,6 +88,7 @@ impl Options {
                 );
                 return Err(Error::invalid(message));
             }
+            _ if word.starts_with(SUBPATH) => self.subpath = Some(word[SUBPATH.len()..].into()),
             _ if self.add_propagation(word) || self.add_flag(word) => {}
             _ => self.data.push(word.to_owned()),
         }

@@ -55,5 +55,8 @@ wire! {
         pub driver_opts: Option<BTreeMap<String, String>>,
         /// Labels.
         pub labels: Option<BTreeMap<String, String>>,
+        /// Asks for a cluster volume.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub cluster_volume_spec: Option<serde_json::Value>,
     }
 }

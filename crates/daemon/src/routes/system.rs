@@ -8,12 +8,12 @@ use api::types::system::{
     Commit, Component, Info, Platform, Plugins, RegistryConfig, Runtime, Swarm, Version,
 };
 use api::types::usage::{DiskUsage, DiskUsageByKind, Usage};
-use api::types::volume::{Volume, VolumeUsage};
-use engine::{EventQuery, VolumeView};
+use api::types::volume::Volume;
+use engine::EventQuery;
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 
-use super::{Call, Reply, containers};
+use super::{Call, Reply, containers, volumes};
 use crate::app::App;
 use crate::config::Config;
 use crate::convert::event::{self, Framing};
@@ -344,7 +344,7 @@ pub(super) async fn disk_usage(call: Call) -> Reply {
     let images: Vec<_> = images.iter().map(counted).collect();
     let running = usage.containers.iter().filter(|c| c.state.running).count();
     let containers = containers::summaries(&call.app, call.version, usage.containers).await;
-    let volumes: Vec<_> = usage.volumes.iter().map(volume).collect();
+    let volumes: Vec<_> = usage.volumes.iter().map(volumes::used).collect();
     let legacy = DiskUsage {
         layers_size: signed(layers.layers_size),
         images: Some(images).filter(|_| kinds.images),
@@ -418,23 +418,5 @@ fn sums<T>(
         total_size,
         reclaimable,
         items: verbose.then_some(items),
-    }
-}
-
-fn volume(view: &VolumeView) -> Volume {
-    let map = |map: &BTreeMap<String, String>| Some(map.clone()).filter(|m| !m.is_empty());
-    Volume {
-        created_at: time::to_the_second(view.created),
-        driver: "local".to_owned(),
-        labels: map(&view.labels),
-        mountpoint: view.mountpoint.to_string_lossy().into_owned(),
-        name: view.name.clone(),
-        options: map(&view.options),
-        scope: "local".to_owned(),
-        status: None,
-        usage_data: Some(VolumeUsage {
-            ref_count: i64::try_from(view.references).unwrap_or(i64::MAX),
-            size: view.size.map_or(-1, signed),
-        }),
     }
 }

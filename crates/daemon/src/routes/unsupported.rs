@@ -8,7 +8,6 @@ use crate::http::router::Route;
 const DELETE: Method = Method::DELETE;
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
-const PUT: Method = Method::PUT;
 
 /// 501 with a name.
 static NOT_BUILT: &[(Method, &str, &str)] = &[
@@ -90,32 +89,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
         DELETE,
         "/networks/{name}",
         "removing a network (DELETE /networks/{id})",
-    ),
-    (GET, "/volumes", "listing volumes (GET /volumes)"),
-    (
-        POST,
-        "/volumes/create",
-        "making a volume by itself (POST /volumes/create)",
-    ),
-    (
-        POST,
-        "/volumes/prune",
-        "pruning volumes (POST /volumes/prune)",
-    ),
-    (
-        GET,
-        "/volumes/{name}",
-        "inspecting a volume (GET /volumes/{name})",
-    ),
-    (
-        DELETE,
-        "/volumes/{name}",
-        "removing a volume by itself (DELETE /volumes/{name})",
-    ),
-    (
-        PUT,
-        "/volumes/{name}",
-        "cluster volumes (PUT /volumes/{name})",
     ),
     (
         GET,

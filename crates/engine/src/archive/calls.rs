@@ -1,10 +1,14 @@
 //! What the engine's callers ask for.
 
+use std::sync::Arc;
+
 use crate::archive::{Files, Overlay, PathStat, PutOptions, Unpack};
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::shared::Shared;
 use crate::stream::ByteReceiver;
+use crate::volumes::HeldVolumes;
 use crate::{blocking, lookup};
 
 impl Engine {
@@ -12,11 +16,11 @@ impl Engine {
     pub async fn export(&self, name: &str) -> Result<ByteReceiver> {
         let handle = self.shared().find(name)?;
         self.shared().announce(&handle, "export", &[]);
-        Ok(files(&handle, name).export())
+        Ok(files(self.shared(), &handle, name).await?.export())
     }
 
     pub async fn archive_stat(&self, name: &str, path: &str) -> Result<PathStat> {
-        let files = files(&*self.shared().find(name)?, name);
+        let files = files(self.shared(), &*self.shared().find(name)?, name).await?;
         let path = path.to_owned();
         blocking(move || files.stat(&path)).await
     }
@@ -24,7 +28,8 @@ impl Engine {
     /// A file or folder as a tar, its last component at the top.
     pub async fn archive_get(&self, name: &str, path: &str) -> Result<(PathStat, ByteReceiver)> {
         let handle = self.shared().find(name)?;
-        let archive = files(&handle, name).get(path.to_owned()).await?;
+        let files = files(self.shared(), &handle, name).await?;
+        let archive = files.get(path.to_owned()).await?;
         self.shared().announce(&handle, "archive-path", &[]);
         Ok(archive)
     }
@@ -38,7 +43,7 @@ impl Engine {
         tar: ByteReceiver,
     ) -> Result<()> {
         let handle = self.shared().find(name)?;
-        let files = files(&handle, name);
+        let files = files(self.shared(), &handle, name).await?;
         let (container, path) = (std::sync::Arc::clone(&handle.container), path.to_owned());
         blocking(move || {
             let owner = if options.copy_uid_gid {
@@ -59,11 +64,17 @@ impl Engine {
 }
 
 /// Where the container's files are now; `name` is the one it was asked for by.
-fn files(container: &Container, name: &str) -> Files {
+async fn files(shared: &Arc<Shared>, container: &Container, name: &str) -> Result<Files> {
     let snapshot = &container.snapshot;
-    Files {
+    let pid = container.phase().pid();
+    let held = match pid {
+        Some(_) => None,
+        None => HeldVolumes::take(shared, &container.birth.mounts).await?,
+    };
+    Ok(Files {
         name: name.to_owned(),
-        pid: container.phase().pid(),
+        pid,
+        _held: held.map(Arc::new),
         overlay: Overlay {
             lower: snapshot.lower.clone(),
             upper: snapshot.upper.clone(),
@@ -72,7 +83,7 @@ fn files(container: &Container, name: &str) -> Files {
         },
         mounts: container.birth.mounts.clone(),
         read_only: container.birth.options.host.readonly_rootfs,
-    }
+    })
 }
 
 /// The ids of the container's user; `None` when it has none set, and then the archive's ids hold.

@@ -43,6 +43,7 @@ impl Container {
         fixed.source = at("outside").to_str().unwrap().to_owned();
         fixed.access = Access::ReadOnly;
         let files = Files {
+            _held: None,
             name: "box".to_owned(),
             pid: None,
             overlay: Overlay {

@@ -64,6 +64,7 @@ impl Owner {
             reply(answer, Err(self.me.not_running()));
         }
         exec::all_ended(shared, &self.me);
+        self.leave_volumes(shared).await;
         if self.apply(shared, event).await.is_err() {
             tracing::error!(id = %self.me.birth.id, "an exit came out of place");
         }

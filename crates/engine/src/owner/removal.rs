@@ -29,6 +29,17 @@ impl Owner {
         result
     }
 
+    /// The run is over: volumes that were mounted for it alone are unmounted. Most have no such volume, and then nothing
+    /// here waits for the kernel.
+    pub(super) async fn leave_volumes(&self, shared: &Arc<Shared>) {
+        let mut names = self.me.birth.mounts.iter().map(|mount| &mount.name);
+        if !names.any(|name| shared.volumes.was_mounted(name)) {
+            return shared.leave_volumes(&self.me.birth);
+        }
+        let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+        blocking(move || work.leave_volumes(&me.birth)).await;
+    }
+
     pub(super) fn forget(&mut self, shared: &Arc<Shared>) {
         let id = &self.me.birth.id;
         let mut registry = shared.registry();
@@ -83,8 +94,9 @@ fn remove_volumes(shared: &Shared, container: &Container) -> Result<()> {
         let mut users = shared.users_of_volume(&mount.name);
         users.retain(|user| *user != container.birth.id);
         if users.is_empty() {
-            shared.volumes.remove(&mount.name, true, &[])?;
-            shared.announce_volume("destroy", &mount.name);
+            if shared.volumes.remove(&mount.name, true, &[])? {
+                shared.announce_volume("destroy", &mount.name);
+            }
         } else {
             shared.volumes.disown(&mount.name)?;
         }

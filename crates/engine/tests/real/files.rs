@@ -1,5 +1,7 @@
 //! Mounts, volumes and the files the engine makes.
 
+use std::collections::BTreeMap;
+
 use engine::options::MountOption;
 use engine::{LogQuery, RemoveOptions, WaitCondition};
 
@@ -33,7 +35,7 @@ async fn binds_volumes_and_tmpfs() {
         run(&engine, options).await.unwrap()
     };
     assert_eq!(again.stdout, "x\nfrom the image\n");
-    let volumes = engine.volumes(false).await.unwrap();
+    let volumes = engine.volumes(BTreeMap::new()).await.unwrap();
     assert_eq!(
         volumes.iter().map(|v| v.name.as_str()).collect::<Vec<_>>(),
         ["named"]
@@ -53,7 +55,7 @@ async fn anonymous_volumes_go_with_the_container() {
         .unwrap()
         .id
         .to_string();
-    assert_eq!(engine.volumes(false).await.unwrap().len(), 1);
+    assert_eq!(engine.volumes(BTreeMap::new()).await.unwrap().len(), 1);
     engine
         .remove(
             &id,
@@ -64,7 +66,7 @@ async fn anonymous_volumes_go_with_the_container() {
         )
         .await
         .unwrap();
-    assert!(engine.volumes(false).await.unwrap().is_empty());
+    assert!(engine.volumes(BTreeMap::new()).await.unwrap().is_empty());
     world.assert_clean();
 }
 

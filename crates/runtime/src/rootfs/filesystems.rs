@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use linux::Errno;
 use linux::file::{self, PROC_MAGIC};
 use linux::mount::{self as kernel, Attributes, Depth, FsContext};
+use linux::rootfs::Root;
 use oci::runtime::Mount;
 
 use super::{Setup, cgroups, copy_up, set_attributes};
@@ -103,7 +104,11 @@ fn finish(tree: &OwnedFd, options: &Options) -> linux::Result<()> {
 
 fn bind(setup: &Setup<'_>, mount: &Mount, options: &Options, depth: Depth) -> Result<()> {
     let path = setup.plan.bundle.join(&mount.source);
-    let source = file::open_path(&path).context(|| "open the source")?;
+    let source = match &options.subpath {
+        Some(below) => Root::open(&path).and_then(|root| root.resolve(below)),
+        None => file::open_path(&path),
+    }
+    .context(|| "open the source")?;
     let target = if file::is_dir(&file::stat(&source).context(|| "stat the source")?) {
         folder(setup, &mount.destination)?
     } else {
