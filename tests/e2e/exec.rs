@@ -246,6 +246,7 @@ daemon_test!(inspect_of_an_exec, |d| {
         (&after["Running"], &after["ExitCode"]),
         (&json!(false), &json!(21))
     );
+    assert!(after["Pid"].as_u64().is_some_and(|pid| pid > 1), "{after}");
     assert_eq!(
         d.api("POST", &format!("/exec/{id}/start"), r#"{"Detach":true}"#)
             .status,

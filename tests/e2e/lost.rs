@@ -376,3 +376,63 @@ fn entries(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+own_test!(execs_are_known_to_the_next_daemon, |d| {
+    let cli = d.docker();
+    let name = run(d, &cli, "a", "sleep 1000");
+    let create = |script: &str| {
+        let body = serde_json::json!({"Cmd": ["sh", "-c", script]});
+        let path = format!("/containers/{name}/exec");
+        let made = d.api("POST", &path, &body.to_string()).json();
+        made["Id"].as_str().expect("an id").to_owned()
+    };
+    let start = |id: &str| d.api("POST", &format!("/exec/{id}/start"), r#"{"Detach":true}"#);
+    let state = |id: &str| {
+        let seen = d.api("GET", &format!("/exec/{id}/json"), "").json();
+        let number = |key: &str| seen[key].as_i64();
+        (seen["Running"].clone(), number("ExitCode"), number("Pid"))
+    };
+    let [made, ended, failed] = ["true", "exit 7", "true"].map(create);
+    let [meanwhile, running] = ["read x <>/tmp/go; exit 9", "sleep 1000"].map(create);
+    cli.ok(&["exec", &name, "mkfifo", "/tmp/go"]);
+    for id in [&meanwhile, &running] {
+        assert_eq!(start(id).status, 200);
+    }
+    let bad = serde_json::json!({"Cmd": ["/nope"]}).to_string();
+    let bad = d
+        .api("POST", &format!("/containers/{name}/exec"), &bad)
+        .json();
+    let bad = bad["Id"].as_str().expect("an id");
+    assert_eq!(start(bad).status, 400);
+    let since = tests::now();
+    assert_eq!(start(&ended).status, 200);
+    cli.spawn(&["events", "--since", &since, "--filter", "event=exec_die"])
+        .line_with(&ended);
+    let before = [&ended, &running, &meanwhile].map(|id| state(id));
+    assert_eq!(before[0].1, Some(7));
+
+    d.stop(Signal::KILL);
+    // One ends while there is no daemon.
+    let root = format!("/proc/{}/root/tmp/go", before[1].2.expect("a pid"));
+    let pid = before[2].2.expect("a pid");
+    fs::write(root, "go\n").expect("write");
+    assert!(process_end(
+        u32::try_from(pid).expect("a pid"),
+        Duration::from_secs(20)
+    ));
+    d.start();
+
+    assert_eq!(state(&ended), before[0]);
+    assert_eq!(state(&running), before[1]);
+    assert_eq!(state(&meanwhile), (false.into(), Some(9), Some(pid)));
+    assert_eq!(state(&made), (false.into(), None, Some(0)));
+    assert_eq!(state(bad).1, Some(127));
+    // One that was made before can still be started, and one that runs ends as it should.
+    assert_eq!(start(&failed).status, 200);
+    cli.ok(&["kill", &name]);
+    assert_eq!(state(&running).1, Some(137));
+    d.crash();
+    assert_eq!(state(&running).1, Some(137));
+    cli.ok(&["rm", &name]);
+    assert_eq!(d.api("GET", &format!("/exec/{ended}/json"), "").status, 404);
+});

@@ -64,6 +64,8 @@ pub(crate) struct Live {
     pub(crate) model: Option<Arc<Process>>,
     /// Running execs.
     pub(crate) execs: BTreeSet<String>,
+    /// Lines in the file of its execs.
+    pub(crate) exec_lines: usize,
 }
 
 /// A container, for reading.
@@ -90,6 +92,7 @@ impl Container {
                 life,
                 model: None,
                 execs: BTreeSet::new(),
+                exec_lines: 0,
             }),
             news: watch::Sender::new(news),
         }

@@ -1,10 +1,15 @@
 //! Further processes in a running container.
 
+mod records;
+
+pub(crate) use records::take_in;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use oci::ContainerId;
 use oci::runtime::{Process, Spec};
+use serde::{Deserialize, Serialize};
 use shim::protocol::{self, Attach, Op, Value};
 use tokio::sync::watch;
 
@@ -20,7 +25,8 @@ use crate::shared::Shared;
 use crate::spec;
 
 /// What `docker exec` says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ExecOptions {
     pub cmd: Vec<String>,
     pub env: Vec<String>,
@@ -57,14 +63,14 @@ pub struct ExecView {
     pub running: bool,
     /// `None` until it has ended.
     pub exit_code: Option<i32>,
-    /// 0 until it runs.
+    /// 0 until it runs; it stays when it has ended.
     pub pid: u32,
     pub options: ExecOptions,
     /// Whether its stdin is held open.
     pub open_stdin: bool,
 }
 
-/// An exec as the engine keeps it. It lives in memory only: when the daemon is gone, nobody can ask for it.
+/// An exec as the engine keeps it.
 #[derive(Debug)]
 pub(crate) struct Exec {
     pub(crate) id: String,
@@ -81,7 +87,34 @@ enum Progress {
     Created,
     Starting,
     Running { pid: u32 },
-    Ended { code: i32, at: Instant },
+    Ended { pid: u32, code: i32, at: Instant },
+}
+
+/// The exit code of what was killed.
+const KILLED: i32 = 137;
+
+impl Progress {
+    fn ended(pid: u32, code: i32) -> Self {
+        Self::Ended {
+            pid,
+            code,
+            at: Instant::now(),
+        }
+    }
+
+    fn pid(self) -> u32 {
+        match self {
+            Self::Created | Self::Starting => 0,
+            Self::Running { pid } | Self::Ended { pid, .. } => pid,
+        }
+    }
+
+    fn exit_code(self) -> Option<i32> {
+        match self {
+            Self::Ended { code, .. } => Some(code),
+            _ => None,
+        }
+    }
 }
 
 /// How long an ended exec can still be asked for its exit code.
@@ -89,12 +122,22 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 
 impl Exec {
     fn new(container: ContainerId, options: ExecOptions) -> Self {
+        let id = ContainerId::random().to_string();
+        Self::restored(id, container, options, Progress::Created)
+    }
+
+    fn restored(
+        id: String,
+        container: ContainerId,
+        options: ExecOptions,
+        progress: Progress,
+    ) -> Self {
         Self {
-            id: ContainerId::random().to_string(),
+            id,
             container,
             options,
-            progress: Mutex::new(Progress::Created),
-            ended: watch::Sender::new(false),
+            ended: watch::Sender::new(progress.exit_code().is_some()),
+            progress: Mutex::new(progress),
         }
     }
 
@@ -103,10 +146,9 @@ impl Exec {
     }
 
     fn end(&self, code: i32) {
-        *self.progress() = Progress::Ended {
-            code,
-            at: Instant::now(),
-        };
+        let mut progress = self.progress();
+        *progress = Progress::ended(progress.pid(), code);
+        drop(progress);
         self.ended.send_replace(true);
     }
 
@@ -116,17 +158,12 @@ impl Exec {
 
     fn view(&self) -> ExecView {
         let progress = *self.progress();
-        let (pid, exit_code) = match progress {
-            Progress::Created | Progress::Starting => (0, None),
-            Progress::Running { pid } => (pid, None),
-            Progress::Ended { code, .. } => (0, Some(code)),
-        };
         ExecView {
             id: self.id.clone(),
             container: self.container.clone(),
             running: matches!(progress, Progress::Starting | Progress::Running { .. }),
-            exit_code,
-            pid,
+            exit_code: progress.exit_code(),
+            pid: progress.pid(),
             open_stdin: self.options.attach_stdin,
             options: self.options.clone(),
         }
@@ -151,7 +188,7 @@ pub(crate) fn ended(shared: &Shared, container: &Container, id: &str, code: i32)
 pub(crate) fn all_ended(shared: &Shared, container: &Container) {
     let running = std::mem::take(&mut container.live().execs);
     for id in running {
-        ended(shared, container, &id, 137);
+        ended(shared, container, &id, KILLED);
     }
 }
 
@@ -192,10 +229,15 @@ impl Engine {
         }
         let exec = Arc::new(Exec::new(handle.birth.id.clone(), options));
         let id = exec.id.clone();
+        shared.execs().retain(|_, exec| !exec.is_forgotten());
+        let (work, container, new) = (
+            Arc::clone(shared),
+            Arc::clone(&handle.container),
+            Arc::clone(&exec),
+        );
+        blocking(move || records::keep(&work, &container, &new)).await?;
         announce(shared, &handle, "exec_create", &exec);
-        let mut execs = shared.execs();
-        execs.retain(|_, exec| !exec.is_forgotten());
-        execs.insert(id.clone(), exec);
+        shared.execs().insert(id.clone(), exec);
         Ok(id)
     }
 
@@ -218,7 +260,10 @@ impl Engine {
         announce(shared, &handle, "exec_start", &exec);
         let result = self.run_exec(&handle, &exec, start).await;
         if let Err(error) = &result {
-            exec.end(failure_code(error));
+            let code = failure_code(error);
+            exec.end(code);
+            let (work, failed) = (Arc::clone(shared), Arc::clone(&exec));
+            blocking(move || records::keep_failure(&work, &failed, code)).await;
         }
         result
     }
@@ -282,8 +327,9 @@ impl Engine {
             Ok(Value::Started { pid, .. }) => {
                 // It may have ended before this line.
                 let mut progress = exec.progress();
-                if *progress == Progress::Starting {
-                    *progress = Progress::Running { pid };
+                match &mut *progress {
+                    Progress::Ended { pid: of_ended, .. } => *of_ended = pid,
+                    starting => *starting = Progress::Running { pid },
                 }
                 drop(progress);
                 Ok(attached)

@@ -258,6 +258,7 @@ fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
             &shared.paths,
         )?,
         exit_record: shared.paths.exit_record(&birth.id),
+        exec_exits: Some(shared.paths.exec_exits(&birth.id)),
         auto_remove: options.host.auto_remove,
         external_runtime: external,
     })

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Context as _, Result};
+use crate::exec;
 use crate::launch::{self, remove_folder};
 use crate::lifecycle::{Event, Life, Phase};
 use crate::link::Link;
@@ -223,8 +224,9 @@ pub(crate) async fn take_in(engine: &Engine, found: FoundContainer) {
                 .started_at
                 .map(owner::timestamp)
                 .or(live.life.started_at);
-            live.execs = state.execs.into_iter().map(|(id, _)| id).collect();
+            live.execs = state.execs.iter().map(|(id, _)| id.clone()).collect();
             drop(live);
+            exec::take_in(engine.shared(), &container, Some(&state.execs));
             container.tell(|news| news.active = true);
             engine.take_in(container, Some(link));
             return;
@@ -245,6 +247,7 @@ async fn meet(control: Option<std::os::unix::net::UnixStream>) -> Option<(Link, 
 
 /// A container without a shim: if it was running, it has ended, one way or the other.
 async fn catch_up(engine: &Engine, container: Container, recorded: PhaseRecord, auto_remove: bool) {
+    exec::take_in(engine.shared(), &container, None);
     if owner::was_running(recorded) {
         let shared = Arc::clone(engine.shared());
         let container = crate::blocking(move || {

@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/containers/<id>/container.json   Record: a container exists when, and only when, this file does
 //! <data>/containers/<id>/exit.json        shim::protocol::ExitRecord of the last run, written by the shim
+//! <data>/containers/<id>/execs.jsonl, exec-exits.jsonl   execs made and ended: the engine's lines and the shim's
 //! <data>/containers/<id>/{hostname,hosts,resolv.conf}   bound into the container
 //! <data>/containers/<id>/<id>-json.log    written by the shim
 //! ```
@@ -118,6 +119,15 @@ impl Paths {
 
     pub(crate) fn exit_record(&self, id: &ContainerId) -> PathBuf {
         self.container(id).join("exit.json")
+    }
+
+    /// See [`crate::exec`]'s records.
+    pub(crate) fn execs(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("execs.jsonl")
+    }
+
+    pub(crate) fn exec_exits(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("exec-exits.jsonl")
     }
 
     pub(crate) fn log(&self, id: &ContainerId, driver: &str) -> PathBuf {

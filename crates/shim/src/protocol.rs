@@ -23,7 +23,7 @@ mod setup;
 use serde::{Deserialize, Serialize};
 
 pub use frame::{Decoder, Frame, FrameError, Kind, MAX_FRAME, Message, encode, encode_raw};
-pub use setup::{ExitRecord, ExternalRuntime, RootfsSetup, Setup};
+pub use setup::{ExecExit, ExitRecord, ExternalRuntime, RootfsSetup, Setup};
 
 use crate::time::Timestamp;
 

@@ -29,6 +29,9 @@ pub struct Setup {
     pub log: log::Config,
     /// Where the [`ExitRecord`] goes; its folder exists.
     pub exit_record: PathBuf,
+    /// Where an [`ExecExit`] a line goes when an exec ends; its folder exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec_exits: Option<PathBuf>,
     /// The container is removed when it ends (`--rm`): its exit record has to outlive the daemon, but need not outlive a
     /// loss of power, so nobody waits for the disk.
     #[serde(default)]
@@ -74,4 +77,15 @@ pub struct ExitRecord {
     pub at: Timestamp,
     #[serde(default)]
     pub oom_killed: bool,
+}
+
+/// How an exec ended; a line of [`Setup::exec_exits`], written before anyone is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecExit {
+    /// [`VERSION`](super::VERSION) of the writer.
+    pub version: u32,
+    pub id: String,
+    pub pid: u32,
+    /// The exit code, or 128 and the signal.
+    pub code: i32,
 }

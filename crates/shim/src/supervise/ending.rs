@@ -1,10 +1,12 @@
 //! How processes end, and how the shim ends with the first one.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use linux::process::ExitStatus;
-use shim::protocol::{Event, ExitRecord, INIT, Phase, VERSION};
+use shim::protocol::{Event, ExecExit, ExitRecord, INIT, Phase, VERSION};
 use shim::time::Timestamp;
 
 use super::Supervisor;
@@ -89,6 +91,7 @@ impl Supervisor {
         let Some(process) = self.processes.remove(&number) else {
             return;
         };
+        self.keep_exec_exit(&process, exit);
         self.tell(&Event::Exited {
             process: process.name.clone(),
             code: exit.code,
@@ -96,6 +99,25 @@ impl Supervisor {
             oom_killed: false,
         });
         self.end_attached(&process.name, exit.code);
+    }
+
+    /// For a daemon that is not there now: without waiting for the disk, as execs are gone with the machine.
+    fn keep_exec_exit(&mut self, process: &Process, exit: Exit) {
+        let Some(path) = self.setup.exec_exits.clone() else {
+            return;
+        };
+        let record = ExecExit {
+            version: VERSION,
+            id: process.name.clone(),
+            pid: process.pid,
+            code: exit.code,
+        };
+        let mut line = serde_json::to_vec(&record).unwrap_or_default();
+        line.push(b'\n');
+        if let Err(error) = append_bounded(&path, &line) {
+            let message = format!("the exit of an exec could not be written: {error}");
+            self.tell(&Event::Warning { message });
+        }
     }
 
     /// The first process has ended and its output is read: the log is closed, the record written, the cgroup removed,
@@ -193,6 +215,18 @@ impl Supervisor {
         }
         self.done |= self.connections.is_empty();
     }
+}
+
+/// Appends a line. A file that has become long is put aside first, in place of the one before: the last few hundred
+/// lines are always there.
+fn append_bounded(path: &Path, line: &[u8]) -> std::io::Result<()> {
+    const LONG: u64 = 64 * 1024;
+    let mut file = File::options().append(true).create(true).open(path)?;
+    if file.metadata()?.len() > LONG {
+        std::fs::rename(path, path.with_extension("jsonl.1"))?;
+        file = File::options().append(true).create(true).open(path)?;
+    }
+    file.write_all(line)
 }
 
 /// Whole or not at all for every process that looks, without waiting for the disk.

@@ -60,6 +60,7 @@ impl Rig {
                 ..shim::log::Config::default()
             },
             exit_record: folder.path().join("exit.json"),
+            exec_exits: Some(folder.path().join("exec-exits.jsonl")),
             auto_remove: false,
             external_runtime: external(folder.path()),
         };
