@@ -146,3 +146,39 @@ own_test!(system_prune_takes_containers_and_dangling_images, |d| {
         assert_ne!(cli.ok(&["images", "-q"]), "");
     }
 });
+
+#[test]
+fn validation_says_what_a_start_would_say() {
+    let validate = |words: &[&str]| {
+        let mut command = std::process::Command::new(tests::binary("tare"));
+        let ended = command.args(["daemon", "--validate"]).args(words).output();
+        let ended = ended.expect("run tare");
+        let said = [ended.stdout, ended.stderr].concat();
+        (
+            ended.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    };
+    for (words, expect) in [
+        (
+            ["-H", "tcp://0.0.0.0"],
+            "invalid bind address (tcp://0.0.0.0)",
+        ),
+        (["-H", "tcp://0.0.0.0:2375"], "listen on a loopback address"),
+        (
+            ["--group", "no-such-group"],
+            "can't find the group no-such-group",
+        ),
+        (
+            ["--seccomp-profile", "/nope.json"],
+            "the seccomp profile /nope.json",
+        ),
+    ] {
+        let (success, said) = validate(&words);
+        assert!(!success && said.contains(expect), "{words:?}: {said}");
+    }
+    assert_eq!(
+        validate(&["-H", "tcp://127.0.0.1:2375"]),
+        (true, "configuration OK\n".to_owned())
+    );
+}

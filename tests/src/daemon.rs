@@ -296,6 +296,8 @@ impl Daemon {
         }
         self.stop(Signal::TERM);
         self.leftovers.assert_none();
+        let parents = self.leftovers.parents();
+        assert!(parents.is_empty(), "the daemon leaves {parents:?}");
     }
 
     /// Removes the containers of this test: all of our own daemon, those with our prefix of the oracle.

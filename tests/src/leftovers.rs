@@ -99,7 +99,8 @@ impl Leftovers {
         }
     }
 
-    fn parents(&self) -> Vec<PathBuf> {
+    /// The parent cgroup, in every hierarchy that has it.
+    pub fn parents(&self) -> Vec<PathBuf> {
         let root = Path::new("/sys/fs/cgroup");
         let hierarchies = entries(root)
             .into_iter()

@@ -151,7 +151,7 @@ pub(crate) enum Group {
 pub(crate) enum Request {
     Help,
     Version,
-    Validate,
+    Validate(Box<Config>),
     Serve(Box<Config>),
 }
 
@@ -176,11 +176,11 @@ impl CommandLine {
         if self.switch("version") {
             return Ok(Request::Version);
         }
-        let config = self.config()?;
+        let config = Box::new(self.config()?);
         Ok(if self.switch("validate") {
-            Request::Validate
+            Request::Validate(config)
         } else {
-            Request::Serve(Box::new(config))
+            Request::Serve(config)
         })
     }
 

@@ -50,7 +50,10 @@ fn obey<I: IntoIterator<Item = OsString>>(args: I) -> Result<(), String> {
     match command_line.request().map_err(|e| e.to_string())? {
         Request::Help => print!("{}", config::usage()),
         Request::Version => println!("Tare version {}", env!("CARGO_PKG_VERSION")),
-        Request::Validate => println!("configuration OK"),
+        Request::Validate(config) => {
+            run::check(&config)?;
+            println!("configuration OK");
+        }
         Request::Serve(config) => {
             let failed = |e| format!("failed to start daemon: {e}");
             return run::daemon(&command_line, *config).map_err(failed);

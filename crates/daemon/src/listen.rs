@@ -82,6 +82,14 @@ fn tcp(rest: &str, text: &str) -> Result<Address, ListenError> {
     }
 }
 
+/// Fails as [`bind`] would on what the configuration says, whatever else listens on this machine.
+pub(crate) fn check(address: &Address, group: &Group) -> Result<(), ListenError> {
+    match address {
+        Address::Unix(_) => gid_of(group).map(drop),
+        Address::Tcp(_) => Ok(()),
+    }
+}
+
 /// Begins to listen. A socket that a dead daemon left behind is replaced; one that answers is not.
 pub(crate) async fn bind(address: &Address, group: &Group) -> Result<Listener, ListenError> {
     match address {

@@ -84,6 +84,17 @@ pub(crate) fn daemon(command_line: &CommandLine, config: Config) -> Result<(), S
     outcome
 }
 
+/// What `--validate` checks beside the configuration itself: all that would end a start before it touches anything.
+pub(crate) fn check(config: &Config) -> Result<(), String> {
+    let checked = || -> Result<(), StartError> {
+        for host in &config.hosts {
+            listen::check(&listen::parse(host)?, &config.group)?;
+        }
+        engine_config(config).map(drop)
+    };
+    checked().map_err(|e| chain(&e))
+}
+
 async fn serve(
     command_line: &CommandLine,
     config: Config,
@@ -153,6 +164,7 @@ async fn serve(
         // A socket that stays behind is replaced by the next daemon.
         drop(std::fs::remove_file(socket));
     }
+    app.engine.close().await;
     let running = app.engine.counts().running;
     tracing::info!(running, "daemon ends; running containers stay");
     Ok(())

@@ -67,6 +67,12 @@ impl Cgroups {
         killed.and(removed)
     }
 
+    /// Whether `parent` is there in any hierarchy.
+    pub(crate) fn has_parent(&self, parent: &str) -> bool {
+        let mut mounts = self.mounts.iter();
+        mounts.any(|mount| below(mount, parent).exists())
+    }
+
     /// Removes `parent` itself where no container is left below it.
     pub(crate) fn remove_parent(&self, parent: &str) {
         for mount in &self.mounts {

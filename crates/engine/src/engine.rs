@@ -241,6 +241,23 @@ impl Engine {
         blocking(move || LogStream::open(source, query)).await
     }
 
+    /// Takes away what need not outlive the engine: the cgroup above its containers', if it made that one and none is left
+    /// in it.
+    pub async fn close(&self) {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let parent = shared.config.cgroup_parent.as_str();
+            let note = shared.paths.cgroup_parent();
+            if std::fs::read_to_string(&note).is_ok_and(|made| made == parent) {
+                shared.cgroups.remove_parent(parent);
+                if !shared.cgroups.has_parent(parent) {
+                    let _gone = std::fs::remove_file(&note);
+                }
+            }
+        })
+        .await;
+    }
+
     /// Subscribes; what happens after the return is in the stream.
     pub fn events(&self, query: EventQuery) -> Result<EventStream> {
         self.shared.bus.subscribe(query)

@@ -95,10 +95,22 @@ fn open(config: Config) -> Result<Shared> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")
         .context(|| "read /proc/self/mountinfo".to_owned())?;
     let shared = Shared::new(config, images, volumes, Cgroups::find(&mounts));
+    own_cgroup_parent(&shared)?;
     for folder in [shared.paths.containers(), shared.paths.bundles()] {
         fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
     }
     Ok(shared)
+}
+
+/// Notes that the cgroup that containers go below is made by this engine, if it is not there yet: one that the administrator
+/// has made, with limits of his own, is not ours to remove in the end.
+fn own_cgroup_parent(shared: &Shared) -> Result<()> {
+    let parent = shared.config.cgroup_parent.as_str();
+    if shared.cgroups.has_parent(parent) {
+        return Ok(());
+    }
+    let note = shared.paths.cgroup_parent();
+    fs::write(&note, parent).context(|| format!("write {}", note.display()))
 }
 
 /// The ids that a folder has subfolders for.
@@ -168,9 +180,6 @@ fn sweep(shared: &Shared, known: &HashSet<ContainerId>) -> Result<()> {
             "a bundle without a container",
             id,
         );
-    }
-    if known.is_empty() {
-        shared.cgroups.remove_parent(parent);
     }
     for id in shared.images.retain_snapshots(known)? {
         tracing::info!(%id, "collected a snapshot without a container");

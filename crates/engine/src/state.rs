@@ -138,6 +138,11 @@ impl Paths {
         }
     }
 
+    /// Names the cgroup that this engine has made for its containers.
+    pub(crate) fn cgroup_parent(&self) -> PathBuf {
+        self.exec.join("cgroup-parent")
+    }
+
     pub(crate) fn bundles(&self) -> PathBuf {
         self.exec.join("containers")
     }

@@ -26,21 +26,18 @@ impl Found {
         Ok(Self { path, program })
     }
 
-    /// Returns only on failure.
+    /// Becomes the program. It was found and may be executed: what the kernel refuses now (an interpreter that is not
+    /// there, a file of no known format) is the program's own failure, told on its stderr, and not a failure to start. So
+    /// does runc, and users of Docker know the text and the code 255.
     pub(crate) fn exec(&self) -> Error {
         let Ok(path) = CString::new(self.path.as_os_str().as_bytes()) else {
             return Error::invalid("NUL in the program's path");
         };
         let errno = self.program.exec(&path);
-        let kind = match errno {
-            Errno::NOENT => Kind::NotFound,
-            Errno::ACCESS | Errno::PERM => Kind::PermissionDenied,
-            _ => Kind::System,
-        };
-        Error::new(
-            kind,
-            format!("exec {}: {}", self.path.display(), errno_text(errno)),
-        )
+        let text = format!("exec {}: {}\n", self.path.display(), errno_text(errno));
+        // Nobody may be listening.
+        let _told = file::write_all(std::io::stderr(), text.as_bytes());
+        kernel::exit_now(255)
     }
 }
 

@@ -117,3 +117,50 @@ both!(
             .fails(125, "working directory 'relative' is invalid");
     }
 );
+
+both!(a_program_that_the_kernel_refuses, |d, cli| {
+    // It was there and could be executed, so the container has started: the text is on its own stderr.
+    for (content, words) in [
+        ("#!/nope/sh", "exec /tmp/x: no such file or directory"),
+        ("no program", "exec /tmp/x: exec format error"),
+        ("#!/etc/passwd", "exec /tmp/x: permission denied"),
+    ] {
+        let name = d.name("a");
+        cli.ok(&["create", "--name", &name, IMAGE, "/tmp/x"]);
+        let file = d.folder().join("x");
+        std::fs::write(&file, content).expect("write");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&file, mode).expect("chmod");
+        cli.ok(&["cp", &file.to_string_lossy(), &format!("{name}:/tmp/x")]);
+        cli.run(&["start", "-a", &name]).fails(255, words);
+        assert_eq!(cli.run(&["logs", &name]).err(), words);
+        assert_eq!(
+            cli.ok(&["inspect", "-f", "{{.State.Status}} {{.State.Error}}", &name]),
+            "exited "
+        );
+        cli.ok(&["rm", &name]);
+    }
+});
+
+both!(an_exec_that_the_kernel_refuses, |d, cli| {
+    let name = d.name("a");
+    cli.ok(&[
+        "run",
+        "-d",
+        "--name",
+        &name,
+        IMAGE,
+        "sh",
+        "-c",
+        "printf '#!/nope' >/x; chmod +x /x; touch /ready; exec sleep 1000",
+    ]);
+    cli.ok(&[
+        "exec",
+        &name,
+        "sh",
+        "-c",
+        "until [ -e /ready ]; do usleep 10000; done",
+    ]);
+    cli.run(&["exec", &name, "/x"])
+        .fails(255, "exec /x: no such file or directory");
+});

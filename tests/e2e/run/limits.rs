@@ -28,6 +28,11 @@ both!(memory, |d, cli| {
         cli.ok(&["inspect", "-f", format, &name]),
         "33554432 50331648 16777216"
     );
+    // False where there is such a switch, null where there is none.
+    let version = cli.ok(&["info", "-f", "{{.CgroupVersion}}"]);
+    let expect = if version == "1" { "false" } else { "null" };
+    let format = "{{json .HostConfig.OomKillDisable}}";
+    assert_eq!(cli.ok(&["inspect", "-f", format, &name]), expect);
     cli.run(&[
         "run",
         "--rm",
