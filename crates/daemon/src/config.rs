@@ -104,6 +104,19 @@ pub(crate) enum LogLevel {
     Error,
 }
 
+impl LogLevel {
+    /// Reads one of Docker's names of levels.
+    pub(crate) fn parse(text: &str) -> Option<LogLevel> {
+        match text {
+            "trace" | "debug" => Some(LogLevel::Debug),
+            "info" => Some(LogLevel::Info),
+            "warn" | "warning" => Some(LogLevel::Warn),
+            "error" | "fatal" | "panic" => Some(LogLevel::Error),
+            _ => None,
+        }
+    }
+}
+
 /// Everything the daemon was told, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {

@@ -7,6 +7,8 @@
 //! `routes`, a function there turns wire types into a call of the engine with the help of `convert`, and its error
 //! becomes a status in `http::failure`, the only place that knows status codes of errors.
 //!
+//! [`registry_main`] is another role of the same file: `tare registry`, a registry of images.
+//!
 //! Who knows HTTP: this crate and nothing below it. Who knows what a container is: not this crate.
 #![forbid(unsafe_code)]
 
@@ -20,6 +22,7 @@ mod logging;
 mod networks;
 mod pidfile;
 mod ready;
+mod registry_role;
 mod routes;
 mod run;
 
@@ -27,6 +30,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use config::{CommandLine, Request};
+pub use registry_role::registry_main;
 
 /// Runs `tare daemon` with the words after it; returns when the daemon has ended.
 pub fn main<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {

@@ -38,11 +38,25 @@ impl Logging {
     }
 }
 
+/// Begins for a role without daemon.json.
+pub(crate) fn start_plain(level: LogLevel) {
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter(level));
+    drop(registry.with(lines).try_init());
+}
+
 fn level(config: &Config) -> LevelFilter {
     if config.debug {
         return LevelFilter::DEBUG;
     }
-    match config.log_level {
+    filter(config.log_level)
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Warn => LevelFilter::WARN,

@@ -183,13 +183,8 @@ impl Reader {
     }
 
     fn log_level(&self) -> Result<LogLevel, ConfigError> {
-        match self.text("log-level", "info").as_str() {
-            "trace" | "debug" => Ok(LogLevel::Debug),
-            "info" => Ok(LogLevel::Info),
-            "warn" | "warning" => Ok(LogLevel::Warn),
-            "error" | "fatal" | "panic" => Ok(LogLevel::Error),
-            other => Err(ConfigError::LogLevel(other.to_owned())),
-        }
+        let text = self.text("log-level", "info");
+        LogLevel::parse(&text).ok_or(ConfigError::LogLevel(text))
     }
 
     fn labels(&self) -> Result<Vec<String>, ConfigError> {

@@ -1,0 +1,140 @@
+//! `tare registry`: a registry in the same file, and the collection of its garbage.
+
+mod flags;
+mod settings;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use ::registry::server::{Gc, Server, collect_garbage};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::LogLevel;
+use crate::http::failure::chain;
+use crate::logging;
+use flags::{GC, SERVE, Said};
+
+const USAGE: &str = "Usage:  tare registry COMMAND
+
+A registry of images (OCI distribution 1.1)
+
+Commands:
+  serve       Serve a registry
+  gc          Remove what nothing in a registry needs any more, also while it is being served
+
+Run 'tare registry COMMAND --help' for more information on a command.
+";
+
+/// Runs `tare registry` with the words after it.
+pub fn registry_main<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {
+    let words: Result<Vec<_>, _> = args.into_iter().map(OsString::into_string).collect();
+    let result = match words {
+        Ok(words) => obey(&words),
+        Err(word) => Err(format!("not UTF-8: {}", word.display())),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(words: &[String]) -> Result<(), String> {
+    let Some((command, rest)) = words.split_first() else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    let wants_help = rest.iter().any(|word| word == "--help" || word == "-h");
+    match command.as_str() {
+        "--help" | "-h" | "help" => print!("{USAGE}"),
+        "serve" if wants_help => {
+            print!(
+                "Usage:  tare registry serve --root DIR [OPTIONS]\n\nServe a registry\n\nOptions:\n{}",
+                flags::usage(SERVE)
+            );
+        }
+        "gc" if wants_help => {
+            print!(
+                "Usage:  tare registry gc --root DIR [OPTIONS]\n\nRemove what nothing needs any more\n\nOptions:\n{}",
+                flags::usage(GC)
+            );
+        }
+        "serve" => return serve(&hinted(Said::parse(SERVE, rest), "serve")?),
+        "gc" => return gc(&hinted(Said::parse(GC, rest), "gc")?),
+        other => {
+            return Err(format!(
+                "tare registry: unknown command: {other}\n\nRun 'tare registry --help' for more information"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn hinted<T>(result: Result<T, String>, command: &str) -> Result<T, String> {
+    result.map_err(|text| format!("{text}\nSee 'tare registry {command} --help'."))
+}
+
+fn serve(said: &Said) -> Result<(), String> {
+    let level = said
+        .read("log-level", LogLevel::parse)?
+        .unwrap_or(LogLevel::Info);
+    let settings = hinted(settings::settings(said), "serve")?;
+    logging::start_plain(level);
+    raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().max(2)))
+        .enable_all()
+        .build()
+        .map_err(|e| format!("starting threads: {e}"))?;
+    let scheme = if settings.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let failed = |e: &dyn std::error::Error| format!("failed to serve the registry: {}", chain(e));
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed(&e))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed(&e))?;
+        let server = Server::bind(settings).await.map_err(|e| failed(&e))?;
+        let address = server.address().map_err(|e| failed(&e))?;
+        tracing::info!("registry at {scheme}://{address}");
+        let end = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("ending");
+        };
+        server.run(end).await;
+        Ok(())
+    })
+}
+
+/// As many files as the administrator allows: each pull has a connection and a file.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!("raising the limit of open files: {error}");
+    }
+}
+
+fn gc(said: &Said) -> Result<(), String> {
+    let root = hinted(settings::root(said), "gc")?;
+    let (rules, grace) = (settings::rules(said)?, settings::grace(said)?);
+    let has_own = ["keep", "gc-grace", "upload-grace"]
+        .iter()
+        .any(|name| said.is_set(name));
+    let failed = |e| format!("collecting garbage: {}", chain(&e));
+    match collect_garbage(&root, has_own.then_some((&rules, grace))).map_err(failed)? {
+        Gc::ByServer(text) => println!("{text}"),
+        Gc::Here(collected) => println!("{collected}"),
+    }
+    Ok(())
+}

@@ -1,1 +1,0 @@
-//! A registry: the server of the distribution protocol.
