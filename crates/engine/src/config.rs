@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::options::LogOptions;
+use crate::remote::Registries;
 
 /// How an engine is set up. Paths are absolute; nothing is read from the environment or `/etc` but what is named here.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct Config {
     pub seccomp_profile: Option<String>,
     /// `--no-new-privileges` for every container that does not say otherwise.
     pub no_new_privileges: bool,
+    /// How images come and go.
+    pub registries: Registries,
 }
 
 impl Config {
@@ -70,6 +73,7 @@ impl Config {
             ulimits: Vec::new(),
             seccomp_profile: None,
             no_new_privileges: false,
+            registries: Registries::default(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Conflict,
     /// The thing is already as asked (304).
     NotModified,
+    /// Who asks is not known to whom we asked (401).
+    Unauthorized,
     /// Allowed to nobody (403).
     Forbidden,
     /// Docker has it, we do not have it yet (501).

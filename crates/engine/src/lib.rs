@@ -32,10 +32,13 @@ mod names;
 mod netfiles;
 pub mod options;
 mod owner;
+mod pull;
+mod push;
 mod queries;
 mod reaper;
 mod recover;
 mod registry;
+mod remote;
 mod seccomp;
 mod shared;
 mod signal;
@@ -43,6 +46,7 @@ mod spec;
 mod state;
 mod stream;
 mod top;
+mod transfer;
 mod users;
 mod view;
 mod volumes;
@@ -62,7 +66,14 @@ pub use events::{Event, EventQuery, EventStream, Subject};
 pub use exec::{ExecOptions, ExecStart, ExecView};
 pub use list::ListQuery;
 pub use logs::{LogQuery, LogStream};
+pub use pull::PullRequest;
+pub use push::PushRequest;
+pub use remote::{
+    Credentials, Distribution, Found, Insecure, InvalidRegistrySetting, LoggedIn, Mirror, Proxies,
+    Registries, SearchRequest,
+};
 pub use stream::{ByteReceiver, ByteSender, pipe};
+pub use transfer::{Report, Reporter};
 pub use view::{ContainerView, GraphView, MountKind, MountView, SizeView, StateView, Status};
 
 /// The name of our own runtime, as `--runtime` and `inspect` have it.

@@ -14,6 +14,7 @@ use crate::events::{Bus, Event, Subject};
 use crate::exec::Exec;
 use crate::mounts::{Access, Kind, MountPoint};
 use crate::registry::Registry;
+use crate::remote::Remote;
 use crate::spec::Host;
 use crate::state::{Birth, Paths};
 use crate::volumes::Volumes;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) bus: Bus,
     pub(crate) host: Host,
     pub(crate) cgroups: Cgroups,
+    pub(crate) remote: Remote,
     registry: Mutex<Registry<Handle>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
     shim_program: OnceLock<OwnedFd>,
@@ -52,6 +54,7 @@ impl Shared {
             exec: config.exec_root.clone(),
         };
         Self {
+            remote: Remote::new(&config.registries),
             config,
             paths,
             images,

@@ -55,6 +55,51 @@ impl Platform {
                 || (arch == "amd64" && image_variant.is_none()))
     }
 
+    /// How well an image made for `image` fits where `self` is asked for: 0 is best, `None` does not run. The order is that
+    /// of containerd's `platforms.Only`: the variant asked for, then older ones, then the 32-bit kin.
+    pub fn rank(&self, image: &Platform) -> Option<usize> {
+        let os = |platform: &Platform| match platform.os.as_str() {
+            "" => "linux".to_owned(),
+            other => other.to_owned(),
+        };
+        if os(self) != os(image) {
+            return None;
+        }
+        let offered = image.normal();
+        let offered = (offered.0, offered.1.unwrap_or(base_variant(offered.0)));
+        self.runs().iter().position(|(architecture, variant)| {
+            (architecture.as_str(), variant.as_str()) == offered
+        })
+    }
+
+    /// What runs here, the best first: architectures with their variants.
+    fn runs(&self) -> Vec<(String, String)> {
+        let (architecture, variant) = self.normal();
+        let variant = variant.unwrap_or(base_variant(architecture));
+        let number: u32 = variant.trim_start_matches('v').parse().unwrap_or(0);
+        let mut runs = Vec::new();
+        let down = |architecture: &str, from: u32, to: u32, runs: &mut Vec<_>| {
+            runs.extend(
+                (to..=from)
+                    .rev()
+                    .map(|n| (architecture.to_owned(), format!("v{n}"))),
+            );
+        };
+        match architecture {
+            "amd64" => {
+                down("amd64", number.max(1), 1, &mut runs);
+                runs.push(("386".to_owned(), String::new()));
+            }
+            "arm64" => {
+                down("arm64", number.max(8), 8, &mut runs);
+                down("arm", 8, 5, &mut runs);
+            }
+            "arm" => down("arm", number.max(5), 5, &mut runs),
+            other => runs.push((other.to_owned(), variant.to_owned())),
+        }
+        runs
+    }
+
     fn normal(&self) -> (&str, Option<&str>) {
         let (architecture, implied) = normal_architecture(&self.architecture);
         let variant = self
@@ -70,6 +115,16 @@ impl Platform {
             (_, other) => other,
         };
         (architecture, variant)
+    }
+}
+
+/// The variant that is meant where none is said.
+fn base_variant(architecture: &str) -> &'static str {
+    match architecture {
+        "amd64" => "v1",
+        "arm64" => "v8",
+        "arm" => "v7",
+        _ => "",
     }
 }
 
@@ -147,6 +202,24 @@ mod tests {
         for bad in ["", "/", "linux/", "linux/amd64/v1/x", "linux amd64"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn older_variants_run_and_newer_do_not() {
+        let rank = |want: &str, image: &str| platform(want).rank(&platform(image));
+        assert_eq!(rank("linux/amd64", "linux/amd64"), Some(0));
+        assert_eq!(rank("linux/amd64", "linux/amd64/v1"), Some(0));
+        assert_eq!(rank("linux/amd64", "linux/amd64/v2"), None);
+        assert_eq!(rank("linux/amd64/v3", "linux/amd64/v2"), Some(1));
+        assert_eq!(rank("linux/amd64", "linux/386"), Some(1));
+        assert_eq!(rank("linux/arm64", "linux/arm64/v8"), Some(0));
+        assert_eq!(rank("linux/arm/v7", "linux/arm/v6"), Some(1));
+        assert_eq!(rank("linux/arm/v6", "linux/arm/v7"), None);
+        assert_eq!(rank("linux/arm/v7", "linux/arm"), Some(0));
+        assert!(rank("linux/arm64", "linux/arm/v7") > Some(0));
+        assert_eq!(rank("linux/s390x", "linux/s390x"), Some(0));
+        assert_eq!(rank("linux/amd64", "windows/amd64"), None);
+        assert_eq!(rank("linux/amd64", "linux/s390x"), None);
     }
 
     #[test]

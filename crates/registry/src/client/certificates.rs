@@ -93,7 +93,7 @@ pub(super) fn trusted(files: &[PathBuf]) -> Result<RootCertStore> {
 
 /// Certificates that rustls cannot use (old ones in system bundles) are left out, as every TLS library does.
 fn add(roots: &mut RootCertStore, pem: &[u8]) -> usize {
-    let certificates = CertificateDer::pem_slice_iter(pem).filter_map(|read| read.ok());
+    let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
     roots.add_parsable_certificates(certificates).0
 }
 

@@ -64,6 +64,14 @@ struct Session<'a> {
     location: Url,
 }
 
+/// What came of looking for a blob.
+enum Searched {
+    Found(Uploaded),
+    /// It was not there to be mounted; the registry opened an upload in place of that.
+    Opened(Url),
+    Nowhere,
+}
+
 enum Begun {
     Mounted,
     Session(Url),
@@ -75,40 +83,18 @@ impl Repository {
     pub async fn upload(&self, source: &dyn Source, mount_from: &[String]) -> Result<Uploaded> {
         let line = self.origin().await?;
         let known = source.descriptor();
-        let step = match &known {
-            Some(descriptor) => format!("upload of blob {}", descriptor.digest),
-            None => "upload of a blob".to_owned(),
-        };
-        self.uploaded(line, source, known.as_ref(), mount_from)
-            .await
-            .map_err(|e| e.at(&line.endpoint.host(), &step))
-    }
-
-    async fn uploaded(
-        &self,
-        line: &Line,
-        source: &dyn Source,
-        known: Option<&Descriptor>,
-        mount_from: &[String],
-    ) -> Result<Uploaded> {
-        let mut opened = None;
-        if let Some(descriptor) = known {
-            if self.has_blob(descriptor).await? {
-                return Ok(Uploaded::Present);
-            }
-            for from in mount_from.iter().filter(|from| *from != self.path()) {
-                if let Some(stale) = opened.take() {
-                    self.forget(line, stale).await;
-                }
-                match self.mount(line, &descriptor.digest, from).await? {
-                    Begun::Mounted => return Ok(Uploaded::Mounted { from: from.clone() }),
-                    Begun::Session(location) => opened = Some(location),
-                }
+        let mut location = None;
+        if let Some(blob) = &known {
+            match self.searched(line, blob, mount_from).await? {
+                Searched::Found(how) => return Ok(how),
+                Searched::Opened(url) => location = Some(url),
+                Searched::Nowhere => {}
             }
         }
-        let location = match opened {
+        let at = |e: Error| e.at(&line.endpoint.host(), &step(known.as_ref()));
+        let location = match location {
             Some(location) => location,
-            None => self.begin(line).await?,
+            None => self.begin(line).await.map_err(at)?,
         };
         let session = Session {
             repository: self,
@@ -116,8 +102,46 @@ impl Repository {
             source,
             location,
         };
-        session.run(known).await?;
+        session.run(known.as_ref()).await.map_err(at)?;
         Ok(Uploaded::Sent)
+    }
+
+    /// Whether the registry has a blob in this repository, or can mount it there; sends nothing.
+    pub async fn find(&self, blob: &Descriptor, mount_from: &[String]) -> Result<Option<Uploaded>> {
+        let line = self.origin().await?;
+        match self.searched(line, blob, mount_from).await? {
+            Searched::Found(how) => Ok(Some(how)),
+            Searched::Opened(location) => {
+                self.forget(line, location).await;
+                Ok(None)
+            }
+            Searched::Nowhere => Ok(None),
+        }
+    }
+
+    async fn searched(
+        &self,
+        line: &Line,
+        blob: &Descriptor,
+        mount_from: &[String],
+    ) -> Result<Searched> {
+        if self.has_blob(blob).await? {
+            return Ok(Searched::Found(Uploaded::Present));
+        }
+        let mut opened = None;
+        for from in mount_from.iter().filter(|from| *from != self.path()) {
+            if let Some(stale) = opened.take() {
+                self.forget(line, stale).await;
+            }
+            let mounted = self.mount(line, &blob.digest, from).await;
+            match mounted.map_err(|e| e.at(&line.endpoint.host(), &step(Some(blob))))? {
+                Begun::Mounted => {
+                    return Ok(Searched::Found(Uploaded::Mounted { from: from.clone() }));
+                }
+                Begun::Session(location) => opened = Some(location),
+            }
+        }
+        Ok(opened.map_or(Searched::Nowhere, Searched::Opened))
     }
 
     async fn begin(&self, line: &Line) -> Result<Url> {
@@ -148,6 +172,13 @@ impl Repository {
         if let Err(error) = line.send(self.shared(), &ask).await {
             tracing::debug!(%error, "an upload could not be cancelled");
         }
+    }
+}
+
+fn step(blob: Option<&Descriptor>) -> String {
+    match blob {
+        Some(blob) => format!("upload of blob {}", blob.digest),
+        None => "upload of a blob".to_owned(),
     }
 }
 

@@ -1,0 +1,183 @@
+//! The layers of a pull: several at once, each from the network into the store while it comes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use image::{Ingest, Ingested, Pull};
+use oci::{Descriptor, Digest, Manifest, Reference};
+use registry::client::Repository;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::One;
+use crate::blocking;
+use crate::error::{Error, Result};
+use crate::remote::failure;
+use crate::transfer::LayerReporter;
+
+/// Pieces that wait for the disk; behind them the network waits.
+const AHEAD: usize = 16;
+
+/// One layer to have.
+struct Layer {
+    store: image::Store,
+    pull: Pull,
+    repository: Repository,
+    name: Reference,
+    permits: Arc<Semaphore>,
+    blob: Descriptor,
+    diff_id: Digest,
+    reporter: LayerReporter,
+}
+
+/// How fetching one layer ended, when it did not fail.
+enum Outcome {
+    Done,
+    /// An earlier attempt's part was bad; it is gone, so the next attempt begins anew.
+    Again,
+}
+
+/// Brings all layers into the store. The first error ends the others, whose parts stay for the next attempt.
+pub(super) async fn all(
+    one: &One<'_>,
+    pull: &Pull,
+    manifest: &Manifest,
+    diff_ids: &[Digest],
+) -> Result<()> {
+    let mut tasks = JoinSet::new();
+    let mut seen = HashSet::new();
+    for (blob, diff_id) in manifest.layers.iter().zip(diff_ids) {
+        if !seen.insert((blob.digest.clone(), diff_id.clone())) {
+            continue;
+        }
+        let layer = Layer {
+            store: one.engine.images().clone(),
+            pull: pull.clone(),
+            repository: one.repository.clone(),
+            name: one.name.clone(),
+            permits: Arc::clone(&one.engine.shared().remote.downloads),
+            blob: blob.clone(),
+            diff_id: diff_id.clone(),
+            reporter: one.reporter.layer(&blob.digest),
+        };
+        tasks.spawn(layer.bring());
+    }
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(outcome) => outcome?,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            Err(_) => return Err(Error::system("a layer's task was cancelled")),
+        }
+    }
+    Ok(())
+}
+
+impl Layer {
+    /// Has the layer in the store, and remembered from where.
+    async fn bring(mut self) -> Result<()> {
+        if self.is_present().await {
+            self.reporter.is("Already exists").await;
+        } else {
+            self.reporter.is("Pulling fs layer").await;
+            self.obtain().await?;
+            self.reporter.is("Pull complete").await;
+        }
+        let (store, repository) = (self.store, self.name.name());
+        let (diff_id, blob) = (self.diff_id, self.blob);
+        Ok(blocking(move || store.remember_blob(&diff_id, &blob, &repository)).await?)
+    }
+
+    async fn is_present(&self) -> bool {
+        let (store, diff_id) = (self.store.clone(), self.diff_id.clone());
+        blocking(move || store.layer_sources(&[diff_id]).is_ok()).await
+    }
+
+    /// Fetches the layer, or waits for who is fetching it already.
+    async fn obtain(&mut self) -> Result<()> {
+        let mut begun_anew = false;
+        loop {
+            let permit = self.permit().await?;
+            let (pull, blob, diff_id) =
+                (self.pull.clone(), self.blob.clone(), self.diff_id.clone());
+            match blocking(move || pull.layer(&blob, &diff_id)).await? {
+                Ingested::Present => return Ok(()),
+                Ingested::Busy(other) => {
+                    drop(permit);
+                    self.reporter.is("Waiting").await;
+                    blocking(move || other.wait()).await;
+                }
+                Ingested::Fetch(ingest) => match self.fetch(*ingest).await? {
+                    Outcome::Done => return Ok(()),
+                    Outcome::Again if begun_anew => {
+                        return Err(Error::system(format!(
+                            "blob {} is another one each time it is fetched",
+                            self.blob.digest
+                        )));
+                    }
+                    Outcome::Again => begun_anew = true,
+                },
+            }
+        }
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map_err(|_closed| Error::system("the engine is closing"))
+    }
+
+    async fn fetch(&mut self, ingest: Ingest) -> Result<Outcome> {
+        let from = ingest.have();
+        let (pieces, received) = mpsc::channel(AHEAD);
+        let writing = tokio::task::spawn_blocking(move || write(ingest, received));
+        let streamed = self.stream(from, &pieces).await;
+        if streamed.is_ok() {
+            self.reporter.is("Download complete").await;
+            let _failed = pieces.send(Piece::End).await;
+            self.reporter.at_once("Extracting", self.blob.size);
+        }
+        drop(pieces);
+        let written = match writing.await {
+            Ok(written) => written,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+        match written {
+            Err(image::Error::Mismatch { resumed: true, .. }) => Ok(Outcome::Again),
+            Err(error) => Err(error.into()),
+            Ok(()) => streamed.map(|()| Outcome::Done),
+        }
+    }
+
+    /// From the network to whoever writes. That one tells himself why he stopped listening.
+    async fn stream(&mut self, from: u64, pieces: &mpsc::Sender<Piece>) -> Result<()> {
+        let opened = self.repository.blob(&self.blob, from).await;
+        let mut stream = opened.map_err(|e| failure(&e))?;
+        while let Some(chunk) = stream.next().await.map_err(|e| failure(&e))? {
+            if pieces.send(Piece::Bytes(chunk)).await.is_err() {
+                return Ok(());
+            }
+            self.reporter
+                .at("Downloading", stream.position(), self.blob.size);
+        }
+        Ok(())
+    }
+}
+
+/// What goes to whoever writes. A channel that closes without an end is a transfer that was given up: the part stays.
+enum Piece {
+    Bytes(Bytes),
+    End,
+}
+
+fn write(mut ingest: Ingest, mut pieces: mpsc::Receiver<Piece>) -> image::Result<()> {
+    loop {
+        match pieces.blocking_recv() {
+            Some(Piece::Bytes(bytes)) => ingest.write(&bytes)?,
+            Some(Piece::End) => return ingest.finish(),
+            None => {
+                ingest.suspend();
+                return Ok(());
+            }
+        }
+    }
+}
