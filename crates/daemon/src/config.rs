@@ -5,6 +5,7 @@
 mod file;
 mod flags;
 mod reader;
+mod registries;
 mod size;
 mod table;
 #[cfg(test)]
@@ -142,6 +143,7 @@ pub(crate) struct Config {
     pub(crate) seccomp_profile: String,
     pub(crate) no_new_privileges: bool,
     pub(crate) min_api_version: ApiVersion,
+    pub(crate) registries: engine::Registries,
     pub(crate) shim: Option<PathBuf>,
     /// An inherited descriptor that is told when the daemon serves.
     pub(crate) ready_fd: Option<u32>,

@@ -6,6 +6,7 @@ mod execs;
 mod files;
 mod images;
 mod networks;
+mod registries;
 mod streams;
 mod system;
 mod unsupported;
@@ -116,6 +117,9 @@ fn table() -> Vec<Route<Does>> {
         POST "/containers/{name}/exec" => execs::create,
         GET "/exec/{name}/json" => execs::inspect,
         POST "/exec/{name}/resize" => execs::resize,
+        POST "/auth" => registries::login,
+        GET "/distribution/{name*}/json" => registries::distribution,
+        GET "/images/search" => registries::search,
         GET "/images/json" => images::list,
         GET "/images/get" => images::save_many,
         POST "/images/load" => images::load,
@@ -125,6 +129,7 @@ fn table() -> Vec<Route<Does>> {
         GET "/images/{name*}/history" => images::history,
         GET "/images/{name*}/json" => images::inspect,
         POST "/images/{name*}/tag" => images::tag,
+        POST "/images/{name*}/push" => registries::push,
         DELETE "/images/{name*}" => images::remove,
         GET "/networks" => networks::list,
         GET "/networks/" => networks::list,

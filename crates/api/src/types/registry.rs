@@ -5,6 +5,8 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE as PADDED};
 use http::HeaderName;
+use oci::{Descriptor, Platform};
+use serde::{Deserialize, Serialize};
 
 use super::wire::{is_default, wire};
 
@@ -66,6 +68,16 @@ wire! {
         #[serde(rename = "description")]
         pub description: String,
     }
+}
+
+/// Answer of `GET /distribution/{name}/json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DistributionInspect {
+    /// What the name stands for at its registry.
+    pub descriptor: Descriptor,
+    /// What it runs on.
+    pub platforms: Vec<Platform>,
 }
 
 impl AuthConfig {

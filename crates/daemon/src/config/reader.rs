@@ -55,6 +55,7 @@ impl Reader {
             seccomp_profile: self.text("seccomp-profile", "builtin"),
             no_new_privileges: self.on("no-new-privileges", false),
             min_api_version: self.min_api_version()?,
+            registries: super::registries::read(&self.0)?,
             shim: match self.0.get("shim") {
                 Some(Given::Text(path)) => Some(absolute("shim", path.clone())?),
                 _ => None,

@@ -92,12 +92,10 @@ const fn no(flag: &'static str, key: &'static str, kind: Kind, why: &'static str
 }
 
 const NETWORK: &str = "bridge networks are not built yet";
-const REGISTRY: &str = "pulling and pushing images is not built yet";
 const TLS: &str = "TLS is not built yet";
 const CONTAINERD: &str = "there is no containerd here";
 const SWARM: &str = "there is no swarm mode here";
 const DNS: &str = "settings for the resolver of containers are not built yet";
-const PROXY: &str = "nothing here reaches out to the network yet";
 const REALTIME: &str = "real-time scheduling limits are not built yet";
 const BUILD: &str = "building images is not built yet";
 
@@ -116,6 +114,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "cgroup-parent",
         Text,
         "Set parent cgroup for all containers (default \"/tare\")",
+    ),
+    yes(
+        "certs-dir",
+        "certs-dir",
+        Text,
+        "Certificates and hosts.toml of registries (default \"/etc/tare/certs.d\", then \"/etc/docker/certs.d\")",
     ),
     yes(
         "config-file",
@@ -194,10 +198,28 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "Daemon socket(s) to connect to (default \"unix:///run/tare/tare.sock\")",
     ),
     yes(
+        "http-proxy",
+        "http-proxy",
+        Text,
+        "HTTP proxy URL to reach registries",
+    ),
+    yes(
+        "https-proxy",
+        "https-proxy",
+        Text,
+        "HTTPS proxy URL to reach registries",
+    ),
+    yes(
         "init",
         "init",
         Switch,
         "Run an init in the container to forward signals and reap processes",
+    ),
+    yes(
+        "insecure-registry",
+        "insecure-registries",
+        List,
+        "Registry (host or network) to reach without a valid certificate",
     ),
     yes(
         "label",
@@ -237,10 +259,34 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "Default log driver options for containers",
     ),
     yes(
+        "max-concurrent-downloads",
+        "max-concurrent-downloads",
+        Number,
+        "Layers that are pulled at once (default 3)",
+    ),
+    yes(
+        "max-concurrent-uploads",
+        "max-concurrent-uploads",
+        Number,
+        "Layers that are pushed at once (default 5)",
+    ),
+    yes(
+        "max-download-attempts",
+        "max-download-attempts",
+        Number,
+        "Tries before a request to a registry has failed (default 5)",
+    ),
+    yes(
         "no-new-privileges",
         "no-new-privileges",
         Switch,
         "Set no-new-privileges by default for new containers",
+    ),
+    yes(
+        "no-proxy",
+        "no-proxy",
+        Text,
+        "Hosts and networks to reach without a proxy, separated by commas",
     ),
     short(
         'p',
@@ -255,6 +301,18 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "",
         Number,
         "Leave the session that started it, and write a line to this descriptor when ready",
+    ),
+    yes(
+        "registry-mirror",
+        "registry-mirrors",
+        List,
+        "Mirror of Docker Hub, or HOST=URL for another registry, or *=URL for all",
+    ),
+    yes(
+        "search-registry",
+        "search-registries",
+        List,
+        "Registry that search asks when none is named (default docker.io)",
     ),
     yes(
         "seccomp-profile",
@@ -294,6 +352,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Switch,
         "Print version information and quit",
     ),
+    yes("", "proxies", Table, ""),
     yes("", "min-api-version", Text, ""),
     no(
         "allow-direct-routing",
@@ -379,10 +438,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
     no("fixed-cidr-v6", "fixed-cidr-v6", Text, NETWORK),
     no("host-gateway-ip", "host-gateway-ips", List, NETWORK),
     no("", "host-gateway-ip", Text, NETWORK),
-    no("http-proxy", "http-proxy", Text, PROXY),
-    no("https-proxy", "https-proxy", Text, PROXY),
-    no("no-proxy", "no-proxy", Text, PROXY),
-    no("", "proxies", Table, PROXY),
     no("icc", "icc", Switch, NETWORK),
     no(
         "init-path",
@@ -390,7 +445,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Text,
         "the init of containers is part of tare-shim",
     ),
-    no("insecure-registry", "insecure-registries", List, REGISTRY),
     no("ip", "ip", Text, NETWORK),
     no("ip-forward", "ip-forward", Switch, NETWORK),
     no("ip-forward-no-drop", "ip-forward-no-drop", Switch, NETWORK),
@@ -398,24 +452,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
     no("ip6tables", "ip6tables", Switch, NETWORK),
     no("iptables", "iptables", Switch, NETWORK),
     no("ipv6", "ipv6", Switch, NETWORK),
-    no(
-        "max-concurrent-downloads",
-        "max-concurrent-downloads",
-        Number,
-        REGISTRY,
-    ),
-    no(
-        "max-concurrent-uploads",
-        "max-concurrent-uploads",
-        Number,
-        REGISTRY,
-    ),
-    no(
-        "max-download-attempts",
-        "max-download-attempts",
-        Number,
-        REGISTRY,
-    ),
     no(
         "metrics-addr",
         "metrics-addr",
@@ -447,7 +483,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Table,
         "NRI plugins are not built yet",
     ),
-    no("registry-mirror", "registry-mirrors", List, REGISTRY),
     no("resolv-conf", "resolv-conf", Text, DNS),
     no(
         "rootless",

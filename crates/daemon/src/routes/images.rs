@@ -144,7 +144,7 @@ fn fits(image: &Image, platform: Option<&Platform>, name: &str) -> Result<(), Fa
 }
 
 /// `platform`: `linux/amd64`, or the same as a document.
-fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
+pub(super) fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
     let invalid =
         |e: &dyn std::fmt::Display| Failure::bad_request(format!("invalid platform: {e}"));
     match call.query.text("platform") {
@@ -330,20 +330,16 @@ fn layer(id: String, done: u64, total: u64) -> Progress {
 }
 
 /// A document and the line end that separates it from the next.
-fn line(progress: &Progress) -> Bytes {
+pub(super) fn line(progress: &Progress) -> Bytes {
     let mut bytes = serde_json::to_vec(progress).unwrap_or_default();
     bytes.extend_from_slice(b"\r\n");
     bytes.into()
 }
 
-/// Imports a root file system (`fromSrc`); pulling (`fromImage`) is not here.
+/// Pulls (`fromImage`), or imports a root file system (`fromSrc`).
 pub(super) async fn create(call: Call) -> Reply {
-    let image = call.query.text("fromImage");
-    if !image.is_empty() {
-        let what = format!("pulling the image {image} (POST /images/create with fromImage)");
-        let mut failure = Failure::not_built(&what);
-        failure.message.push_str("; use load or import");
-        return Err(failure);
+    if !call.query.text("fromImage").is_empty() {
+        return super::registries::pull(call).await;
     }
     match call.query.text("fromSrc") {
         "-" => import(call).await,

@@ -11,7 +11,6 @@ const POST: Method = Method::POST;
 
 /// 501 with a name.
 static NOT_BUILT: &[(Method, &str, &str)] = &[
-    (POST, "/auth", "logging in to a registry (POST /auth)"),
     (POST, "/build", "building an image (POST /build)"),
     (
         POST,
@@ -20,21 +19,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
     ),
     (POST, "/session", "BuildKit (POST /session)"),
     (POST, "/grpc", "BuildKit (POST /grpc)"),
-    (
-        GET,
-        "/distribution/{name*}/json",
-        "asking a registry (GET /distribution/{name}/json)",
-    ),
-    (
-        GET,
-        "/images/search",
-        "searching a registry (GET /images/search)",
-    ),
-    (
-        POST,
-        "/images/{name*}/push",
-        "pushing an image (POST /images/{name}/push)",
-    ),
     (
         GET,
         "/images/{name*}/attestations",
