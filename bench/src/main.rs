@@ -2,10 +2,13 @@
 //!
 //! `cargo xtask bench [--peer unix:///run/peers/docker.sock] [--inside 'COMMAND PREFIX'] [--only WORD] [--quick]`; the method stands in
 //! bench/README.md. Times are medians of runs that alternate between the contestants, so that whatever else the
-//! machine does hits all of them alike.
+//! machine does hits all of them alike. `bench image FILE` only writes the image that archives and registries are
+//! measured with.
 #![forbid(unsafe_code)]
 
+mod archives;
 mod commands;
+mod image;
 mod logs;
 mod many;
 mod memory;
@@ -69,7 +72,13 @@ impl Field<'_> {
 }
 
 fn main() -> Result<()> {
-    let args = parse(std::env::args().skip(1))?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, file] = &words[..]
+        && command == "image"
+    {
+        return image::write(std::path::Path::new(file));
+    }
+    let args = parse(words.into_iter())?;
     let home = tempfile::tempdir().context("make a home")?;
     let mut table = Table::default();
     let options = Options {
@@ -103,7 +112,7 @@ pub(crate) type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 type Benchmark = fn(&Field<'_>, &mut Table);
 
 fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
-    let benchmarks: [(&str, Benchmark); 9] = [
+    let benchmarks: [(&str, Benchmark); 10] = [
         ("memory-idle", memory::idle),
         ("run", commands::run),
         ("exec", commands::exec),
@@ -113,6 +122,7 @@ fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
         ("memory-shim", memory::shims),
         ("logs", logs::write_and_read),
         ("ps", many::list_of_a_thousand),
+        ("archives", archives::load_and_save),
     ];
     if let Some(peer) = &field.peer {
         // Both run the very same image.
