@@ -459,6 +459,16 @@ impl Layer<'_> {
     }
 }
 
+/// A name in an archive as a path below the layer's root; `None` if it names nothing there.
+pub(crate) fn parse_path(name: &[u8]) -> Option<Vec<u8>> {
+    Path::parse(name).ok().map(|path| path.bytes().to_vec())
+}
+
+/// Opens a directory of a layer the way entries were made in it.
+pub(crate) fn open_parent(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+    parents::open_beneath(root, path)
+}
+
 /// Opens a file of an applied layer for reading, as its entry's path says.
 pub(crate) fn open_file(diff: &OwnedFd, path: &[u8]) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;

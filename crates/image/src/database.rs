@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+mod counters;
+
+#[cfg(test)]
+pub(crate) use counters::Counters;
+
 use oci::{Digest, Reference};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
@@ -48,6 +53,8 @@ impl Database {
                 .open_table(DOCUMENTS)
                 .map_err(failed("make tables"))?;
             tables.0.open_table(BLOBS).map_err(failed("make tables"))?;
+            let uses = tables.0.open_table(counters::USES);
+            drop(uses.map_err(failed("make tables"))?);
             let mut meta = tables.0.open_table(META).map_err(failed("make tables"))?;
             let found = meta
                 .get("version")
@@ -65,6 +72,10 @@ impl Database {
                 ))),
             }
         })?;
+        if !database.write(|tables| tables.is_counted())? {
+            let counters = database.read()?.count()?;
+            database.write(|tables| tables.put_counters(&counters))?;
+        }
         Ok(database)
     }
 
@@ -130,18 +141,6 @@ impl Reader {
         })
     }
 
-    /// Shows the images one by one until `visit` has seen enough (says false).
-    pub(crate) fn visit_images(&self, visit: &mut dyn FnMut(ImageRecord) -> bool) -> Result<()> {
-        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
-        for item in table.iter().map_err(failed("list images"))? {
-            let (_, value) = item.map_err(failed("list images"))?;
-            if !visit(decode(value.value())?) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn layers(&self) -> Result<Vec<(Digest, LayerRecord)>> {
         let table = self.0.open_table(LAYERS).map_err(failed("open layers"))?;
         collect(&table, |key, value: &[u8]| {
@@ -198,10 +197,14 @@ impl Reader {
 
 impl Writer {
     pub(crate) fn put_image(&mut self, id: &Digest, record: &ImageRecord) -> Result<()> {
+        let old = self.image(id)?;
+        self.count_image(old.as_ref(), Some(record))?;
         self.put(IMAGES, id, &encode(record))
     }
 
     pub(crate) fn put_layer(&mut self, diff_id: &Digest, record: &LayerRecord) -> Result<()> {
+        let old = self.layer(diff_id)?;
+        self.count_layer(old.as_ref(), Some(record))?;
         self.put(LAYERS, diff_id, &encode(record))
     }
 
@@ -226,10 +229,14 @@ impl Writer {
     }
 
     pub(crate) fn remove_image(&mut self, id: &Digest) -> Result<()> {
+        let old = self.image(id)?;
+        self.count_image(old.as_ref(), None)?;
         self.remove(IMAGES, id)
     }
 
     pub(crate) fn remove_layer(&mut self, diff_id: &Digest) -> Result<()> {
+        let old = self.layer(diff_id)?;
+        self.count_layer(old.as_ref(), None)?;
         self.remove(BLOBS, diff_id)?;
         self.remove(LAYERS, diff_id)
     }

@@ -1,11 +1,13 @@
 //! Layer directories: made in `tmp`, adopted by renaming, removed through `tmp` again.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::{Algorithm, ContainerId};
 
@@ -25,18 +27,42 @@ pub(crate) const INIT_LINK: &str = "0";
 pub(crate) struct Layers {
     overlay: PathBuf,
     tmp: PathBuf,
+    in_use: InUse,
     next_link: AtomicU64,
 }
 
 /// A directory in `tmp` that goes away with this value unless it is adopted.
 pub(crate) struct Staging {
     path: PathBuf,
+    in_use: InUse,
+}
+
+impl Staging {
+    /// Takes it away now, and says if that fails.
+    fn remove(self) -> Result<()> {
+        match fs::remove_dir_all(&self.path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &self.path)(e)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed now is removed at the next open.
         let _ = fs::remove_dir_all(&self.path);
+        self.in_use.lock().remove(&self.path);
+    }
+}
+
+/// Directories in `tmp` that work under way owns.
+#[derive(Clone, Default)]
+struct InUse(Arc<Mutex<HashSet<PathBuf>>>);
+
+impl InUse {
+    fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        // A panic elsewhere leaves the set whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,6 +70,25 @@ impl Drop for Staging {
 pub(crate) struct Staged {
     staging: Staging,
     pub(crate) applied: Applied,
+}
+
+/// A file or directory that nobody owns.
+pub(crate) struct Stray {
+    pub(crate) path: PathBuf,
+}
+
+impl Stray {
+    pub(crate) fn remove(&self) -> Result<()> {
+        let is_dir = fs::symlink_metadata(&self.path).is_ok_and(|m| m.is_dir());
+        let removed = match is_dir {
+            true => fs::remove_dir_all(&self.path),
+            false => fs::remove_file(&self.path),
+        };
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &self.path)(e)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Staged {
@@ -62,6 +107,7 @@ impl Layers {
         let layers = Layers {
             overlay: data_root.join("overlay2"),
             tmp: data_root.join("tmp"),
+            in_use: InUse::default(),
             next_link: AtomicU64::new(1),
         };
         for dir in [&layers.tmp, &layers.overlay, &layers.links()] {
@@ -92,14 +138,23 @@ impl Layers {
 
     /// An empty directory in `tmp`.
     pub(crate) fn stage(&self) -> Result<Staging> {
-        let path = self
-            .tmp
-            .join(format!("{TMP_PREFIX}{}", ContainerId::random()));
+        let staging = self.reserve();
         fs::DirBuilder::new()
             .mode(0o700)
-            .create(&path)
-            .map_err(io_error("make", &path))?;
-        Ok(Staging { path })
+            .create(&staging.path)
+            .map_err(io_error("make", &staging.path))?;
+        Ok(staging)
+    }
+
+    /// A name in `tmp` that is in use as long as the value lives.
+    fn reserve(&self) -> Staging {
+        let name = format!("{TMP_PREFIX}{}", ContainerId::random());
+        let path = self.tmp.join(name);
+        self.in_use.lock().insert(path.clone());
+        Staging {
+            path,
+            in_use: self.in_use.clone(),
+        }
     }
 
     /// Applies an uncompressed tar to a new directory in `tmp`.
@@ -133,6 +188,7 @@ impl Layers {
 
     /// Gives a staged layer its place; it is still nobody's until the record that comes back is committed.
     pub(crate) fn adopt(&self, staged: Staged) -> Result<LayerRecord> {
+        // Dropping `staging` later finds its directory gone.
         let Staged { staging, applied } = staged;
         let cache_id = ContainerId::random().to_string();
         let home = self.home(&cache_id);
@@ -162,18 +218,26 @@ impl Layers {
 
     /// Removes a directory under `overlay2`: out of sight first, so that a crash leaves only something in `tmp`.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        self.retire(name)?.map_or(Ok(()), Staging::remove)
+    }
+
+    /// Takes a directory under `overlay2` out of sight; nothing if it is not there. Its files go with the result.
+    fn retire(&self, name: &str) -> Result<Option<Staging>> {
         let home = self.home(name);
-        let away = self
-            .tmp
-            .join(format!("{TMP_PREFIX}{}", ContainerId::random()));
-        match fs::rename(&home, &away) {
-            Ok(()) => fs::remove_dir_all(&away).map_err(io_error("remove", &away)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        let away = self.reserve();
+        match fs::rename(&home, &away.path) {
+            Ok(()) => Ok(Some(away)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_error("rename", &home)(e)),
         }
     }
 
     pub(crate) fn remove_layer(&self, record: &LayerRecord) -> Result<()> {
+        self.retire_layer(record)?.map_or(Ok(()), Staging::remove)
+    }
+
+    /// See [`Layers::retire`].
+    pub(crate) fn retire_layer(&self, record: &LayerRecord) -> Result<Option<Staging>> {
         let link = self.link(&record.link);
         match fs::remove_file(&link) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -181,7 +245,7 @@ impl Layers {
             }
             _ => {}
         }
-        self.remove(&record.cache_id)
+        self.retire(&record.cache_id)
     }
 
     /// Removes what no record and no container owns, and mends links. `owned` says whose a name under `overlay2` is.
@@ -190,32 +254,71 @@ impl Layers {
         layers: &[LayerRecord],
         owned: &dyn Fn(&str) -> bool,
     ) -> Result<()> {
-        for name in names(&self.tmp)?
-            .iter()
-            .filter(|n| n.starts_with(TMP_PREFIX))
-        {
-            let path = self.tmp.join(name);
-            fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
-        }
-        for name in names(&self.overlay)? {
-            let known = name == "l"
-                || name == INIT
-                || layers.iter().any(|l| l.cache_id == name)
-                || owned(&name);
-            if !known {
-                self.remove(&name)?;
-            }
-        }
-        for name in names(&self.links())? {
-            if name != INIT_LINK && !layers.iter().any(|l| l.link == name) {
-                let path = self.link(&name);
-                fs::remove_file(&path).map_err(io_error("remove", &path))?;
-            }
+        for stray in self.strays(layers, owned)? {
+            stray.remove()?;
         }
         for layer in layers {
             self.ensure_link(&layer.link, &layer.cache_id)?;
         }
         Ok(())
+    }
+
+    /// What no record, no container and no work under way owns.
+    pub(crate) fn strays(
+        &self,
+        layers: &[LayerRecord],
+        owned: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Stray>> {
+        let mut strays = Vec::new();
+        for name in names(&self.tmp)? {
+            let path = self.tmp.join(&name);
+            let ours = name.starts_with(TMP_PREFIX);
+            // Listed first: what is not in use now was not made meanwhile, and what is gone now never was stray.
+            if ours && !self.in_use.lock().contains(&path) && path.exists() {
+                strays.push(Stray { path });
+            }
+        }
+        let cache_ids: HashSet<&str> = layers.iter().map(|l| &*l.cache_id).collect();
+        for name in names(&self.overlay)? {
+            if name != "l" && name != INIT && !cache_ids.contains(&*name) && !owned(&name) {
+                strays.push(Stray {
+                    path: self.home(&name),
+                });
+            }
+        }
+        let links: HashSet<&str> = layers.iter().map(|l| &*l.link).collect();
+        for name in names(&self.links())? {
+            if name != INIT_LINK && !links.contains(&*name) {
+                strays.push(Stray {
+                    path: self.link(&name),
+                });
+            }
+        }
+        Ok(strays)
+    }
+
+    /// Whether a layer's link leads to it.
+    pub(crate) fn has_link(&self, layer: &LayerRecord) -> bool {
+        let target = fs::read_link(self.link(&layer.link));
+        target.is_ok_and(|target| target == Path::new(&format!("../{}/diff", layer.cache_id)))
+    }
+
+    /// Bytes that are free for the daemon, and that there are.
+    pub(crate) fn space(&self) -> Result<(u64, u64)> {
+        let space = rustix::fs::statvfs(&self.overlay)
+            .map_err(io::Error::from)
+            .map_err(io_error("statvfs", &self.overlay))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        Ok((bytes(space.f_bavail), bytes(space.f_blocks)))
+    }
+
+    /// Makes the link, in place of whatever is there.
+    pub(crate) fn renew_link(&self, link: &str, name: &str) -> Result<()> {
+        let path = self.link(link);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(e)),
+            _ => self.ensure_link(link, name),
+        }
     }
 
     /// Makes the link if it is missing.

@@ -33,10 +33,12 @@
 
 mod apply;
 mod blobs;
+mod check;
 mod commit;
 mod compress;
 mod database;
 mod error;
+mod gc;
 mod gzip;
 mod image;
 mod import;
@@ -60,9 +62,11 @@ pub mod tar;
 mod upper;
 
 pub use blobs::{KnownBlob, LayerSource};
+pub use check::{CheckReport, Problem, ProblemKind};
 pub use commit::CommitOptions;
 pub use compress::decompress;
 pub use error::{Error, Kind, Result};
+pub use gc::{Expendable, GcPolicy, KeepFree};
 pub use image::{GraphPaths, HistoryItem, Image, ImageId};
 pub use import::ImportOptions;
 pub use ingest::{Busy, Ingest, Ingested, Pull, Pulled, PulledImage};

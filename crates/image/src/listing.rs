@@ -1,5 +1,6 @@
 //! What `images`, `history` and `system df` show.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use oci::{Digest, ImageConfig, Reference};
@@ -124,30 +125,29 @@ impl Store {
         Ok(items)
     }
 
+    /// How many images there are.
+    pub fn image_count(&self) -> Result<u64> {
+        self.read()?.image_count()
+    }
+
+    /// Sums from counters; nothing on disk is walked.
     pub fn disk_usage(&self) -> Result<DiskUsage> {
         let reader = self.read()?;
         let records = reader.images()?;
-        let sizes: HashMap<Digest, u64> = reader
-            .layers()?
-            .into_iter()
-            .map(|(id, layer)| (id, layer.size))
-            .collect();
-        let mut users: HashMap<&Digest, u32> = HashMap::new();
-        for (_, record) in &records {
-            for diff_id in record.layers.iter().collect::<HashSet<_>>() {
-                *users.entry(diff_id).or_default() += 1;
+        // What a layer adds to the shared bytes of each image that names it.
+        let mut sizes: HashMap<&Digest, u64> = HashMap::new();
+        for diff_id in records.iter().flat_map(|(_, record)| &record.layers) {
+            if let Entry::Vacant(vacant) = sizes.entry(diff_id) {
+                let shared = reader.uses(diff_id)? > 1;
+                let layer = reader.layer(diff_id)?.filter(|_| shared);
+                vacant.insert(layer.map_or(0, |layer| layer.size));
             }
         }
-        let shared = |record: &ImageRecord| {
-            let used_elsewhere = record
-                .layers
-                .iter()
-                .filter(|id| users.get(id).is_some_and(|n| *n > 1));
-            used_elsewhere.filter_map(|id| sizes.get(id)).sum()
-        };
+        let shared =
+            |record: &ImageRecord| record.layers.iter().filter_map(|id| sizes.get(id)).sum();
         Ok(DiskUsage {
-            images: records.len(),
-            layers_size: sizes.values().sum(),
+            images: usize::try_from(reader.image_count()?).unwrap_or(usize::MAX),
+            layers_size: reader.layers_size()?,
             shared: records
                 .iter()
                 .map(|(id, record)| (id.clone(), shared(record)))

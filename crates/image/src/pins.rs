@@ -45,13 +45,15 @@ impl Pins {
 impl Drop for Pins {
     fn drop(&mut self) {
         let mut holders = self.store.holders();
-        let held = self.lock();
+        let held = std::mem::take(&mut *self.lock());
         for diff_id in held.iter() {
             if let Some(at) = holders.pins.iter().position(|pin| pin == diff_id) {
                 holders.pins.swap_remove(at);
             }
         }
         // Its image may have been removed meanwhile; at the latest the next open finds that out.
-        let _ = self.store.drop_unused(&holders, &held);
+        let dropped = self.store.drop_unused(&holders, &held);
+        drop(holders);
+        drop(dropped);
     }
 }

@@ -1,10 +1,12 @@
 //! Untagging, deleting and pruning, by Docker's rules and in its words.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use oci::{ContainerId, Digest, Hasher, Reference};
 
 use crate::database::Reader;
+use crate::layers::Staging;
 use crate::listing::created_of;
 use crate::store::Holders;
 use crate::{Error, ImageId, PruneQuery, Result, Store, names};
@@ -64,6 +66,8 @@ struct Removal<'a> {
     users: Users<'a>,
     done: Vec<Removed>,
     reclaimed: u64,
+    /// Files of layers that are gone; they go after the lock.
+    trash: Vec<Staging>,
 }
 
 impl Store {
@@ -76,7 +80,9 @@ impl Store {
     ) -> Result<Vec<Removed>> {
         let mut removal = self.removal(users);
         removal.remove(name, options)?;
-        Ok(removal.done)
+        let Removal { holders, done, .. } = removal;
+        drop(holders);
+        Ok(done)
     }
 
     /// Removes images that nobody uses, as far as `query` goes.
@@ -85,9 +91,47 @@ impl Store {
         for id in removal.prunable(query)? {
             removal.prune(&id, query)?;
         }
+        let waiting = removal.prune_waiting()?;
+        let Removal {
+            holders,
+            done,
+            reclaimed,
+            ..
+        } = removal;
+        drop(holders);
         Ok(Pruned {
-            removed: removal.done,
-            reclaimed: removal.reclaimed,
+            removed: done,
+            reclaimed: reclaimed + waiting,
+        })
+    }
+
+    /// Takes away what earlier pulls left for another attempt; says how many bytes that gave back.
+    pub(crate) fn prune_waiting(&self) -> Result<u64> {
+        let mut removal = self.removal(&|_| Vec::new());
+        let freed = removal.prune_waiting();
+        let Removal { holders, .. } = removal;
+        drop(holders);
+        freed
+    }
+
+    /// Removes one image as `prune` does: with its names if `tagged`, and not if anybody needs it.
+    pub(crate) fn prune_one(&self, id: &ImageId, tagged: bool, users: Users<'_>) -> Result<Pruned> {
+        let mut removal = self.removal(users);
+        let query = PruneQuery {
+            dangling_only: !tagged,
+            ..PruneQuery::default()
+        };
+        removal.prune(id, &query)?;
+        let Removal {
+            holders,
+            done,
+            reclaimed,
+            ..
+        } = removal;
+        drop(holders);
+        Ok(Pruned {
+            removed: done,
+            reclaimed,
         })
     }
 
@@ -98,6 +142,7 @@ impl Store {
             users,
             done: Vec::new(),
             reclaimed: 0,
+            trash: Vec::new(),
         }
     }
 }
@@ -216,7 +261,9 @@ impl Removal<'_> {
                 .try_for_each(|digest| tables.remove_document(digest))
         })?;
         self.done.push(Removed::Deleted(id.clone()));
-        let freed = self.store.drop_unused(&self.holders, &record.layers)?;
+        let dropped = self.store.drop_unused(&self.holders, &record.layers)?;
+        self.trash.extend(dropped.trash);
+        let freed = dropped.layers;
         self.reclaimed += freed.iter().map(|(_, size)| size).sum::<u64>();
         for (diff_id, chain) in record.layers.iter().zip(chain_ids(&record.layers)).rev() {
             if freed.iter().any(|(id, _)| id == diff_id) {
@@ -286,6 +333,15 @@ impl Removal<'_> {
             }
         }
         Ok(ids)
+    }
+
+    /// Takes away what earlier pulls left for another attempt; says how many bytes that gave back.
+    fn prune_waiting(&mut self) -> Result<u64> {
+        let mut freed = self.store.inner.ingests.remove_idle(Duration::ZERO)?;
+        let dropped = self.store.drop_waiting(&self.holders)?;
+        freed += dropped.layers.iter().map(|(_, size)| size).sum::<u64>();
+        self.trash.extend(dropped.trash);
+        Ok(freed)
     }
 
     fn prune(&mut self, id: &ImageId, query: &PruneQuery) -> Result<()> {

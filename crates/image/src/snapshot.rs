@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use oci::{ContainerId, Digest};
 
 use crate::layers::{INIT, INIT_LINK, Layers, io_error, names, set_mode};
+use crate::state::{ImageRecord, NOTED};
 use crate::store::{is_snapshot_name, missing_layer, topmost_first};
 use crate::{Error, ImageId, Result, Store};
 
@@ -76,6 +77,7 @@ impl Store {
                     .read()?
                     .image(id)?
                     .ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
+                self.note_use(id, &record)?;
                 topmost_first(&record.layers).into_iter().cloned().collect()
             }
         };
@@ -88,6 +90,20 @@ impl Store {
                 Ok(below)
             }
         }
+    }
+
+    /// For who collects the longest unused first.
+    fn note_use(&self, id: &ImageId, record: &ImageRecord) -> Result<()> {
+        let now = jiff::Timestamp::now();
+        let recent = |last: jiff::Timestamp| now.duration_since(last).abs() < NOTED;
+        if record.last_used.is_some_and(recent) {
+            return Ok(());
+        }
+        let mut record = record.clone();
+        record.last_used = Some(now);
+        self.inner
+            .database
+            .write(|tables| tables.put_image(id, &record))
     }
 
     fn make(&self, container: &ContainerId, below: &[Digest]) -> Result<()> {
@@ -148,7 +164,10 @@ impl Store {
         let Some(below) = holders.snapshots.remove(container) else {
             return Ok(());
         };
-        self.drop_unused(&holders, &below).map(drop)
+        let dropped = self.drop_unused(&holders, &below)?;
+        drop(holders);
+        drop(dropped);
+        Ok(())
     }
 
     /// Releases every snapshot whose container is not in `known`; says which those were.

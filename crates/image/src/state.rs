@@ -21,7 +21,13 @@ pub(crate) struct ImageRecord {
     /// The index that it was chosen from; its bytes are in the documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) index: Option<Descriptor>,
+    /// When a container was last made from it, or it came, to the hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_used: Option<jiff::Timestamp>,
 }
+
+/// After this long, a use is noted again: noting each would cost every start of a container a durable write.
+pub(crate) const NOTED: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
 impl ImageRecord {
     /// Documents that the record names, besides the config.

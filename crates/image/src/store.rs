@@ -8,7 +8,7 @@ use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
 use crate::database::{Database, Reader, Writer};
 use crate::ingest::{Ingests, KEPT};
-use crate::layers::{INIT, Layers, Staged, io_error};
+use crate::layers::{INIT, Layers, Staged, Staging, io_error};
 use crate::pins::Pins;
 use crate::state::{ImageRecord, LayerRecord};
 use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, snapshot};
@@ -36,7 +36,7 @@ pub(crate) struct Holders {
 }
 
 impl Holders {
-    fn holds(&self, diff_id: &Digest) -> bool {
+    pub(crate) fn holds(&self, diff_id: &Digest) -> bool {
         self.pins.contains(diff_id) || self.snapshots.values().any(|below| below.contains(diff_id))
     }
 }
@@ -49,6 +49,15 @@ pub(crate) struct NewImage {
     pub(crate) index: Option<(Descriptor, Vec<u8>)>,
     pub(crate) parent: Option<ImageId>,
     pub(crate) names: Vec<Reference>,
+}
+
+/// Layers that are gone.
+#[derive(Default)]
+pub(crate) struct Dropped {
+    /// With their sizes.
+    pub(crate) layers: Vec<(Digest, u64)>,
+    /// Their files.
+    pub(crate) trash: Vec<Staging>,
 }
 
 /// Ids of the images that were committed and, for every name that moved, the image that lost it.
@@ -237,45 +246,56 @@ impl Store {
         written
     }
 
-    /// Removes layers that no image and no holder needs any more, of the ones given; says which.
-    pub(crate) fn drop_unused(
-        &self,
-        holders: &Holders,
-        candidates: &[Digest],
-    ) -> Result<Vec<(Digest, u64)>> {
+    /// Takes away layers that no image and no holder needs any more, of the ones given. Their files go when the result
+    /// is dropped, which takes a while: best done without the lock.
+    pub(crate) fn drop_unused(&self, holders: &Holders, candidates: &[Digest]) -> Result<Dropped> {
         let reader = self.read()?;
-        let mut doubtful: Vec<&Digest> = candidates
-            .iter()
-            .filter(|diff_id| !holders.holds(diff_id))
-            .collect();
-        reader.visit_images(&mut |record| {
-            doubtful.retain(|diff_id| !record.layers.contains(diff_id));
-            // In the common case the image is there still, and the first record that names it settles everything.
-            !doubtful.is_empty()
-        })?;
         let mut unused: Vec<(Digest, LayerRecord)> = Vec::new();
-        for diff_id in doubtful {
+        for diff_id in candidates {
             let seen = unused.iter().any(|(have, _)| have == diff_id);
+            if seen || holders.holds(diff_id) || reader.uses(diff_id)? > 0 {
+                continue;
+            }
             let found = reader.layer(diff_id)?;
-            if let Some(record) = found.filter(|layer| !seen && !still_waits(layer)) {
+            if let Some(record) = found.filter(|layer| !still_waits(layer)) {
                 unused.push((diff_id.clone(), record));
             }
         }
+        self.drop_layers(unused)
+    }
+
+    /// Takes away layers that were fetched for an image that never came.
+    pub(crate) fn drop_waiting(&self, holders: &Holders) -> Result<Dropped> {
+        let reader = self.read()?;
+        let mut unused = reader.layers()?;
+        unused.retain(|(diff_id, layer)| layer.awaiting.is_some() && !holders.holds(diff_id));
+        let mut unneeded = Vec::new();
+        for (diff_id, layer) in unused {
+            if reader.uses(&diff_id)? == 0 {
+                unneeded.push((diff_id, layer));
+            }
+        }
+        self.drop_layers(unneeded)
+    }
+
+    /// Takes away layers of which the caller knows that nobody needs them.
+    pub(crate) fn drop_layers(&self, unused: Vec<(Digest, LayerRecord)>) -> Result<Dropped> {
+        let mut dropped = Dropped::default();
         if unused.is_empty() {
-            return Ok(Vec::new());
+            return Ok(dropped);
         }
         self.inner.database.write(|tables| {
             unused
                 .iter()
                 .try_for_each(|(id, _)| tables.remove_layer(id))
         })?;
-        for (_, record) in &unused {
-            self.inner.layers.remove_layer(record)?;
+        for (diff_id, record) in unused {
+            dropped
+                .trash
+                .extend(self.inner.layers.retire_layer(&record)?);
+            dropped.layers.push((diff_id, record.size));
         }
-        Ok(unused
-            .into_iter()
-            .map(|(id, record)| (id, record.size))
-            .collect())
+        Ok(dropped)
     }
 
     fn collect_garbage(&self) -> Result<()> {
@@ -285,7 +305,7 @@ impl Store {
         let (ids, records): (Vec<_>, Vec<_>) = reader.layers()?.into_iter().unzip();
         self.inner.ingests.remove_idle(KEPT)?;
         self.inner.layers.collect_garbage(&records, &owned)?;
-        self.drop_unused(&holders, &ids)?;
+        drop(self.drop_unused(&holders, &ids)?);
         let images = reader.images()?;
         let named = |digest: &Digest| {
             images
@@ -324,10 +344,12 @@ fn put_image(
         last_tagged: None,
         manifest: None,
         index: None,
+        last_used: None,
     });
     if record.parent.is_none() {
         record.parent.clone_from(&image.parent);
     }
+    record.last_used = Some(jiff::Timestamp::now());
     record.last_tagged = last_tagged.or(record.last_tagged);
     if let Some((descriptor, bytes)) = &image.manifest {
         tables.put_document(&descriptor.digest, bytes)?;

@@ -1,0 +1,155 @@
+//! Holds a layer's directory against its tar: contents by digest, attributes entry by entry, and nothing besides.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::thread;
+
+use oci::Digest;
+use rustix::fs::{AtFlags, Stat, statat};
+
+use crate::Store;
+use crate::apply::{open_parent, parse_path};
+use crate::layers::open_directory;
+use crate::state::LayerRecord;
+use crate::tar::{Entry, EntryKind, Walker};
+
+/// What is wrong with a layer, if anything.
+pub(super) fn fault(store: &Store, diff_id: &Digest, record: &LayerRecord) -> Option<String> {
+    let found = match entries(store, diff_id, record) {
+        Ok(entries) => {
+            let diff = store.inner.layers.diff(&record.cache_id);
+            compare(&diff, &entries)
+        }
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(fault) => fault,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Makes the layer's tar again, which is held against its digest, and lists what it holds; later entries win.
+fn entries(
+    store: &Store,
+    diff_id: &Digest,
+    record: &LayerRecord,
+) -> io::Result<BTreeMap<Vec<u8>, Entry>> {
+    let (reader, mut writer) = io::pipe()?;
+    thread::scope(|scope| {
+        let making = scope.spawn(move || store.write_layer(diff_id, record, &mut writer));
+        let listed = list(reader);
+        let made = making
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the checking thread panicked")));
+        made.and(listed)
+    })
+}
+
+fn list(mut tar: impl Read) -> io::Result<BTreeMap<Vec<u8>, Entry>> {
+    let mut entries = BTreeMap::new();
+    let mut walker = Walker::new(io::BufReader::with_capacity(256 * 1024, &mut tar));
+    while let Some(entry) = walker.next_entry().map_err(io::Error::other)? {
+        let Some(path) = parse_path(&entry.path) else {
+            continue;
+        };
+        if entry.kind != EntryKind::Directory {
+            // What was a directory before went with all that was in it.
+            let below = [&path[..], b"/"].concat();
+            let gone: Vec<Vec<u8>> = entries
+                .range(below.clone()..)
+                .map(|(path, _): (&Vec<u8>, &Entry)| path.clone())
+                .take_while(|path| path.starts_with(&below))
+                .collect();
+            gone.iter().for_each(|path| drop(entries.remove(path)));
+        }
+        entries.insert(path, entry);
+    }
+    Ok(entries)
+}
+
+fn compare(diff: &Path, entries: &BTreeMap<Vec<u8>, Entry>) -> io::Result<Option<String>> {
+    let root = open_directory(diff).map_err(io::Error::other)?;
+    let mut known = HashSet::new();
+    for (path, entry) in entries {
+        let (parent, name) = split(path);
+        if path.is_empty() || name.starts_with(b".wh.") {
+            continue;
+        }
+        let shown = String::from_utf8_lossy(path);
+        let Ok(stat) = look(&root, parent, name) else {
+            return Ok(Some(format!("{shown:?} is missing")));
+        };
+        known.insert(stat.st_ino);
+        if let Some(what) = differs(entry, &stat) {
+            return Ok(Some(format!("{shown:?} has another {what}")));
+        }
+    }
+    Ok(besides(diff, &known)?.map(|path| format!("{path:?} is not of this layer")))
+}
+
+fn look(root: &OwnedFd, parent: &[u8], name: &[u8]) -> rustix::io::Result<Stat> {
+    let parent = open_parent(root.as_fd(), parent)?;
+    statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn differs(entry: &Entry, stat: &Stat) -> Option<&'static str> {
+    let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+    let wanted = match entry.kind {
+        // The attributes are those of what it is linked to.
+        EntryKind::HardLink => return None,
+        EntryKind::Regular => rustix::fs::FileType::RegularFile,
+        EntryKind::Directory => rustix::fs::FileType::Directory,
+        EntryKind::Symlink => rustix::fs::FileType::Symlink,
+        EntryKind::CharDevice => rustix::fs::FileType::CharacterDevice,
+        EntryKind::BlockDevice => rustix::fs::FileType::BlockDevice,
+        EntryKind::Fifo => rustix::fs::FileType::Fifo,
+    };
+    if kind != wanted {
+        return Some("type");
+    }
+    if (stat.st_uid, stat.st_gid) != (entry.uid, entry.gid) {
+        return Some("owner");
+    }
+    let mode = stat.st_mode & 0o7777;
+    if entry.kind != EntryKind::Symlink && mode != entry.mode & 0o7777 {
+        return Some("mode");
+    }
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    (entry.kind == EntryKind::Regular && size != entry.size).then_some("size")
+}
+
+/// Something in the directory that no entry made. Directories and whiteouts may be there without one.
+fn besides(diff: &Path, known: &HashSet<u64>) -> io::Result<Option<String>> {
+    let mut open = vec![diff.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            let kind = metadata.file_type();
+            if kind.is_dir() {
+                open.push(entry.path());
+                continue;
+            }
+            let whiteout = kind.is_char_device() && metadata.rdev() == 0;
+            if !whiteout && !known.contains(&metadata.ino()) {
+                let path = entry.path();
+                let path = path.strip_prefix(diff).unwrap_or(&path);
+                let shown = String::from_utf8_lossy(path.as_os_str().as_bytes());
+                return Ok(Some(shown.into_owned()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
+    }
+}

@@ -1,0 +1,181 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::tar::{Entry, EntryKind, Writer};
+use crate::{ImportOptions, ListQuery};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let mut writer = Writer::new(Vec::new());
+    let entry = |kind, path: &str, mode| Entry::new(kind, path, mode);
+    writer
+        .entry(
+            &entry(EntryKind::Directory, "d/", 0o755),
+            &mut std::io::empty(),
+        )
+        .unwrap();
+    writer
+        .file(entry(EntryKind::Regular, "d/a", 0o644), b"text")
+        .unwrap();
+    writer
+        .file(entry(EntryKind::Regular, "d/.wh.x", 0o644), b"")
+        .unwrap();
+    // The same twice: the later one wins.
+    writer
+        .file(entry(EntryKind::Regular, "d/a", 0o600), b"other")
+        .unwrap();
+    let mut link = entry(EntryKind::Symlink, "l", 0o777);
+    link.link = b"d".to_vec();
+    writer.entry(&link, &mut std::io::empty()).unwrap();
+    writer
+        .file(entry(EntryKind::Regular, "l/b", 0o644), b"through a link")
+        .unwrap();
+    let options = ImportOptions {
+        reference: Some("x:1".parse().unwrap()),
+        ..ImportOptions::default()
+    };
+    store
+        .import(&writer.finish().unwrap()[..], &options)
+        .unwrap();
+    (root, store)
+}
+
+fn check(store: &Store, repair: bool) -> Vec<Problem> {
+    store.check(repair, &|_| Vec::new()).unwrap().problems
+}
+
+fn kinds(problems: &[Problem]) -> Vec<ProblemKind> {
+    problems.iter().map(|problem| problem.kind).collect()
+}
+
+fn diff(store: &Store) -> std::path::PathBuf {
+    store.resolve("x:1").unwrap().graph.upper
+}
+
+#[test]
+fn a_store_in_order_has_no_problems() {
+    let (_root, store) = store();
+    let report = store.check(false, &|_| Vec::new()).unwrap();
+    assert_eq!(report.problems, []);
+    assert_eq!((report.images, report.layers), (1, 1));
+    assert!(report.bytes > 0);
+}
+
+#[test]
+fn every_damage_to_a_layer_is_found() {
+    type Harm = fn(&std::path::Path);
+    let harms: [(&str, Harm); 6] = [
+        ("was changed", |d| {
+            fs::write(d.join("d/a"), "OTHER").unwrap();
+        }),
+        ("No such file", |d| {
+            fs::remove_file(d.join("d/b")).unwrap();
+        }),
+        ("another mode", |d| {
+            fs::set_permissions(d.join("d/a"), fs::Permissions::from_mode(0o777)).unwrap();
+        }),
+        ("another owner", |d| {
+            std::os::unix::fs::chown(d.join("d"), Some(1), None).unwrap();
+        }),
+        ("is not of this layer", |d| {
+            fs::write(d.join("d/more"), "").unwrap();
+        }),
+        ("\"l\" has another type", |d| {
+            fs::remove_file(d.join("l")).unwrap();
+            fs::create_dir(d.join("l")).unwrap();
+            fs::hard_link(d.join("d/b"), d.join("l/b")).unwrap();
+        }),
+    ];
+    for (words, harm) in harms {
+        let (_root, store) = store();
+        harm(&diff(&store));
+        let problems = check(&store, false);
+        assert_eq!(
+            kinds(&problems),
+            [ProblemKind::DamagedLayer],
+            "{problems:?}"
+        );
+        assert!(problems[0].detail.contains(words), "{problems:?}");
+        // Mended is: gone, so that it can be pulled again.
+        let problems = check(&store, true);
+        assert!(problems.iter().all(|p| p.repaired), "{problems:?}");
+        assert!(problems[0].detail.contains("x:1"), "{problems:?}");
+        assert_eq!(check(&store, false), []);
+        assert!(store.list(&ListQuery::default()).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_damaged_image_that_a_container_needs_stays() {
+    let (_root, store) = store();
+    fs::write(diff(&store).join("d/a"), "OTHER").unwrap();
+    let user = || User {
+        container: oci::ContainerId::random(),
+        running: false,
+    };
+    let problems = store.check(true, &|_| vec![user()]).unwrap().problems;
+    assert!(
+        !problems[0].repaired && problems[0].detail.contains("stays"),
+        "{problems:?}"
+    );
+    assert!(store.resolve("x:1").is_ok());
+}
+
+#[test]
+fn what_nobody_owns_is_found_and_goes() {
+    let (root, store) = store();
+    let overlay = root.path().join("overlay2");
+    fs::create_dir_all(overlay.join("0".repeat(64)).join("diff")).unwrap();
+    std::os::unix::fs::symlink("../nothing", overlay.join("l/zzz")).unwrap();
+    fs::create_dir(root.path().join("tmp/image-left")).unwrap();
+    let layer = &store.read().unwrap().layers().unwrap()[0].1;
+    fs::remove_file(overlay.join("l").join(&layer.link)).unwrap();
+    store
+        .inner
+        .database
+        .write(|tables| {
+            tables.put_document(&Digest::sha256(b"x"), b"x")?;
+            tables.put_name(&"gone:1".parse().unwrap(), &Digest::sha256(b"gone"))?;
+            tables.put_counters(&crate::database::Counters::default())
+        })
+        .unwrap();
+    let found = check(&store, false);
+    use ProblemKind::*;
+    let expected = [
+        MissingLink,
+        DanglingName,
+        StrayDocument,
+        Stray,
+        Stray,
+        Stray,
+        WrongCounter,
+    ];
+    assert_eq!(kinds(&found), expected, "{found:?}");
+    assert!(check(&store, true).iter().all(|problem| problem.repaired));
+    assert_eq!(check(&store, false), []);
+    assert!(store.resolve("x:1").is_ok());
+}
+
+#[test]
+fn missing_documents_and_layers_are_found() {
+    let (_root, store) = store();
+    let id = store.resolve("x:1").unwrap().id;
+    let layers = store.read().unwrap().layers().unwrap();
+    let damage = |tables: &mut crate::database::Writer| {
+        tables.remove_document(&id)?;
+        tables.remove_layer(&layers[0].0)
+    };
+    store.inner.database.write(damage).unwrap();
+    let found = check(&store, false);
+    use ProblemKind::*;
+    // The layer's directory has no owner any more.
+    assert_eq!(
+        kinds(&found),
+        [DamagedDocument, MissingLayer, Stray, Stray],
+        "{found:?}"
+    );
+    assert!(check(&store, true).iter().all(|problem| problem.repaired));
+    assert_eq!(check(&store, false), []);
+}
