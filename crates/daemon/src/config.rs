@@ -4,6 +4,7 @@
 
 mod file;
 mod flags;
+mod gc;
 mod reader;
 mod registries;
 mod size;
@@ -144,6 +145,8 @@ pub(crate) struct Config {
     pub(crate) no_new_privileges: bool,
     pub(crate) min_api_version: ApiVersion,
     pub(crate) registries: engine::Registries,
+    /// Nothing unless it is switched on.
+    pub(crate) gc: Option<image::GcPolicy>,
     pub(crate) shim: Option<PathBuf>,
     /// An inherited descriptor that is told when the daemon serves.
     pub(crate) ready_fd: Option<u32>,

@@ -15,6 +15,7 @@
 mod app;
 mod config;
 mod convert;
+mod gc;
 mod host;
 mod http;
 mod listen;

@@ -1,5 +1,6 @@
 //! The endpoints: one line each in [`table`], one function each in the modules below.
 
+mod check;
 mod commit;
 mod containers;
 mod execs;
@@ -11,6 +12,8 @@ mod streams;
 mod system;
 mod unsupported;
 mod volumes;
+
+pub(crate) use images::publish_removed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -91,6 +94,7 @@ fn table() -> Vec<Route<Does>> {
         GET "/version" => system::version,
         GET "/info" => system::info,
         GET "/events" => system::events,
+        POST "/system/check" => check::check,
         GET "/system/df" => system::disk_usage,
         GET "/containers/json" => containers::list,
         POST "/commit" => commit::commit,

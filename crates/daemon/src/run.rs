@@ -130,6 +130,10 @@ async fn serve(
         .await
         .map_err(|e| StartError::Engine(e.chain()))?;
     let app = Arc::new(App::new(engine, config, id));
+    crate::gc::start(&app).map_err(|source| StartError::Io {
+        what: "starting the thread of gc",
+        source,
+    })?;
     let server = Server::new(routes::handler(Arc::clone(&app)));
     let sockets = listeners
         .iter()

@@ -44,6 +44,7 @@ mod shared;
 mod signal;
 mod spec;
 mod state;
+mod storage;
 mod stream;
 mod top;
 mod transfer;

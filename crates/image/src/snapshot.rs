@@ -57,6 +57,7 @@ impl Store {
     /// Makes a container's writable layer on top of `image` (on nothing without one).
     pub fn prepare(&self, container: &ContainerId, image: Option<&ImageId>) -> Result<Snapshot> {
         let below = self.hold(container, image)?;
+        self.tell_growth();
         let made = self
             .make(container, &below)
             .and_then(|()| self.describe(container, &below));

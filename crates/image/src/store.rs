@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) layers: Layers,
     pub(crate) ingests: Ingests,
     holders: Mutex<Holders>,
+    growth: Mutex<u64>,
+    grown: Condvar,
 }
 
 /// Who keeps layers besides images. Its lock is also what everything that adds or removes layers holds meanwhile.
@@ -87,6 +89,8 @@ impl Store {
                 layers,
                 ingests,
                 holders,
+                growth: Mutex::new(0),
+                grown: Condvar::new(),
             }),
         };
         store.collect_garbage()?;
@@ -97,6 +101,29 @@ impl Store {
         // A panic elsewhere leaves the maps whole: each is changed by one call.
         self.inner
             .holders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that more of the disk is taken.
+    pub(crate) fn tell_growth(&self) {
+        *self.growth() += 1;
+        self.inner.grown.notify_all();
+    }
+
+    /// Waits until the store has grown since this returned `seen` (0 at first), by images, layers or containers.
+    pub fn wait_for_growth(&self, seen: u64) -> u64 {
+        let growth = self
+            .inner
+            .grown
+            .wait_while(self.growth(), |now| *now == seen);
+        *growth.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn growth(&self) -> MutexGuard<'_, u64> {
+        // A plain number is whole whatever happened elsewhere.
+        self.inner
+            .growth
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,6 +216,7 @@ impl Store {
             .collect::<Result<Vec<_>>>()?;
         // One sync is enough for all: it is the whole file system's.
         staged.values().next().map_or(Ok(()), Staged::sync)?;
+        self.tell_growth();
         let _holders = self.holders();
         let reader = self.read()?;
         let mut adopted = Vec::new();
@@ -225,6 +253,7 @@ impl Store {
     /// Makes one layer visible before there is an image that needs it. From then on it is held by `pins`.
     pub(crate) fn keep_layer(&self, diff_id: &Digest, staged: Staged, pins: &Pins) -> Result<()> {
         staged.sync()?;
+        self.tell_growth();
         let mut holders = self.holders();
         if self.read()?.layer(diff_id)?.is_some() {
             pins.hold_with(&mut holders, diff_id);

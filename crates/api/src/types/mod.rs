@@ -5,6 +5,7 @@
 //! `skip_serializing_if` where Go says `omitempty`. Reading is lenient in the way that Go is: a field that is
 //! missing or `null` takes its zero value, and an unknown field is ignored.
 
+pub mod check;
 pub mod container;
 pub mod error;
 pub mod event;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::flags::{Given, Settings};
-use super::{Config, ConfigError, Group, LogLevel, Runtime, Ulimit, size};
+use super::{Config, ConfigError, Group, LogLevel, Runtime, Ulimit, gc, size};
 use crate::http::version::{ApiVersion, MAX_VERSION, MIN_VERSION};
 
 const DEFAULT_DATA_ROOT: &str = "/var/lib/tare";
@@ -56,6 +56,10 @@ impl Reader {
             no_new_privileges: self.on("no-new-privileges", false),
             min_api_version: self.min_api_version()?,
             registries: super::registries::read(&self.0)?,
+            gc: match self.0.get("gc") {
+                Some(Given::Table(table)) => gc::policy(table)?,
+                _ => None,
+            },
             shim: match self.0.get("shim") {
                 Some(Given::Text(path)) => Some(absolute("shim", path.clone())?),
                 _ => None,

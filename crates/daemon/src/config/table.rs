@@ -534,6 +534,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "remapped user namespaces are not built yet",
     ),
     no("", "builder", Table, BUILD),
+    yes(
+        "",
+        "gc",
+        Table,
+        "Keep disk space free: enabled, keep-free, policy, min-age",
+    ),
 ];
 
 /// The option with this long flag.

@@ -378,7 +378,7 @@ async fn import(call: Call) -> Reply {
     ))
 }
 
-fn publish_removed(engine: &Engine, removed: &[Removed]) {
+pub(crate) fn publish_removed(engine: &Engine, removed: &[Removed]) {
     for line in removed {
         match line {
             Removed::Untagged(_, id) => publish(engine, "untag", id, id.as_str()),

@@ -103,7 +103,7 @@ pub(super) async fn info(call: Call) -> Reply {
 
 fn gather(app: &App) -> Result<Info, Failure> {
     let (config, cgroups, counts) = (app.config(), Cgroups::read(), app.engine.counts());
-    let images = app.engine.images().disk_usage()?.images;
+    let images = app.engine.images().image_count()?;
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     Ok(Info {
         id: app.id.clone(),
@@ -111,7 +111,7 @@ fn gather(app: &App) -> Result<Info, Failure> {
         containers_running: number(counts.running),
         containers_paused: number(counts.paused),
         containers_stopped: number(counts.stopped),
-        images: number(images),
+        images: i64::try_from(images).unwrap_or(i64::MAX),
         driver: "overlay2".to_owned(),
         driver_status: driver_status(&config),
         plugins: plugin_lists(),
