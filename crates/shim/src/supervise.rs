@@ -19,6 +19,7 @@ mod events;
 mod external;
 mod process;
 mod requests;
+mod stall;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use shim::time::Timestamp;
 use connection::Connection;
 use container::Container;
 use process::Process;
+use stall::Stall;
 
 /// What went wrong while the shim itself was set up.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,8 @@ struct Supervisor {
     log: Option<log::Writer>,
     /// The log could not be written, and that has been told.
     log_failed: bool,
+    /// The disk takes no more of the log: what is done about it.
+    stall: Option<Stall>,
     /// Whether rotated logs may wait for compression.
     compressing: bool,
     started_at: Option<Timestamp>,
@@ -174,6 +178,7 @@ impl Supervisor {
             remains: None,
             log: None,
             log_failed: false,
+            stall: None,
             compressing: false,
             started_at: None,
             oom_killed: false,

@@ -2,6 +2,7 @@
 //! tests prove the shim over another OCI runtime.
 #![forbid(unsafe_code)]
 
+mod full_disk;
 mod rig;
 
 use std::io::Write;

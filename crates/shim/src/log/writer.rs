@@ -14,6 +14,10 @@ const MAX_LINE: usize = 16 * 1024;
 const BATCH: usize = 256 * 1024;
 
 /// Writes a log. Output comes in as it is read from the container; lines are cut, stamped and written in batches.
+///
+/// What the disk refuses is kept in memory, so whoever hands output in should stop while the writer
+/// [is stalled](Self::is_stalled), and [try again](Self::retry) later. Output that cannot be held back is
+/// [skipped](Self::skip): a line in the log says then how much is missing.
 #[derive(Debug)]
 pub struct Writer {
     config: Config,
@@ -24,6 +28,14 @@ pub struct Writer {
     json_attrs: Vec<u8>,
     suffix: Vec<u8>,
     batch: Vec<u8>,
+    /// The disk has refused the batch.
+    stalled: bool,
+    /// What the disk said last; told to the caller at the end of the call.
+    failure: Option<Error>,
+    /// Bytes of output that are in the batch or in unfinished lines.
+    held: u64,
+    /// Bytes of output that were skipped since the last line that is in the log.
+    skipped: u64,
     compressor: Option<Compressor>,
     /// Whether rotated files wait for compression.
     plain: bool,
@@ -48,6 +60,10 @@ impl Writer {
             pending: Default::default(),
             suffix: Vec::new(),
             batch: Vec::new(),
+            stalled: false,
+            failure: None,
+            held: 0,
+            skipped: 0,
             compressor: None,
         };
         if config.driver != Driver::None {
@@ -61,36 +77,97 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Adds what the container wrote at `at`. Whole lines are on disk when this returns; the start of an unfinished
-    /// line is kept for the next call.
+    /// Adds what the container wrote at `at`. Whole lines are on disk when this returns, or in memory with an error; the
+    /// start of an unfinished line is kept for the next call.
     pub fn write(&mut self, stream: Stream, mut bytes: &[u8], at: Timestamp) -> Result<(), Error> {
         if self.file.is_none() {
             return Ok(());
         }
+        self.held += bytes.len() as u64;
         self.stamp(stream, at);
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
             if line.len() <= MAX_LINE && self.pending[stream as usize].is_empty() {
-                self.entry(stream, line, true, at)?;
+                self.entry(stream, line, true, at);
             } else {
-                self.extend_line(stream, line, at)?;
-                self.end_line(stream, true, at)?;
+                self.extend_line(stream, line, at);
+                self.end_line(stream, true, at);
             }
             bytes = rest;
         }
-        self.extend_line(stream, bytes, at)?;
-        self.flush()
+        self.extend_line(stream, bytes, at);
+        self.settle()
     }
 
-    /// Writes what is left of unfinished lines.
+    /// Writes what is left of unfinished lines, whatever the disk said before.
     pub fn finish(&mut self, at: Timestamp) -> Result<(), Error> {
+        self.end_lines(false, at);
+        self.retry(at)
+    }
+
+    /// Whether the disk has refused what is in memory.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// Bytes of output that are not in the log: held in memory or skipped.
+    pub fn missing(&self) -> u64 {
+        self.held + self.skipped
+    }
+
+    /// Bytes of output that were given up since the last line that is in the log.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Offers the disk once more what it has refused, and marks the place of what was skipped meanwhile.
+    pub fn retry(&mut self, at: Timestamp) -> Result<(), Error> {
+        self.stalled = false;
+        self.failure = None;
+        self.flush()?;
+        if self.skipped > 0 {
+            let text = format!(
+                "[tare: {} bytes of output are missing here: the log could not be written]",
+                self.skipped
+            );
+            self.stamp(Stream::Stderr, at);
+            self.entry(Stream::Stderr, text.as_bytes(), true, at);
+            self.settle()?;
+            self.skipped = 0;
+        }
+        Ok(())
+    }
+
+    /// Gives output up. The lines that it would have ended end before it, so that nothing is joined over the gap.
+    pub fn skip(&mut self, bytes: &[u8], at: Timestamp) {
+        if self.file.is_some() {
+            self.end_lines(true, at);
+            self.skipped += bytes.len() as u64;
+        }
+    }
+
+    fn end_lines(&mut self, whole: bool, at: Timestamp) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if !self.pending[stream as usize].text.is_empty() && self.file.is_some() {
                 self.stamp(stream, at);
-                self.end_line(stream, false, at)?;
+                self.end_line(stream, whole, at);
             }
         }
-        self.flush()
+    }
+
+    /// Writes the batch and tells what went wrong since the call began.
+    fn settle(&mut self) -> Result<(), Error> {
+        if !self.stalled {
+            let result = self.flush();
+            self.note(result);
+        }
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn note(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.failure = Some(error);
+        }
     }
 
     /// Does a bit of compression of rotated files; tells whether there is more to do. For when the container is quiet.
@@ -128,7 +205,9 @@ impl Writer {
 
     /// Gives memory back; for when the container is quiet.
     pub fn trim(&mut self) {
-        self.batch = Vec::new();
+        if self.batch.is_empty() {
+            self.batch = Vec::new();
+        }
         self.suffix = Vec::new();
         for pending in &mut self.pending {
             pending.text.shrink_to_fit();
@@ -142,39 +221,32 @@ impl Writer {
     }
 
     /// Adds to the unfinished line, and writes a piece each time it is full.
-    fn extend_line(
-        &mut self,
-        stream: Stream,
-        mut bytes: &[u8],
-        at: Timestamp,
-    ) -> Result<(), Error> {
+    fn extend_line(&mut self, stream: Stream, mut bytes: &[u8], at: Timestamp) {
         while !bytes.is_empty() {
             let pending = &mut self.pending[stream as usize].text;
             let (now, later) = bytes.split_at(bytes.len().min(MAX_LINE - pending.len()));
             pending.extend_from_slice(now);
             bytes = later;
             if pending.len() == MAX_LINE {
-                self.piece(stream, at)?;
+                self.piece(stream, at);
             }
         }
-        Ok(())
     }
 
     /// Writes a full piece. A character that the cut would split goes to the next one.
-    fn piece(&mut self, stream: Stream, at: Timestamp) -> Result<(), Error> {
+    fn piece(&mut self, stream: Stream, at: Timestamp) {
         let mut text = std::mem::take(&mut self.pending[stream as usize].text);
         let kept = split_character(&text);
         let since = *self.pending[stream as usize].since.get_or_insert(at);
-        let result = self.entry_at(stream, &text[..text.len() - kept], false, since, at);
+        self.entry_at(stream, &text[..text.len() - kept], false, since, at);
         let cut = text.len() - kept;
         text.drain(..cut);
         self.pending[stream as usize].text = text;
-        result
     }
 
-    fn end_line(&mut self, stream: Stream, whole: bool, at: Timestamp) -> Result<(), Error> {
+    fn end_line(&mut self, stream: Stream, whole: bool, at: Timestamp) {
         let Pending { text, since } = std::mem::take(&mut self.pending[stream as usize]);
-        self.entry_at(stream, &text, whole, since.unwrap_or(at), at)
+        self.entry_at(stream, &text, whole, since.unwrap_or(at), at);
     }
 
     /// An entry whose line began at another moment than this batch.
@@ -185,40 +257,33 @@ impl Writer {
         whole: bool,
         since: Timestamp,
         at: Timestamp,
-    ) -> Result<(), Error> {
+    ) {
         self.stamp(stream, since);
-        let result = self.entry(stream, text, whole, since);
+        self.entry(stream, text, whole, since);
         self.stamp(stream, at);
-        result
     }
 
-    fn entry(
-        &mut self,
-        stream: Stream,
-        text: &[u8],
-        whole: bool,
-        at: Timestamp,
-    ) -> Result<(), Error> {
-        if self
+    fn entry(&mut self, stream: Stream, text: &[u8], whole: bool, at: Timestamp) {
+        let full = self
             .config
             .max_size
-            .is_some_and(|max| self.size + self.batch.len() as u64 >= max)
-        {
-            self.flush()?;
-            self.rotate()?;
-        } else if self.batch.len() >= BATCH {
-            self.flush()?;
+            .is_some_and(|max| self.size + self.batch.len() as u64 >= max);
+        if (full || self.batch.len() >= BATCH) && !self.stalled {
+            let mut result = self.flush();
+            if full && result.is_ok() {
+                result = self.rotate();
+            }
+            self.note(result);
         }
         match self.config.driver {
             Driver::JsonFile => json::encode(text, whole, &self.suffix, &mut self.batch),
             Driver::Local => local::encode(stream, text, whole, at, &mut self.batch),
             Driver::None => {}
         }
-        Ok(())
     }
 
     /// Writes the batch, wholly or not at all: what a full disk let through of it is taken back, so that the next
-    /// entry does not continue half a line.
+    /// entry does not continue half a line. What was refused stays in the batch.
     fn flush(&mut self) -> Result<(), Error> {
         let Some(file) = &mut self.file else {
             return Ok(());
@@ -226,15 +291,14 @@ impl Writer {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let result = file.write_all(&self.batch);
-        let length = std::mem::take(&mut self.batch);
-        if let Err(error) = result {
+        if let Err(error) = file.write_all(&self.batch) {
             let _ = file.set_len(self.size);
+            self.stalled = true;
             return Err(Error::of("write log", &self.config.path)(error));
         }
-        self.size += length.len() as u64;
-        self.batch = length;
+        self.size += self.batch.len() as u64;
         self.batch.clear();
+        self.held = 0;
         Ok(())
     }
 

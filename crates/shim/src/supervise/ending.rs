@@ -45,6 +45,7 @@ impl Supervisor {
         let drained = process.is_drained();
         if process.name == INIT {
             self.phase = Phase::Exiting;
+            self.give_up_holding_back();
             if let Some(container) = &self.container {
                 // What shares our pid namespace with a container outlives its first process, and would hold the output
                 // open. Whatever cannot be killed now is met again when the container is deleted.
@@ -81,6 +82,7 @@ impl Supervisor {
         for number in numbers.collect::<Vec<_>>() {
             self.abandon_outputs(number);
         }
+        self.try_stalled_log(now);
         if self.linger.is_some_and(|linger| linger <= now) {
             self.done = true;
         }
@@ -133,7 +135,11 @@ impl Supervisor {
         };
         if let Some(mut log) = self.log.take() {
             let result = log.finish(Timestamp::now());
+            if result.is_err() {
+                self.tell_missing(log.missing());
+            }
             self.check_log(result);
+            self.stall = None;
         }
         self.oom_killed = self
             .container

@@ -10,6 +10,7 @@ use shim::protocol::{
 };
 
 use super::connection::{Connection, OUTBOX_LIMIT, Received, Role};
+use super::stall::Stall;
 use super::{Error, Supervisor, Token};
 
 /// What one read asks for: a pipe holds as much.
@@ -62,7 +63,8 @@ impl Supervisor {
             .processes
             .values()
             .filter_map(|process| process.deadline)
-            .chain(self.linger);
+            .chain(self.linger)
+            .chain(self.stall.as_ref().map(Stall::next_try));
         let next = deadlines
             .min()
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));

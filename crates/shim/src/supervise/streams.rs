@@ -9,6 +9,7 @@ use shim::time::Timestamp;
 
 use super::connection::OUTBOX_LIMIT;
 use super::process::{INPUT_LIMIT, Process};
+use super::stall::Stall;
 use super::{Supervisor, Token};
 
 impl Supervisor {
@@ -90,9 +91,16 @@ impl Supervisor {
         } else {
             Stream::Stderr
         };
+        if self.stall.as_ref().is_some_and(Stall::gives_up) {
+            return log.skip(bytes, Timestamp::now());
+        }
         let result = log.write(stream, bytes, Timestamp::now());
         self.compressing = log.has_work();
+        let stalled = log.is_stalled();
         self.check_log(result);
+        if stalled {
+            self.begin_stall();
+        }
     }
 
     /// A log that cannot be written must not stop the container; it is told once.
@@ -120,7 +128,7 @@ impl Supervisor {
     }
 
     /// Stops reading a process's output, because a client is behind.
-    fn pause_outputs(&mut self, number: u32) {
+    pub(super) fn pause_outputs(&mut self, number: u32) {
         let Some(process) = self.processes.get_mut(&number) else {
             return;
         };
@@ -132,9 +140,13 @@ impl Supervisor {
         }
     }
 
-    /// Reads on where no client is behind any more.
+    /// Reads on where no client is behind any more, and the log takes it.
     pub(super) fn resume_outputs(&mut self) {
+        let held_back = self.stall.as_ref().is_some_and(|stall| !stall.gives_up());
         for (number, process) in &mut self.processes {
+            if held_back && process.name == INIT {
+                continue;
+            }
             let behind = |kind| {
                 let mut takers = self
                     .connections

@@ -405,4 +405,18 @@ impl Client {
         assert!(all.contains(text), "{all:?} holds {text:?}");
         all
     }
+
+    /// Waits for a warning that holds `text`.
+    pub(crate) fn warned(&mut self, text: &str) {
+        let warns =
+            |event: &Event| matches!(event, Event::Warning { message } if message.contains(text));
+        if self.events.iter().any(warns) {
+            return;
+        }
+        let found = self.next(|message| match message {
+            Message::Event(event) => warns(event).then_some(()),
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("no warning says {text:?}"));
+    }
 }
