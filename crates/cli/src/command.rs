@@ -1,8 +1,7 @@
 //! What a command is: one row of the command tree, as data.
 //!
 //! The rows are `static`, so a start of the client builds nothing: the parser walks the one row that was called. (Building
-//! clap's tree at Docker's size costs 1.9 ms per start; it is built from these rows only where a whole tree is needed,
-//! which is shell completion.)
+//! clap's tree at Docker's size costs 1.9 ms per start.)
 
 use crate::context::Context;
 use crate::failure::Outcome;

@@ -95,18 +95,37 @@ impl Context {
         }
     }
 
+    /// Asks the daemon something if it is there; it is never started for that.
+    pub(crate) fn ask<T>(
+        &self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let host = Host {
+            is_default: false,
+            ..self.host()?
+        };
+        self.talk_to(&host, work)
+    }
+
     /// Runs what talks to the daemon, on one thread; starts the daemon first if it is our own and nobody is there. Commands that
     /// do not talk never start the machinery.
     pub fn talk<T>(
         &self,
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let host = self.host()?;
+        self.talk_to(&self.host()?, work)
+    }
+
+    fn talk_to<T>(
+        &self,
+        host: &Host,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let result = runtime.block_on(async {
-            let client = self.connect(&host).await?;
+            let client = self.connect(host).await?;
             work(&client).await
         });
         // A thread that reads a file for an upload that was refused must not hold the end up.

@@ -5,6 +5,8 @@
 //! ~/.docker/contexts/tls/<sha256 of the name>/              key material; this client writes none, `context rm` removes it
 //! ```
 
+pub(crate) mod archive;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -143,7 +145,11 @@ fn folder_name(name: &str) -> String {
 }
 
 fn read(path: &Path) -> io::Result<Stored> {
-    let json: Json = serde_json::from_slice(&fs::read(path)?)?;
+    read_meta(&fs::read(path)?)
+}
+
+fn read_meta(text: &[u8]) -> io::Result<Stored> {
+    let json: Json = serde_json::from_slice(text)?;
     let member = |name: &str| json.get(name).cloned().unwrap_or_else(|| Json::object([]));
     let Json::Text(name) = member("Name") else {
         return Err(io::Error::other("the context has no name"));

@@ -12,6 +12,9 @@ use crate::print::print;
 /// Columns the texts are folded to.
 const WIDTH: usize = 100;
 
+/// What the daemon's own command line is for; it is another crate's.
+pub(crate) const DAEMON: &str = "Run the daemon that the other commands talk to";
+
 /// `Tare version 0.1.0`: shaped like Docker's line, because scripts cut it.
 pub(crate) fn version_line(program: &str) -> String {
     let name = if program == "docker" {
@@ -35,10 +38,7 @@ pub(crate) fn top(program: &str) -> String {
     let mut top: Vec<_> = launch::all()
         .filter_map(|command| top_level_name(command).map(|name| (name.to_owned(), command.about)))
         .collect();
-    top.push((
-        "daemon".to_owned(),
-        "Run the daemon that the other commands talk to",
-    ));
+    top.push(("daemon".to_owned(), DAEMON));
     top.sort();
     section(&mut text, "Commands", &top);
     options(&mut text, "Global Options", globals::FLAGS.iter());
@@ -131,6 +131,10 @@ pub(crate) fn topic(program: &str, words: &[String]) -> Outcome {
     let path = words.join(" ");
     if words.is_empty() {
         print(&top(program))
+    } else if path == "daemon" {
+        print(&format!(
+            "{DAEMON}\n\nRun '{program} daemon --help' for its options.\n"
+        ))
     } else if let Some(found) = commands::find(&path) {
         print(&command(program, found, &path))
     } else if let Some(found) = commands::group(&path) {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::command::{Args, Command, Order};
 use crate::commands::{self, COMMANDS};
+use crate::completion;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::{self, FlagError, Matches};
@@ -52,6 +53,11 @@ fn utf8(words: impl Iterator<Item = OsString>) -> Result<Vec<String>, Failure> {
 }
 
 fn dispatch(program: &'static str, words: Vec<String>) -> Outcome {
+    if let [first, rest @ ..] = words.as_slice()
+        && first == "__complete"
+    {
+        return print(&completion::answer(program, rest));
+    }
     let mut globals = match flags::parse(&globals::flags(), Order::Before, words) {
         Ok(globals) => globals,
         Err(error) => return top_level_error(program, &error),

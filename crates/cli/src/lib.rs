@@ -9,6 +9,7 @@
 mod autostart;
 pub mod command;
 pub mod commands;
+mod completion;
 mod config_file;
 mod confirm;
 pub mod context;

@@ -37,7 +37,7 @@ impl Session<'_> {
         let resizes = follow_window(client, &self.resize_path, self.tty, self.redraw);
         let signals = async {
             match self.signals {
-                Some((proxy, container)) => match proxy.forward(client, container).await {},
+                Some((proxy, container)) => Err(proxy.forward(client, container).await),
                 None if raw => signals::ending().await,
                 None => std::future::pending().await,
             }

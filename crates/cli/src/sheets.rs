@@ -7,6 +7,8 @@ pub(crate) mod image;
 mod ports;
 mod quote;
 pub(crate) mod search;
+pub(crate) mod tree;
+pub(crate) mod volume;
 
 /// Go's zero time in Unix seconds: what does not know when it was made.
 const YEAR_ONE: i64 = -62_135_596_800;

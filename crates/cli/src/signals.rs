@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::failure::Failure;
 
 /// What is passed on, with the names the daemon knows. SIGWINCH is not: it speaks of the client's window, and httpd takes it for
-/// an order to stop. Nor are those that stop a program in the background.
+/// an order to stop. Nor are those that stop a program in the background. The real-time signals follow by number.
 const PROXIED: &[(i32, &str)] = &[
     (1, "HUP"),
     (2, "INT"),
@@ -19,41 +19,51 @@ const PROXIED: &[(i32, &str)] = &[
     (20, "TSTP"),
 ];
 
+/// The real-time signals; those below are glibc's own.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+/// So many requests to end are passed on; who asks once more wants the client itself to end.
+const PATIENCE: u32 = 2;
+
 /// Receives the signals that are passed on, from its making on.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    signals: Vec<(Signal, &'static str)>,
+    signals: Vec<(Signal, String)>,
 }
 
 impl Proxy {
     /// Catches the signals. Call it within the runtime.
     pub(crate) fn catch() -> Result<Proxy, Failure> {
-        let signals = PROXIED
+        let named = PROXIED
             .iter()
-            .map(|(number, name)| Ok((signal(SignalKind::from_raw(*number))?, *name)))
+            .map(|(number, name)| (*number, (*name).to_owned()));
+        let numbered = REAL_TIME.map(|number| (number, number.to_string()));
+        let signals = named
+            .chain(numbered)
+            .map(|(number, name)| Ok((signal(SignalKind::from_raw(number))?, name)))
             .collect::<std::io::Result<_>>()?;
         Ok(Proxy { signals })
     }
 
-    /// Passes signals on to the container, for ever.
-    pub(crate) async fn forward(
-        mut self,
-        client: &Client,
-        container: &str,
-    ) -> std::convert::Infallible {
+    /// Passes signals on to the container. Returns when the user has asked for the end three times.
+    pub(crate) async fn forward(mut self, client: &Client, container: &str) -> Failure {
+        let mut asked = 0;
         loop {
             let name = self.next().await;
+            asked += u32::from(matches!(name.as_str(), "INT" | "TERM"));
+            if asked > PATIENCE {
+                return Failure::new("\ngot 3 SIGTERM/SIGINTs, forcefully exiting");
+            }
             // A container that has just ended takes no signal any more; its exit says so.
-            let _ = client.call(kill_request(container, name)).await;
+            let _ = client.call(kill_request(container, &name)).await;
         }
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> String {
         std::future::poll_fn(|context| {
-            let caught = self
-                .signals
-                .iter_mut()
-                .find_map(|(signal, name)| signal.poll_recv(context).is_ready().then_some(*name));
+            let caught = self.signals.iter_mut().find_map(|(signal, name)| {
+                signal.poll_recv(context).is_ready().then(|| name.clone())
+            });
             caught.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
         })
         .await

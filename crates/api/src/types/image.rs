@@ -164,6 +164,9 @@ wire! {
         pub labels: Option<BTreeMap<String, String>>,
         /// The image it was built from on this host.
         pub parent_id: String,
+        /// Its manifests, one for each platform; only where they were asked for (API 1.47).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub manifests: Option<Vec<ManifestSummary>>,
         /// Names with digests.
         pub repo_digests: Option<Vec<String>>,
         /// Names with tags.
@@ -175,6 +178,65 @@ wire! {
         /// As `Size`; up to API 1.43.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub virtual_size: Option<i64>,
+    }
+
+    /// One manifest of an image that has several.
+    pub struct ManifestSummary {
+        /// Its digest.
+        #[serde(rename = "ID")]
+        pub id: String,
+        /// Its descriptor in the index.
+        pub descriptor: serde_json::Value,
+        /// Whether all of it is here.
+        pub available: bool,
+        /// How large it is.
+        pub size: ManifestSize,
+        /// `image`, `attestation` or `unknown`.
+        pub kind: String,
+        /// Only of images.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub image_data: Option<ManifestImage>,
+        /// Only of attestations.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub attestation_data: Option<Attestation>,
+    }
+
+    /// How large a manifest's image is.
+    pub struct ManifestSize {
+        /// Bytes of its blobs that are here.
+        pub content: i64,
+        /// Bytes of these and of what was unpacked from them.
+        pub total: i64,
+    }
+
+    /// What is known about a manifest's image.
+    pub struct ManifestImage {
+        /// What it runs on.
+        pub platform: Platform,
+        /// Ids of containers that use it.
+        pub containers: Option<Vec<String>>,
+    }
+
+    /// What an attestation is about.
+    pub struct Attestation {
+        /// The digest of a manifest.
+        pub r#for: String,
+    }
+
+    /// What an image runs on, in Go's words.
+    pub struct Platform {
+        /// The processor.
+        #[serde(rename = "architecture")]
+        pub architecture: String,
+        /// The operating system.
+        #[serde(rename = "os")]
+        pub os: String,
+        /// The operating system's version.
+        #[serde(rename = "os.version", skip_serializing_if = "is_default")]
+        pub os_version: String,
+        /// The processor's variant.
+        #[serde(rename = "variant", skip_serializing_if = "is_default")]
+        pub variant: String,
     }
 
     /// One entry of `GET /images/{name}/history`, the newest first.
@@ -208,6 +270,18 @@ wire! {
         /// The new image's id.
         #[serde(rename = "Id")]
         pub id: String,
+    }
+}
+
+impl Platform {
+    /// `os/architecture` or `os/architecture/variant`.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}/{}", self.os, self.architecture);
+        if !self.variant.is_empty() {
+            text.push('/');
+            text.push_str(&self.variant);
+        }
+        text
     }
 }
 

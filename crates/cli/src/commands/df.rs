@@ -11,7 +11,7 @@ use crate::format::json::{Html, Json};
 use crate::format::units::human_size;
 use crate::format::{Data, Format, Missing, Template};
 use crate::print::print;
-use crate::sheets::{Trunc, container, disk, image};
+use crate::sheets::{Trunc, container, disk, image, volume};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -102,7 +102,7 @@ fn verbose_tables(mut usage: DiskUsage) -> Result<String, Failure> {
         "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\nBuild cache usage: {cached}\n\n{}",
         image::SHEET.print_table_of(&Format::Table, image::DISK, &images)?,
         container::SHEET.print_table_of(&Format::Table, container::DISK, &containers)?,
-        disk::VOLUMES.print(&Format::Table, &volumes)?,
+        volume::SHEET.print_table_of(&Format::Table, volume::DISK, &volumes)?,
         disk::BUILD_CACHE.print(&Format::Table, &build_cache)?,
     ))
 }
@@ -130,7 +130,7 @@ fn verbose_document(mut usage: DiskUsage) -> Json {
                     .volumes
                     .iter()
                     .flatten()
-                    .map(|row| disk::VOLUMES.row(row))
+                    .map(|row| volume::SHEET.row(row))
                     .collect(),
             ),
         ),

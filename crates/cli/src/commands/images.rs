@@ -1,17 +1,21 @@
 //! `images`: list images.
 
+use std::io::IsTerminal;
+
 use api::client::Request;
 use api::types::image::ImageSummary;
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::filter;
 use crate::flags::Matches;
 use crate::format::Format;
 use crate::print::print;
 use crate::sheets::Trunc;
 use crate::sheets::image::{Digests, PLAIN, Row, SHEET, WITH_DIGESTS};
+use crate::sheets::tree::{self, Paper};
+use crate::terminal;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -31,21 +35,39 @@ pub(super) static COMMAND: Command = Command {
         ),
         Flag::bool("no-trunc", None, "Do not shorten ids"),
         Flag::bool("quiet", Some('q'), "Only ids"),
-        Flag::not_built("tree", None, Takes::Nothing),
+        Flag::bool("tree", None, "With the platforms of each image under it"),
     ]],
     run,
 };
 
+/// Flags that say how a table is printed, and what Docker's refusal calls them.
+const OF_TABLE: [(&str, &str); 4] = [
+    ("quiet", "quiet"),
+    ("no-trunc", "no-trunc"),
+    ("digests", "show-digest"),
+    ("format", "format"),
+];
+
 fn run(context: &Context, matches: &Matches) -> Outcome {
+    let tree = matches.flag("tree");
+    if tree && let Some((_, name)) = OF_TABLE.iter().find(|(flag, _)| is_set(matches, flag)) {
+        return Err(Failure::new(format!(
+            "--{name} is not yet supported with --tree"
+        )));
+    }
     let mut filters = filter::filters(matches);
     if let Some(reference) = matches.args.first() {
         filters.add("reference", reference);
     }
     let request = Request::get("/images/json")
         .query_flag("all", matches.flag("all"))
+        .query_flag("manifests", tree)
         .filters(&filters);
     let images: Vec<ImageSummary> =
         context.talk(async |client| Ok(client.json(request).await?))?;
+    if tree {
+        return print(&tree::text(&images, paper()));
+    }
     let format = format(context, matches);
     let digests = match matches.flag("digests") || format.uses("Digest") {
         true => Digests::Shown,
@@ -77,5 +99,21 @@ fn format(context: &Context, matches: &Matches) -> Format {
         "" if matches.flag("quiet") => Format::Table,
         "" => Format::parse(&context.config_file().images_format),
         text => Format::parse(text),
+    }
+}
+
+fn is_set(matches: &Matches, flag: &str) -> bool {
+    match flag {
+        "format" => !matches.text_or_empty(flag).is_empty(),
+        _ => matches.flag(flag),
+    }
+}
+
+/// A pipe is as wide as a terminal used to be.
+fn paper() -> Paper {
+    let width = terminal::width(std::io::stdout()) as usize;
+    Paper {
+        width: if width == 0 { 80 } else { width.max(20) },
+        coloured: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     }
 }

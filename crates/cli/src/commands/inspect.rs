@@ -57,6 +57,17 @@ pub(super) static IMAGE: Command = Command {
     run: |context, matches| run(context, matches, Kind::Image),
 };
 
+/// The row of the table.
+pub(super) static VOLUME: Command = Command {
+    paths: &["volume inspect"],
+    about: "Show all that is known about volumes",
+    usage: "[OPTIONS] VOLUME [VOLUME...]",
+    args: Args::AtLeast(1),
+    order: Order::Anywhere,
+    flags: &[&[FORMAT]],
+    run: |context, matches| run(context, matches, Kind::Volume),
+};
+
 /// Where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -120,7 +131,12 @@ fn run(context: &Context, matches: &Matches, kind: Kind) -> Outcome {
     let mut inspection = Inspection::new(matches.text_or_empty("format"))?;
     let wanted = Wanted {
         size: matches.flag("size"),
-        platform: platform::given(matches)?.pop(),
+        platform: match matches.text_or_empty("platform") {
+            "" => None,
+            text => Some(platform::json(
+                &platform::parse(text).map_err(Failure::new)?,
+            )),
+        },
     };
     context.talk(async |client| {
         for name in &matches.args {

@@ -6,6 +6,7 @@ mod attach;
 mod commit;
 mod completion;
 mod container_prune;
+mod context_archive;
 mod context_create;
 mod context_inspect;
 mod context_ls;
@@ -49,6 +50,10 @@ mod tag;
 mod top;
 mod unpause;
 mod version;
+mod volume_create;
+mod volume_ls;
+mod volume_prune;
+mod volume_rm;
 mod wait;
 
 /// Every command. Alphabetical by file.
@@ -57,6 +62,8 @@ pub static COMMANDS: &[&Command] = &[
     &commit::COMMAND,
     &completion::COMMAND,
     &container_prune::COMMAND,
+    &context_archive::EXPORT,
+    &context_archive::IMPORT,
     &context_create::COMMAND,
     &context_create::UPDATE,
     &context_inspect::COMMAND,
@@ -79,6 +86,7 @@ pub static COMMANDS: &[&Command] = &[
     &inspect::COMMAND,
     &inspect::CONTAINER,
     &inspect::IMAGE,
+    &inspect::VOLUME,
     &kill::COMMAND,
     &load::COMMAND,
     &login::COMMAND,
@@ -103,6 +111,10 @@ pub static COMMANDS: &[&Command] = &[
     &top::COMMAND,
     &unpause::COMMAND,
     &version::COMMAND,
+    &volume_create::COMMAND,
+    &volume_ls::COMMAND,
+    &volume_prune::COMMAND,
+    &volume_rm::COMMAND,
     &wait::COMMAND,
 ];
 
@@ -124,6 +136,10 @@ pub static GROUPS: &[Group] = &[
         name: "system",
         about: "Manage the whole",
     },
+    Group {
+        name: "volume",
+        about: "Manage volumes",
+    },
 ];
 
 /// Docker's commands that this version does not have: refused by name.
@@ -136,8 +152,6 @@ pub static NOT_BUILT: &[&str] = &[
     "config",
     "container stats",
     "container update",
-    "context export",
-    "context import",
     "image build",
     "manifest",
     "network",
@@ -151,7 +165,7 @@ pub static NOT_BUILT: &[&str] = &[
     "system dial-stdio",
     "trust",
     "update",
-    "volume",
+    "volume update",
 ];
 
 /// The command with this full name.

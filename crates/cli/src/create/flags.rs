@@ -85,7 +85,7 @@ pub(crate) static IDENTITY: &[Flag] = &[
     Flag::text(
         "restart",
         None,
-        "When to start it again after it ended: no, on-failure[:N], always, unless-stopped",
+        "When to start it again after it ended: no (on-failure, always and unless-stopped are not built yet)",
     ),
     Flag::bool(
         "rm",

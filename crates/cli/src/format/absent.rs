@@ -125,6 +125,15 @@ const OMITTED: &[Omitted] = &[
             ("KernelMemoryTCP", Zero::Number),
         ],
     ),
+    (
+        "",
+        "Mountpoint",
+        &[
+            ("Status", Zero::Map),
+            ("UsageData", Zero::Pointer),
+            ("ClusterVolume", Zero::Pointer),
+        ],
+    ),
     // Entries of a list have no name of their own.
     (
         "",

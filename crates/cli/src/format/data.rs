@@ -8,6 +8,9 @@ use gotmpl::{ToValue, Value};
 use super::absent;
 use super::json::{Html, Json};
 
+/// Members that are structs in Go, and that people print whole.
+const STRUCTS: &[&str] = &["LogConfig", "Platform", "RestartPolicy"];
+
 /// Looks a label up.
 pub(crate) type LabelFn = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -23,6 +26,7 @@ pub(crate) struct Data {
 #[derive(Debug, Clone)]
 pub(super) struct Origins {
     by_address: Arc<HashMap<usize, Json>>,
+    structs: Arc<HashMap<usize, String>>,
     html: Html,
 }
 
@@ -30,6 +34,7 @@ impl Default for Origins {
     fn default() -> Self {
         Self {
             by_address: Arc::default(),
+            structs: Arc::default(),
             html: Html::Plain,
         }
     }
@@ -38,7 +43,31 @@ impl Default for Origins {
 impl Data {
     /// A document of the daemon. Its members that are `null` or absent print as in Go, where they have types.
     pub(crate) fn document(json: Json) -> Self {
-        Self::build(json, Html::Plain, None)
+        let mut data = Self::build(json, Html::Plain, None);
+        if data.json.get("RootFS").is_some() {
+            data.omit_zeros_of_image();
+        }
+        data
+    }
+
+    /// The type that Docker's client has for an image's config leaves zero values out of its JSON, other than the daemon.
+    fn omit_zeros_of_image(&mut self) {
+        let Some(config) = self.json.get("Config").map(Json::without_zeros) else {
+            return;
+        };
+        let whole = self.json.map(|name, value| match name {
+            "Config" => (name.into(), config.clone()),
+            _ => (name.into(), value.clone()),
+        });
+        let of_config = match &self.value {
+            Value::Map(members) => members.get("Config").and_then(address),
+            _ => None,
+        };
+        let origins = Arc::make_mut(&mut self.origins.by_address);
+        let changed = [(of_config, config), (address(&self.value), whole)];
+        for (address, json) in changed {
+            origins.extend(address.map(|address| (address, json)));
+        }
     }
 
     /// A document whose members templates know by other names than its JSON has.
@@ -56,9 +85,7 @@ impl Data {
     }
 
     fn build(json: Json, html: Html, label: Option<LabelFn>) -> Self {
-        let mut builder = Builder {
-            by_address: HashMap::new(),
-        };
+        let mut builder = Builder::default();
         let value = match (&json, label) {
             (Json::Object(members), Some(label)) => builder.row(members, &json, label),
             _ => builder.value("", &json),
@@ -68,6 +95,7 @@ impl Data {
             value,
             origins: Origins {
                 by_address: Arc::new(builder.by_address),
+                structs: Arc::new(builder.structs),
                 html,
             },
         }
@@ -95,6 +123,14 @@ impl std::fmt::Debug for Data {
 }
 
 impl Origins {
+    /// What an action prints that is no more than a field: a struct's own form, all else as it is.
+    pub(super) fn shown(&self, value: &Value) -> Value {
+        match address(value).and_then(|address| self.structs.get(&address)) {
+            Some(text) => Value::String(text.as_str().into()),
+            None => value.clone(),
+        }
+    }
+
     /// What `json` prints.
     pub(super) fn json(&self, value: &Value) -> String {
         match address(value).and_then(|address| self.by_address.get(&address)) {
@@ -140,8 +176,21 @@ fn address(value: &Value) -> Option<usize> {
     }
 }
 
+/// Go prints the members of a struct in their order, without names.
+fn struct_text(members: &[(Arc<str>, Json)]) -> String {
+    // These values are not part of the document, so they must not be known by their addresses.
+    let mut apart = Builder::default();
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, json)| apart.value(name, json).to_string())
+        .collect();
+    format!("{{{}}}", members.join(" "))
+}
+
+#[derive(Default)]
 struct Builder {
     by_address: HashMap<usize, Json>,
+    structs: HashMap<usize, String>,
 }
 
 impl Builder {
@@ -157,6 +206,12 @@ impl Builder {
             Json::Object(members) => Value::Map(Arc::new(self.members(name, members))),
         };
         self.remember(&value, json);
+        if let (Json::Object(members), true, Some(address)) =
+            (json, STRUCTS.contains(&name), address(&value))
+        {
+            let shown = struct_text(members);
+            self.structs.insert(address, shown);
+        }
         value
     }
 

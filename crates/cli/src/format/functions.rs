@@ -7,10 +7,19 @@ use gotmpl::{FuncMap, TemplateError, Value, ValueFunc};
 use super::data::Origins;
 use super::template::shown;
 
+/// The function around every action that is no more than a field; no template names it.
+pub(super) const SHOWN: &str = "shown_as_go_does";
+
 type Outcome = Result<Value, TemplateError>;
 
 /// Functions for values.
 pub(super) fn of_values(origins: &Arc<Mutex<Origins>>) -> FuncMap {
+    let of_shown = Arc::clone(origins);
+    let shown = move |args: &[Value]| {
+        let value = argument(SHOWN, args, 0, 1)?;
+        let origins = of_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(origins.shown(value))
+    };
     let origins = Arc::clone(origins);
     let json = move |args: &[Value]| {
         let value = argument("json", args, 0, 1)?;
@@ -19,6 +28,7 @@ pub(super) fn of_values(origins: &Arc<Mutex<Origins>>) -> FuncMap {
     };
     let mut map = FuncMap::new();
     insert(&mut map, "json", json);
+    insert(&mut map, SHOWN, shown);
     insert(&mut map, "lower", |args| {
         text("lower", args, str::to_lowercase)
     });
@@ -38,7 +48,7 @@ pub(super) fn of_values(origins: &Arc<Mutex<Origins>>) -> FuncMap {
 pub(super) fn of_titles() -> FuncMap {
     let mut map = FuncMap::new();
     for name in [
-        "json", "lower", "upper", "title", "split", "join", "pad", "truncate",
+        "json", "lower", "upper", "title", "split", "join", "pad", "truncate", SHOWN,
     ] {
         insert(&mut map, name, |args| {
             Ok(args.first().cloned().unwrap_or(Value::Nil))

@@ -70,6 +70,28 @@ impl Json {
         }
     }
 
+    /// The same object without members that are Go's zero values.
+    pub(crate) fn without_zeros(&self) -> Self {
+        let is_zero = |value: &Json| match value {
+            Self::Null | Self::Bool(false) => true,
+            Self::Text(text) => text.is_empty(),
+            Self::List(items) => items.is_empty(),
+            Self::Object(members) => members.is_empty(),
+            Self::Number(number) => number.as_i64() == Some(0),
+            Self::Bool(true) => false,
+        };
+        match self {
+            Self::Object(members) => Self::Object(
+                members
+                    .iter()
+                    .filter(|(_, value)| !is_zero(value))
+                    .cloned()
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// On one line, without spaces.
     pub(crate) fn compact(&self, html: Html) -> String {
         let mut out = String::new();

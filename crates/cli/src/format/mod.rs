@@ -8,6 +8,7 @@ mod data;
 mod functions;
 pub(crate) mod json;
 mod methods;
+pub(crate) mod natural;
 pub(crate) mod sheet;
 mod template;
 pub(crate) mod time;

@@ -1,7 +1,6 @@
 //! `system df`.
 
 use api::types::usage::{BuildCache, DiskUsage};
-use api::types::volume::Volume;
 
 use crate::format::json::Json;
 use crate::format::{Field, Sheet, sheet, time, units};
@@ -50,67 +49,6 @@ pub(crate) static KINDS: Sheet<Kind> = Sheet {
     raw: None,
     errors: sheet::PARSING,
     type_name: "*formatter.diskUsageContext",
-    label: None,
-};
-
-/// Volumes in `system df -v`.
-pub(crate) static VOLUMES: Sheet<Volume> = Sheet {
-    fields: &[
-        Field {
-            name: "Availability",
-            title: "AVAILABILITY",
-            value: |_| Json::text("N/A"),
-        },
-        Field {
-            name: "Driver",
-            title: "DRIVER",
-            value: |volume| Json::text(&volume.driver),
-        },
-        Field {
-            name: "Group",
-            title: "GROUP",
-            value: |_| Json::text("N/A"),
-        },
-        Field {
-            name: "Labels",
-            title: "LABELS",
-            value: |volume| Json::text(labels(volume)),
-        },
-        Field {
-            name: "Links",
-            title: "LINKS",
-            value: |volume| Json::text(links(volume)),
-        },
-        Field {
-            name: "Mountpoint",
-            title: "MOUNTPOINT",
-            value: |volume| Json::text(&volume.mountpoint),
-        },
-        Field {
-            name: "Name",
-            title: "VOLUME NAME",
-            value: |volume| Json::text(&volume.name),
-        },
-        Field {
-            name: "Scope",
-            title: "SCOPE",
-            value: |volume| Json::text(&volume.scope),
-        },
-        Field {
-            name: "Size",
-            title: "SIZE",
-            value: |volume| Json::text(volume_size(volume)),
-        },
-        Field {
-            name: "Status",
-            title: "STATUS",
-            value: |_| Json::text("N/A"),
-        },
-    ],
-    table: &["Name", "Links", "Size"],
-    raw: None,
-    errors: sheet::PARSING,
-    type_name: "*formatter.volumeContext",
     label: None,
 };
 
@@ -274,28 +212,6 @@ fn reclaimable(kind: &Kind) -> String {
 #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
 fn bytes(size: i64) -> f64 {
     size as f64
-}
-
-fn labels(volume: &Volume) -> String {
-    let labels = volume.labels.iter().flatten();
-    labels
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
-fn links(volume: &Volume) -> String {
-    volume
-        .usage_data
-        .as_ref()
-        .map_or_else(|| "N/A".to_owned(), |data| data.ref_count.to_string())
-}
-
-fn volume_size(volume: &Volume) -> String {
-    volume.usage_data.as_ref().map_or_else(
-        || "N/A".to_owned(),
-        |data| units::human_size(bytes(data.size)),
-    )
 }
 
 fn since(time: Option<&str>) -> String {

@@ -136,3 +136,39 @@ fn a_missing_key_of_a_true_map_is_no_value() {
     );
     assert!(render("{{.Nonsense}}").is_err());
 }
+
+#[test]
+fn structs_print_as_in_go() {
+    let text = r#"{"HostConfig":{"RestartPolicy":{"Name":"no","MaximumRetryCount":0},
+        "LogConfig":{"Type":"json-file","Config":{"b":"2","a":"1"}}},"Labels":{"x":"y"}}"#;
+    let data = Data::document(serde_json::from_str(text).unwrap());
+    let check = |source: &str, expected: &str| {
+        let rendered = Template::parse(source).unwrap().render(&data, Missing::Key);
+        assert_eq!(rendered.as_deref(), Ok(expected), "{source}");
+    };
+    check("{{.HostConfig.RestartPolicy}}", "{no 0}");
+    check("{{.HostConfig.RestartPolicy.Name}}", "no");
+    check("{{ .HostConfig.LogConfig }}", "{json-file map[a:1 b:2]}");
+    check("{{.Labels}}", "map[x:y]");
+    check(
+        "{{with .HostConfig}}{{json .RestartPolicy}}{{end}}",
+        r#"{"Name":"no","MaximumRetryCount":0}"#,
+    );
+}
+
+#[test]
+fn the_config_of_an_image_leaves_zeros_out_of_json() {
+    let text =
+        r#"{"Id":"x","Config":{"Cmd":["sh"],"Env":null,"User":""},"RootFS":{"Type":"layers"}}"#;
+    let data = Data::document(serde_json::from_str(text).unwrap());
+    let check = |source: &str, expected: &str| {
+        let rendered = Template::parse(source).unwrap().render(&data, Missing::Key);
+        assert_eq!(rendered.as_deref(), Ok(expected), "{source}");
+    };
+    check("{{json .Config}}", r#"{"Cmd":["sh"]}"#);
+    check(
+        "{{json .}}",
+        r#"{"Id":"x","Config":{"Cmd":["sh"]},"RootFS":{"Type":"layers"}}"#,
+    );
+    check("{{.Config.Env}} {{json .Config.Env}}", "[] null");
+}
