@@ -121,13 +121,21 @@ impl Context {
         host: &Host,
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.run(async {
+            let client = self.connect(host).await?;
+            work(&client).await
+        })
+    }
+
+    /// Runs what waits, on one thread.
+    pub(crate) fn run<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let result = runtime.block_on(async {
-            let client = self.connect(host).await?;
-            work(&client).await
-        });
+        let result = runtime.block_on(work);
         // A thread that reads a file for an upload that was refused must not hold the end up.
         runtime.shutdown_background();
         result

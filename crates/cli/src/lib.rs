@@ -27,6 +27,7 @@ pub mod host;
 mod info_text;
 mod inspection;
 mod launch;
+mod manifests;
 mod note;
 mod options;
 mod output_file;

@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // client
     ("compose", &["api", "oci"]),
-    ("cli", &["compose", "api", "oci"]),
+    ("cli", &["compose", "api", "registry", "oci"]),
     // the file that picks the role
     ("tare", &["cli", "daemon"]),
     // tools

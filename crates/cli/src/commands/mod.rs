@@ -30,6 +30,11 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod manifest_annotate;
+mod manifest_create;
+mod manifest_inspect;
+mod manifest_push;
+mod manifest_rm;
 mod pause;
 mod port;
 mod ps;
@@ -92,6 +97,11 @@ pub static COMMANDS: &[&Command] = &[
     &login::COMMAND,
     &logout::COMMAND,
     &logs::COMMAND,
+    &manifest_annotate::COMMAND,
+    &manifest_create::COMMAND,
+    &manifest_inspect::COMMAND,
+    &manifest_push::COMMAND,
+    &manifest_rm::COMMAND,
     &pause::COMMAND,
     &port::COMMAND,
     &ps::COMMAND,
@@ -133,6 +143,10 @@ pub static GROUPS: &[Group] = &[
         about: "Manage images",
     },
     Group {
+        name: "manifest",
+        about: "Manage lists of images for several platforms",
+    },
+    Group {
         name: "system",
         about: "Manage the whole",
     },
@@ -153,7 +167,6 @@ pub static NOT_BUILT: &[&str] = &[
     "container stats",
     "container update",
     "image build",
-    "manifest",
     "network",
     "node",
     "plugin",

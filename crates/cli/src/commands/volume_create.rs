@@ -51,6 +51,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         driver: matches.text("driver").unwrap_or("local").to_owned(),
         driver_opts: some(key_values(matches.list("opt"))),
         labels: some(key_values(matches.list("label"))),
+        ..VolumeCreateRequest::default()
     };
     let request = Request::post("/volumes/create").body(&wanted);
     let made: Volume = context.talk(async |client| Ok(client.json(request).await?))?;

@@ -168,6 +168,15 @@ pub(crate) fn write_text(out: &mut String, text: &str, html: Html) {
 /// Go's `json.Indent` with four spaces: only the white space changes, so escapes stay as the daemon sent them. `depth`
 /// is how deep the text already stands. The text must be JSON.
 pub(crate) fn indent(compact: &str, depth: usize) -> String {
+    set_in(compact, depth, "    ")
+}
+
+/// The same from the left, with another step.
+pub(crate) fn indent_with(compact: &str, step: &str) -> String {
+    set_in(compact, 0, step)
+}
+
+fn set_in(compact: &str, depth: usize, step: &str) -> String {
     let mut out = String::with_capacity(compact.len() * 2);
     let (mut depth, mut in_text, mut escaped) = (depth, false, false);
     let mut just_opened = false;
@@ -187,7 +196,7 @@ pub(crate) fn indent(compact: &str, depth: usize) -> String {
         }
         // An empty object or list stays on its line.
         if just_opened != closes {
-            new_line(&mut out, depth);
+            new_line(&mut out, depth, step);
         }
         just_opened = matches!(letter, '{' | '[');
         out.push(letter);
@@ -195,16 +204,16 @@ pub(crate) fn indent(compact: &str, depth: usize) -> String {
             '{' | '[' => depth += 1,
             '"' => in_text = true,
             ':' => out.push(' '),
-            ',' => new_line(&mut out, depth),
+            ',' => new_line(&mut out, depth, step),
             _ => {}
         }
     }
     out
 }
 
-fn new_line(out: &mut String, depth: usize) {
+fn new_line(out: &mut String, depth: usize, step: &str) {
     out.push('\n');
-    out.extend(std::iter::repeat_n("    ", depth));
+    out.extend(std::iter::repeat_n(step, depth));
 }
 
 impl<'de> Deserialize<'de> for Json {

@@ -136,6 +136,7 @@ pub(crate) fn summary(image: &Image, containers: i64, shared_size: i64) -> Image
         created: image.created().as_second(),
         id: image.id.to_string(),
         labels: image.config.config.labels.clone(),
+        manifests: None,
         parent_id: image
             .parent
             .as_ref()
