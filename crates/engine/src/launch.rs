@@ -137,6 +137,10 @@ pub(crate) fn launch(
         }
     };
     prepare_sources(shared, birth)?;
+    if birth.options.host.auto_remove {
+        linux::mount::allow_again(&container.snapshot.work)
+            .context(|| "prepare the container's writable layer".to_owned())?;
+    }
     let around = Surroundings {
         config: &shared.config,
         host: &shared.host,
@@ -260,6 +264,7 @@ fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
         exit_record: shared.paths.exit_record(&birth.id),
         exec_exits: Some(shared.paths.exec_exits(&birth.id)),
         auto_remove: options.host.auto_remove,
+        filters: (!spec::brings_seccomp(&options.host)?).then(|| shared.paths.filters()),
         external_runtime: external,
     })
 }

@@ -17,6 +17,8 @@ use std::sync::{Arc, Weak};
 use shim::protocol::{self, INIT, Op, Value};
 use tokio::sync::mpsc;
 
+use removal::Asked;
+
 use crate::attach::WaitingAttach;
 use crate::blocking;
 use crate::container::{Answer, Container, Order};
@@ -91,7 +93,9 @@ impl Owner {
             Order::Ask { op, answer } => self.ask(op, answer).await,
             Order::Attach(client) => self.attach(shared, client),
             Order::Rename { new, answer } => reply(answer, self.rename(shared, new).await),
-            Order::Remove { volumes, answer } => reply(answer, self.remove(shared, volumes).await),
+            Order::Remove { volumes, answer } => {
+                reply(answer, self.remove(shared, Asked::ByUser { volumes }).await);
+            }
             Order::HoldAutoRemove(hold) => self.hold_auto_remove = hold,
         }
     }
@@ -123,7 +127,7 @@ impl Owner {
                 self.save(shared).await;
             }
             Effect::AutoRemove => {
-                if let Err(error) = Box::pin(self.remove(shared, true)).await {
+                if let Err(error) = Box::pin(self.remove(shared, Asked::Before)).await {
                     tracing::error!(id = %self.me.birth.id, error = error.chain(), "cannot remove a container");
                 }
             }

@@ -62,7 +62,7 @@ pub(crate) fn look(config: Config) -> Result<Found> {
                     }
                 }
             }
-            Err(error) if shared.paths.record(&id).exists() => {
+            Err(error) if is_written(&shared.paths.record(&id)) => {
                 // A record that cannot be read is kept for a person to look at; so is all that belongs to it.
                 tracing::error!(error = error.chain(), "a container's record cannot be read");
                 known.insert(id);
@@ -85,6 +85,11 @@ pub(crate) fn look(config: Config) -> Result<Found> {
     Ok(Found { shared, containers })
 }
 
+/// An empty record is that of a container with `--rm` whose bytes had not reached the disk when the power went.
+fn is_written(record: &Path) -> bool {
+    fs::metadata(record).is_ok_and(|metadata| metadata.len() > 0)
+}
+
 fn open(config: Config) -> Result<Shared> {
     for folder in [&config.data_root, &config.exec_root] {
         fs::create_dir_all(folder).context(|| format!("make {}", folder.display()))?;
@@ -96,7 +101,13 @@ fn open(config: Config) -> Result<Shared> {
         .context(|| "read /proc/self/mountinfo".to_owned())?;
     let shared = Shared::new(config, images, volumes, Cgroups::find(&mounts));
     own_cgroup_parent(&shared)?;
-    for folder in [shared.paths.containers(), shared.paths.bundles()] {
+    // Another version may compile them otherwise.
+    remove_folder(&shared.paths.filters())?;
+    for folder in [
+        shared.paths.containers(),
+        shared.paths.bundles(),
+        shared.paths.filters(),
+    ] {
         fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
     }
     Ok(shared)

@@ -4,9 +4,9 @@
 //! those and leaves what the runtime loads. `seccomp/default.json` allows and refuses what Docker's default profile does.
 
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-use oci::runtime::{Seccomp, SeccompAction, SeccompArg, SeccompRule};
+use oci::runtime::{Seccomp, SeccompAction, SeccompArg, SeccompRule, SeccompText};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -15,6 +15,20 @@ use crate::error::{Error, Result};
 pub(crate) static DEFAULT: LazyLock<Profile> = LazyLock::new(|| {
     Profile::parse(include_str!("seccomp/default.json")).expect("the built-in profile parses")
 });
+
+/// The built-in profile for a container. Nearly all have the same capabilities, so the last answer is remembered.
+pub(crate) fn builtin(target: Target<'_>) -> SeccompText {
+    static LAST: Mutex<Option<(Vec<String>, SeccompText)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((capabilities, text)) = &*last
+        && capabilities == target.capabilities
+    {
+        return text.clone();
+    }
+    let text = SeccompText::from(&DEFAULT.resolve(target));
+    *last = Some((target.capabilities.to_vec(), text.clone()));
+    text
+}
 
 /// A profile as `--security-opt seccomp=FILE` brings it.
 #[derive(Debug, Clone, Deserialize)]

@@ -21,7 +21,7 @@ use crate::state::Birth;
 
 pub(crate) use capabilities::{all as all_capabilities, settle as settle_capabilities};
 pub(crate) use devices::check_rules as check_device_rules;
-pub(crate) use process::for_exec;
+pub(crate) use process::{brings_seccomp, for_exec};
 
 /// What the spec needs besides the record.
 pub(crate) struct Surroundings<'a> {

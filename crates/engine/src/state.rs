@@ -143,6 +143,11 @@ impl Paths {
         self.exec.join("cgroup-parent")
     }
 
+    /// Compiled seccomp filters of this daemon's default profile.
+    pub(crate) fn filters(&self) -> PathBuf {
+        self.exec.join("filters")
+    }
+
     pub(crate) fn bundles(&self) -> PathBuf {
         self.exec.join("containers")
     }
@@ -162,15 +167,27 @@ impl Record {
         Ok(record)
     }
 
-    /// Replaces the record durably: when this returns, the container exists whatever happens.
+    /// Replaces the record durably: when this returns, the container exists whatever happens. One that goes with its end
+    /// does not outlive the machine's power anyway, so nobody waits for the disk on its account.
     pub(crate) fn commit(&self, path: &Path) -> Result<()> {
+        if self.is_transient() {
+            return self.save(path);
+        }
         linux::durable::replace(path, &self.to_bytes())
             .context(|| format!("write {}", path.display()))
     }
 
     /// Replaces the record without waiting for the disk: what it adds can be learnt again from the shim or its exit record.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        if self.is_transient() {
+            // ext4 starts writing out a file that replaces another; this one is not to see the disk at all.
+            crate::launch::remove_file(path)?;
+        }
         replace_quickly(path, &self.to_bytes()).context(|| format!("write {}", path.display()))
+    }
+
+    fn is_transient(&self) -> bool {
+        self.birth.options.host.auto_remove
     }
 
     fn to_bytes(&self) -> Vec<u8> {

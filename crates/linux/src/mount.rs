@@ -15,7 +15,7 @@ use crate::{Errno, Error, Result, fd, file};
 
 mod overlay;
 
-pub use overlay::overlay;
+pub use overlay::{allow_again, overlay, scratch_overlay};
 
 /// `MOUNT_ATTR_*`: what a mount forbids, whatever its filesystem allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, RdmaLimit,
     Resources, ThrottleDevice, WeightDevice,
 };
-pub use seccomp::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
+pub use seccomp::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule, SeccompText};
 
 /// The version of the specification that our own bundles carry.
 pub const VERSION: &str = "1.2.0";

@@ -32,6 +32,9 @@ pub struct Launch<'a> {
     pub preserved: Vec<OwnedFd>,
     /// Change root without pivot_root, for a machine whose root is an initramfs.
     pub no_pivot: bool,
+    /// A folder, of the caller's alone, in which compiled seccomp filters are kept; for profiles that come again and
+    /// again.
+    pub filters: Option<&'a Path>,
 }
 
 /// Where the root filesystem comes from.
@@ -49,6 +52,20 @@ pub struct Overlay {
     pub lower: Vec<PathBuf>,
     pub upper: PathBuf,
     pub work: PathBuf,
+    /// `upper` goes with the container: nothing waits until it is on the disk.
+    #[serde(default)]
+    pub scratch: bool,
+}
+
+impl Overlay {
+    /// The detached mount.
+    pub fn mount(&self) -> linux::Result<OwnedFd> {
+        if self.scratch {
+            linux::mount::scratch_overlay(&self.lower, &self.upper, &self.work)
+        } else {
+            linux::mount::overlay(&self.lower, &self.upper, &self.work)
+        }
+    }
 }
 
 /// Standard streams of a process.

@@ -49,7 +49,7 @@ impl<'a> Plan<'a> {
             rootfs: launch.rootfs,
             readonly_root: spec.root.as_ref().is_some_and(|root| root.readonly),
             no_pivot: launch.no_pivot,
-            process: ProcessPlan::new(process, linux)?,
+            process: ProcessPlan::new(process, linux, launch.filters)?,
             mounts: mounts(spec)?,
             sysctl: sysctl::check(&linux.sysctl, &namespaces)?,
             namespaces,

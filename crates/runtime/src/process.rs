@@ -41,14 +41,10 @@ struct CapabilityMasks {
 }
 
 impl ProcessPlan {
-    pub(crate) fn new(process: &Process, linux: &Linux) -> Result<Self> {
-        let filter = linux
-            .seccomp
-            .as_ref()
-            .map(seccomp::compile)
-            .transpose()?
-            .map(Rc::new);
-        Self::with_filter(process, linux, filter)
+    /// `filters`: a folder of filters that were compiled before.
+    pub(crate) fn new(process: &Process, linux: &Linux, filters: Option<&Path>) -> Result<Self> {
+        let filter = seccomp::filter(linux.seccomp.as_ref(), filters)?;
+        Self::with_filter(process, linux, filter.map(Rc::new))
     }
 
     /// With a filter that has been compiled before.

@@ -38,10 +38,9 @@ impl<'a> Setup<'a> {
                 .context(|| "failed to make / private")?;
         }
         let tree = match plan.rootfs {
-            Rootfs::Overlay(overlay) => {
-                mount::overlay(&overlay.lower, &overlay.upper, &overlay.work)
-                    .context(|| "failed to mount the layers of the root filesystem")?
-            }
+            Rootfs::Overlay(overlay) => overlay
+                .mount()
+                .context(|| "failed to mount the layers of the root filesystem")?,
             Rootfs::Dir(path) => {
                 let describe = || format!("failed to mount the root filesystem {}", path.display());
                 let folder = file::open(path, file::OFlags::PATH | file::OFlags::DIRECTORY)

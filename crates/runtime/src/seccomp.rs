@@ -5,17 +5,20 @@
 //! in runc, a call that is newer than every call the profile knows fails with ENOSYS, so that programs fall back.
 
 mod conditions;
+mod kept;
 mod numbers;
 mod ranges;
 
+use std::path::Path;
+
 use linux::seccomp::{Instruction, MAX_INSTRUCTIONS, flags};
-use oci::runtime::{Seccomp, SeccompAction};
+use oci::runtime::{Seccomp, SeccompAction, SeccompText};
 
 use crate::{Error, Result};
 use ranges::Architecture;
 
 /// A filter ready to load.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) program: Vec<Instruction>,
     pub(crate) flags: u32,
@@ -36,7 +39,29 @@ const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 const MAX_ERRNO: u32 = 4095;
 
-pub(crate) fn compile(seccomp: &Seccomp) -> Result<Filter> {
+/// The filter of a profile: from `folder`, or else compiled and kept there for the next container.
+pub(crate) fn filter(
+    profile: Option<&SeccompText>,
+    folder: Option<&Path>,
+) -> Result<Option<Filter>> {
+    let Some(profile) = profile else {
+        return Ok(None);
+    };
+    if let Some(kept) = folder.and_then(|folder| kept::find(folder, profile.text())) {
+        return Ok(Some(kept));
+    }
+    let seccomp = profile
+        .read()
+        .map_err(|error| Error::invalid(format!("linux.seccomp is not understood: {error}")))?;
+    let filter = compile(&seccomp)?;
+    if let Some(folder) = folder {
+        // Without it, the next container takes a millisecond more.
+        let _ = kept::keep(folder, profile.text(), &filter);
+    }
+    Ok(Some(filter))
+}
+
+fn compile(seccomp: &Seccomp) -> Result<Filter> {
     if !seccomp.listener_path.as_os_str().is_empty() || !seccomp.listener_metadata.is_empty() {
         return Err(Error::invalid("seccomp listenerPath is not supported"));
     }

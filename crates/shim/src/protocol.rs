@@ -225,8 +225,8 @@ pub enum Event {
         pid: u32,
         at: Timestamp,
     },
-    /// The process has ended and its output is drained. For [`INIT`] the exit record is on disk, the cgroup is gone,
-    /// and the shim ends after this event.
+    /// The process has ended and its output is drained. For [`INIT`] the exit record is on disk, the cgroup is gone
+    /// (with [`Setup::auto_remove`] it goes now), and the shim ends after this event.
     Exited {
         process: String,
         /// The exit code, or 128 and the signal.

@@ -59,7 +59,11 @@ impl Owner {
 
     /// The run is over: nobody gets an answer from this shim any more.
     async fn ended(&mut self, shared: &Arc<Shared>, event: Event) {
-        self.link = None;
+        let link = self.link.take();
+        if let Some(mut link) = link.filter(|_| self.hold_auto_remove) {
+            // A restart of a container with `--rm`: its shim tells the end before it removes the cgroup.
+            while !matches!(link.hear().await, Heard::Closed) {}
+        }
         for (_, answer) in self.pending.drain() {
             reply(answer, Err(self.me.not_running()));
         }

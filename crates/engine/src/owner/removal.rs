@@ -1,8 +1,11 @@
-//! The end of a container: its record first, then everything that is only garbage without it.
+//! The end of a container: its record first, then everything that is only garbage without it. After `--rm` nobody waits
+//! for that garbage.
 
 use std::sync::Arc;
 
-use super::Owner;
+use oci::ContainerId;
+
+use super::{Owner, kill_rest};
 use crate::blocking;
 use crate::container::Container;
 use crate::error::Result;
@@ -11,13 +14,22 @@ use crate::lifecycle::{Event, Phase};
 use crate::mounts::MountPoint;
 use crate::shared::Shared;
 
+/// Who asked for the removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A user, who is to see the disk freed.
+    ByUser { volumes: bool },
+    /// `--rm`: its files go in the background.
+    Before,
+}
+
 impl Owner {
-    pub(super) async fn remove(&mut self, shared: &Arc<Shared>, volumes: bool) -> Result<()> {
+    pub(super) async fn remove(&mut self, shared: &Arc<Shared>, asked: Asked) -> Result<()> {
         self.apply(shared, Event::Remove)
             .await
             .map_err(|refusal| self.refused(refusal))?;
         let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
-        let result = blocking(move || dismantle(&work, &me, volumes)).await;
+        let result = blocking(move || dismantle(&work, &me, asked)).await;
         let event = if result.is_ok() {
             Event::Removed
         } else {
@@ -54,29 +66,43 @@ impl Owner {
     }
 }
 
-/// Removes everything. Once the record is gone so is the container: what fails after that is told, and left to the next
+/// Removes the container. Once the record is gone so is the container: what fails after that is told, and left to the next
 /// start of the daemon.
-fn dismantle(shared: &Shared, container: &Container, volumes: bool) -> Result<()> {
+fn dismantle(shared: &Arc<Shared>, container: &Arc<Container>, asked: Asked) -> Result<()> {
     let id = &container.birth.id;
-    if !volumes {
+    if asked == (Asked::ByUser { volumes: false }) {
         // Before the record goes: a volume whose container is not there counts as half removed.
         leave_volumes(shared, container)?;
     }
     remove_file(&shared.paths.record(id))?;
-    let leftovers = [
-        remove_folder(&shared.paths.container(id)),
-        remove_folder(&shared.paths.bundle(id)),
-        shared.images.release(id).map_err(Into::into),
-        if volumes {
-            remove_volumes(shared, container)
-        } else {
-            Ok(())
-        },
-    ];
-    for error in leftovers.into_iter().filter_map(Result::err) {
-        tracing::error!(%id, error = error.chain(), "a removed container has left something");
+    if asked != (Asked::ByUser { volumes: false }) {
+        tell(id, remove_volumes(shared, container));
+    }
+    if asked == Asked::Before {
+        let (shared, container) = (Arc::clone(shared), Arc::clone(container));
+        tokio::task::spawn_blocking(move || {
+            clear(&shared, &container);
+            // Its shim does so, too, but tells the end before.
+            kill_rest(&shared, &container);
+        });
+    } else {
+        clear(shared, container);
     }
     Ok(())
+}
+
+/// Removes the files of a container that is not there any more.
+fn clear(shared: &Shared, container: &Container) {
+    let id = &container.birth.id;
+    tell(id, remove_folder(&shared.paths.container(id)));
+    tell(id, remove_folder(&shared.paths.bundle(id)));
+    tell(id, shared.images.release(id).map_err(Into::into));
+}
+
+fn tell(id: &ContainerId, result: Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(%id, error = error.chain(), "a removed container has left something");
+    }
 }
 
 fn anonymous_volumes(container: &Container) -> impl Iterator<Item = &MountPoint> {

@@ -1,12 +1,12 @@
 //! The process of a container, and the further ones of `exec`.
 
-use oci::runtime::{Capabilities, ConsoleSize, Process, Rlimit, Seccomp, User};
+use oci::runtime::{Capabilities, ConsoleSize, Process, Rlimit, SeccompText, User};
 
 use super::{Surroundings, wants_init};
 use crate::error::{Error, Result};
 use crate::exec::ExecOptions;
 use crate::options::{HostOptions, Ulimit};
-use crate::seccomp::{DEFAULT, Profile, Target};
+use crate::seccomp::{self, Profile, Target};
 use crate::state::Birth;
 use crate::users::Identity;
 
@@ -192,7 +192,7 @@ pub(super) fn seccomp(
     host: &HostOptions,
     capabilities: &[String],
     around: &Surroundings<'_>,
-) -> Result<Option<Seccomp>> {
+) -> Result<Option<SeccompText>> {
     let asked = SecurityOptions::parse(host)?.seccomp;
     let target = Target {
         capabilities,
@@ -203,12 +203,18 @@ pub(super) fn seccomp(
         (Some("unconfined"), _) => return Ok(None),
         (None, _) if host.privileged => return Ok(None),
         (None | Some("builtin"), None | Some("builtin")) | (Some("builtin"), _) => {
-            return Ok(Some(DEFAULT.resolve(target)));
+            return Ok(Some(seccomp::builtin(target)));
         }
         (None, Some("unconfined")) => return Ok(None),
         (Some(json), _) | (None, Some(json)) => Profile::parse(json)?,
     };
-    Ok(Some(profile.resolve(target)))
+    Ok(Some(SeccompText::from(&profile.resolve(target))))
+}
+
+/// Whether the container has a seccomp profile that is not this engine's.
+pub(crate) fn brings_seccomp(host: &HostOptions) -> Result<bool> {
+    let asked = SecurityOptions::parse(host)?.seccomp;
+    Ok(asked.is_some_and(|profile| profile != "builtin"))
 }
 
 /// `--security-opt`, taken apart.

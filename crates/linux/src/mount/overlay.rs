@@ -12,6 +12,9 @@ use crate::{Errno, Result, fd, file};
 /// Features that would put into `upper` what only this overlay can read (redirects, inode index).
 const OPTIONS: [&str; 2] = ["index=off", "redirect_dir=off"];
 
+/// [`OPTIONS`], and neither fsync nor unmount wait for the disk (Linux 5.10).
+const SCRATCH_OPTIONS: [&str; 3] = [OPTIONS[0], OPTIONS[1], "volatile"];
+
 /// The longest string `fsconfig` takes.
 const MAX_STRING: usize = 255;
 
@@ -21,14 +24,43 @@ const MAX_DATA: usize = 4095;
 /// A detached overlay of `lower` (uppermost first) with `upper` and its `work` folder on the same filesystem. For
 /// callers in a mount namespace of their own: before Linux 6.7 it is mounted on `upper` for a moment.
 pub fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    match by_context(lower, upper, work) {
-        Err(error) if error.errno() == Errno::INVAL => by_string(lower, upper, work),
+    with_options(lower, upper, work, &OPTIONS)
+}
+
+/// As [`overlay`], for an `upper` that nobody needs after a loss of power: what is written there is never waited for. A
+/// second mount of the same `upper` must be allowed with [`allow_again`].
+pub fn scratch_overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+    with_options(lower, upper, work, &SCRATCH_OPTIONS)
+}
+
+/// Takes away the mark that a [`scratch_overlay`] leaves in its work folder: the kernel's protection of a writable layer
+/// that the machine may have gone down with.
+pub fn allow_again(work: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(work.join("work/incompat")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn with_options(
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    options: &[&str],
+) -> Result<OwnedFd> {
+    match by_context(lower, upper, work, options) {
+        Err(error) if error.errno() == Errno::INVAL => by_string(lower, upper, work, options),
         result => result,
     }
 }
 
 /// A layer each with `lowerdir+` (Linux 6.7).
-fn by_context(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
+fn by_context(
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    options: &[&str],
+) -> Result<OwnedFd> {
     let context = FsContext::new("overlay")?;
     let mut held = Vec::new();
     context.string("source", "overlay")?;
@@ -37,7 +69,7 @@ fn by_context(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
     }
     context.string("upperdir", shortened(upper, &mut held)?)?;
     context.string("workdir", shortened(work, &mut held)?)?;
-    for option in OPTIONS {
+    for option in options {
         context.option(option)?;
     }
     context.create()?.mount(Attributes::empty())
@@ -57,8 +89,13 @@ fn shortened(path: &Path, held: &mut Vec<OwnedFd>) -> Result<PathBuf> {
 }
 
 /// All layers in one string, by handles where paths would make it too long.
-fn by_string(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
-    let mut data = data(lower, upper, work);
+fn by_string(
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    options: &[&str],
+) -> Result<OwnedFd> {
+    let mut data = data(lower, upper, work, options);
     let mut held = Vec::new();
     if data.len() > MAX_DATA {
         let mut handle = |path: &PathBuf| {
@@ -66,7 +103,7 @@ fn by_string(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
             Ok(fd::proc_path(&held[held.len() - 1]))
         };
         let lower = lower.iter().map(&mut handle).collect::<Result<Vec<_>>>()?;
-        data = self::data(&lower, upper, work);
+        data = self::data(&lower, upper, work, options);
     }
     if data.len() > MAX_DATA {
         return Err(Errno::TOOBIG).context(|| format!("mount(overlay, {} layers)", lower.len()));
@@ -83,7 +120,7 @@ fn by_string(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd> {
     tree
 }
 
-fn data(lower: &[PathBuf], upper: &Path, work: &Path) -> Vec<u8> {
+fn data(lower: &[PathBuf], upper: &Path, work: &Path, options: &[&str]) -> Vec<u8> {
     let lower: Vec<_> = lower.iter().map(|layer| escaped(layer, b"\\:,")).collect();
     let mut data = b"lowerdir=".to_vec();
     data.extend(lower.join(OsStr::new(":")).as_bytes());
@@ -91,7 +128,7 @@ fn data(lower: &[PathBuf], upper: &Path, work: &Path) -> Vec<u8> {
         data.extend(format!(",{key}=").into_bytes());
         data.extend(escaped(path, b"\\,").as_bytes());
     }
-    for option in OPTIONS {
+    for option in options {
         data.push(b',');
         data.extend(option.as_bytes());
     }
@@ -145,12 +182,31 @@ mod tests {
     fn few_and_many_layers_with_odd_and_long_names() {
         for make in [
             overlay as fn(&[PathBuf], &Path, &Path) -> Result<OwnedFd>,
-            by_string,
+            |lower: &[PathBuf], upper: &Path, work: &Path| by_string(lower, upper, work, &OPTIONS),
         ] {
             check(make, "plain", 2);
             check(make, r"a:b,c\d", 3);
             check(make, "many", 120);
             check(make, &"long".repeat(60), 3);
         }
+    }
+
+    #[test]
+    fn a_scratch_overlay_is_mounted_again_only_when_that_is_allowed() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let [lower, upper, work] = ["lower", "upper", "work"].map(|name| dir.path().join(name));
+        for path in [&lower, &upper, &work] {
+            std::fs::create_dir(path).unwrap();
+        }
+        ns::in_private_mounts(|| -> Result<()> {
+            let lower = [lower];
+            scratch_overlay(&lower, &upper, &work)?;
+            assert!(scratch_overlay(&lower, &upper, &work).is_err());
+            allow_again(&work).unwrap();
+            scratch_overlay(&lower, &upper, &work).map(drop)
+        })
+        .unwrap();
+        allow_again(&work).unwrap();
+        allow_again(&work).unwrap();
     }
 }

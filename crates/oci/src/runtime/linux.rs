@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Resources, Seccomp, is_empty_path, nullable};
+use super::{Resources, SeccompText, is_empty_path, nullable};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -29,7 +29,7 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
     pub devices: Vec<Device>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<Seccomp>,
+    pub seccomp: Option<SeccompText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rootfs_propagation: Option<RootfsPropagation>,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]

@@ -3,8 +3,39 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{is_empty_path, nullable};
+
+/// A [`Seccomp`] as JSON. It is the longest part of a specification by far, so it is read by those only who need to know
+/// what it says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeccompText(Box<RawValue>);
+
+impl SeccompText {
+    /// Whether the text is a profile at all, shows when it is read.
+    pub fn read(&self) -> Result<Seccomp, serde_json::Error> {
+        serde_json::from_str(self.0.get())
+    }
+
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for SeccompText {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl From<&Seccomp> for SeccompText {
+    fn from(profile: &Seccomp) -> Self {
+        Self(serde_json::value::to_raw_value(profile).expect("a profile has text keys only"))
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -205,6 +205,7 @@ fn make_in(
         io,
         preserved,
         no_pivot: request.no_pivot,
+        filters: None,
     };
     let terms = Terms {
         gate: Gate::Fifo { fifo, failure },

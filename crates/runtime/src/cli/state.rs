@@ -146,12 +146,7 @@ impl Store {
         let pidfd = saved.process().ok_or_else(missing)?;
         let cgroup = saved.cgroup()?;
         let linux = saved.spec.linux.unwrap_or_default();
-        let filter = linux
-            .seccomp
-            .as_ref()
-            .map(seccomp::compile)
-            .transpose()?
-            .map(Rc::new);
+        let filter = seccomp::filter(linux.seccomp.as_ref(), None)?.map(Rc::new);
         Ok(Container::new(Parts {
             id: saved.id,
             bundle: saved.bundle,

@@ -78,6 +78,7 @@ impl Bundle {
             io,
             preserved: Vec::new(),
             no_pivot: false,
+            filters: None,
         })
     }
 

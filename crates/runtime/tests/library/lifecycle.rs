@@ -382,6 +382,7 @@ fn an_overlay_is_seen_by_the_container_only() {
         lower: vec![dir.join("more"), bundle.rootfs()],
         upper: dir.join("upper"),
         work: dir.join("work"),
+        scratch: false,
     };
     let (io, output) = streams();
     let spec = bundle.spec("cat /extra; echo x >/new");
@@ -393,6 +394,7 @@ fn an_overlay_is_seen_by_the_container_only() {
         io,
         preserved: Vec::new(),
         no_pivot: false,
+        filters: None,
     };
     let container = runtime::create(launch).unwrap().start().unwrap();
     assert_eq!(output.read().stdout, "extra\n");

@@ -36,6 +36,9 @@ pub struct Setup {
     /// loss of power, so nobody waits for the disk.
     #[serde(default)]
     pub auto_remove: bool,
+    /// Where compiled filters are kept, for a seccomp profile that most containers have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filters: Option<PathBuf>,
     /// Another OCI runtime in place of the library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_runtime: Option<ExternalRuntime>,

@@ -34,7 +34,7 @@ impl Container {
             let (external, started) = External::launch(external, setup, stdio)?;
             return Ok((Self::External(external), started));
         }
-        let overlay = overlay(&setup.rootfs);
+        let overlay = overlay(setup);
         let rootfs = match (&setup.rootfs, &overlay) {
             (_, Some(overlay)) => Rootfs::Overlay(overlay),
             (RootfsSetup::Dir { path } | RootfsSetup::Overlay { upper: path, .. }, None) => {
@@ -51,6 +51,7 @@ impl Container {
             io,
             preserved: Vec::new(),
             no_pivot: false,
+            filters: setup.filters.as_deref(),
         };
         let mut created = runtime::create(launch).map_err(|error| refused(&error))?;
         let console = created.console();
@@ -144,13 +145,14 @@ impl Container {
 }
 
 /// The overlay a setup describes.
-pub(super) fn overlay(rootfs: &RootfsSetup) -> Option<Overlay> {
-    match rootfs {
+pub(super) fn overlay(setup: &Setup) -> Option<Overlay> {
+    match &setup.rootfs {
         RootfsSetup::Dir { .. } => None,
         RootfsSetup::Overlay { lower, upper, work } => Some(Overlay {
             lower: lower.clone(),
             upper: upper.clone(),
             work: work.clone(),
+            scratch: setup.auto_remove,
         }),
     }
 }

@@ -10,6 +10,7 @@ use shim::protocol::{Event, ExecExit, ExitRecord, INIT, Phase, VERSION};
 use shim::time::Timestamp;
 
 use super::Supervisor;
+use super::container::Container;
 use super::process::{Exit, Process};
 
 /// How long the output of an ended process is read on while somebody else holds it open. Docker waits as long.
@@ -123,7 +124,7 @@ impl Supervisor {
     }
 
     /// The first process has ended and its output is read: the log is closed, the record written, the cgroup removed,
-    /// and only then anyone told.
+    /// and only then anyone told, since the next start needs that cgroup. A container with `--rm` has no next start.
     fn finish(&mut self) {
         let Some(exit) = self
             .processes
@@ -144,14 +145,12 @@ impl Supervisor {
         self.oom_killed = self
             .container
             .as_ref()
-            .is_some_and(super::container::Container::oom_killed);
+            .is_some_and(Container::oom_killed);
         self.write_record(exit);
         // Its mounts are taken down when everybody has been told.
         let container = self.container.take();
-        if let Some(container) = &container
-            && let Err(message) = container.delete()
-        {
-            self.tell(&Event::Warning { message });
+        if !self.setup.auto_remove {
+            self.delete(container.as_ref());
         }
         self.finish_all_execs();
         if self.oom_killed {
@@ -164,7 +163,16 @@ impl Supervisor {
             oom_killed: self.oom_killed,
         });
         self.end_attached(INIT, exit.code);
+        if self.setup.auto_remove {
+            self.delete(container.as_ref());
+        }
         self.farewell();
+    }
+
+    fn delete(&mut self, container: Option<&Container>) {
+        if let Some(Err(message)) = container.map(Container::delete) {
+            self.tell(&Event::Warning { message });
+        }
     }
 
     fn write_record(&mut self, exit: Exit) {

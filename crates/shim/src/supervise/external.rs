@@ -13,7 +13,7 @@ use linux::mount::{Depth, Propagation};
 use linux::process::ExitStatus;
 use linux::signal::Signal;
 use linux::spawn::Command;
-use shim::protocol::{self, ErrorKind, ExternalRuntime, OpError, RootfsSetup, Setup};
+use shim::protocol::{self, ErrorKind, ExternalRuntime, OpError, Setup};
 
 use super::container::{Started, bundle, overlay};
 use super::process::{Ours, Pipes};
@@ -46,7 +46,7 @@ impl External {
         stdio: Stdio,
     ) -> Result<(Self, Started), OpError> {
         let bundle = bundle()?;
-        mount_rootfs(&setup.rootfs, &bundle).map_err(|error| failed(error.to_string()))?;
+        mount_rootfs(setup, &bundle).map_err(|error| failed(error.to_string()))?;
         let mut external = Self {
             runtime: runtime.clone(),
             id: setup.id.clone(),
@@ -232,8 +232,8 @@ impl External {
 }
 
 /// Mounts the root filesystem where the spec's `root.path` says, seen by this process and its children only.
-fn mount_rootfs(rootfs: &RootfsSetup, bundle: &Path) -> Result<(), linux::Error> {
-    let Some(overlay) = overlay(rootfs) else {
+fn mount_rootfs(setup: &Setup, bundle: &Path) -> Result<(), linux::Error> {
+    let Some(overlay) = overlay(setup) else {
         return Ok(());
     };
     let target = bundle.join(ROOTFS);
@@ -245,8 +245,7 @@ fn mount_rootfs(rootfs: &RootfsSetup, bundle: &Path) -> Result<(), linux::Error>
     })?;
     linux::ns::unshare(linux::ns::Kinds::MOUNT)?;
     linux::mount::change_propagation(Path::new("/"), Propagation::Slave, Depth::Recursive)?;
-    let mount = linux::mount::overlay(&overlay.lower, &overlay.upper, &overlay.work)?;
-    linux::mount::attach(mount, linux::file::open_path(&target)?)
+    linux::mount::attach(overlay.mount()?, linux::file::open_path(&target)?)
 }
 
 /// The terminal's master, which the runtime has sent.

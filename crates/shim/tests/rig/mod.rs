@@ -62,6 +62,7 @@ impl Rig {
             exit_record: folder.path().join("exit.json"),
             exec_exits: Some(folder.path().join("exec-exits.jsonl")),
             auto_remove: false,
+            filters: None,
             external_runtime: external(folder.path()),
         };
         let rig = Self {
