@@ -152,7 +152,15 @@ impl Engine {
         for one in found.containers {
             recover::take_in(&engine, one).await;
         }
+        let shared = Arc::clone(&engine.shared);
+        tokio::task::spawn_blocking(move || shared.shims.stock_up());
         Ok(engine)
+    }
+
+    /// Ends what needs an engine: containers do not.
+    pub async fn close(&self) {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.shims.close()).await;
     }
 
     /// What it was opened with.

@@ -1,17 +1,16 @@
 //! Starting a shim: everything between the decision to start and the frames that say so.
 //!
-//! Nothing here waits for the shim: the bundle is written, attached clients are connected to the listening socket, hello
-//! and start lie in the control connection before the shim's first instruction. What follows is one round trip.
+//! Nothing here waits for the shim: the bundle is written, attached clients are connected to the listening socket, then
+//! the shim learns its container, and hello and start lie in the control connection. What follows is one round trip.
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use linux::spawn::Command;
 use oci::ContainerId;
 use oci::runtime::{Process, Spec};
 use shim::protocol::{self, Hello, Kind, Op, Request, Role, RootfsSetup, Setup, encode};
@@ -185,26 +184,13 @@ fn spawn(
         })
         .collect::<io::Result<_>>()
         .context(|| "attach to the shim".to_owned())?;
-    let (mut control, theirs) =
-        UnixStream::pair().context(|| "make the control connection".to_owned())?;
+    let errors = fs::File::create(bundle.path.join(ERRORS))
+        .context(|| "make the shim's stderr".to_owned())?;
+    let fds = [bundle.folder.as_fd(), listener.as_fd(), errors.as_fd()];
+    let mut control = shared.shims.assign(id.as_str(), &fds)?;
     control
         .write_all(&opening())
         .context(|| "write to the control connection".to_owned())?;
-    let errors = fs::File::create(bundle.path.join(ERRORS))
-        .context(|| "make the shim's stderr".to_owned())?;
-    let mut arguments = protocol::arguments(id.as_str()).into_iter();
-    let starting = || format!("start {}", shared.config.shim_path.display());
-    let mut command = Command::new(&shared.config.shim_path)
-        .executable(shared.shim_program().context(starting)?)
-        .arg0(arguments.next().unwrap_or_default())
-        .dir(&bundle.path)
-        .fd(OwnedFd::from(errors), 2)
-        .fd(OwnedFd::from(listener), protocol::LISTENER_FD)
-        .fd(OwnedFd::from(theirs), protocol::CONTROL_FD);
-    for argument in arguments {
-        command = command.arg(argument);
-    }
-    command.spawn().context(starting)?;
     Ok(Launched {
         control,
         model: spec.process.clone().unwrap_or_default(),

@@ -41,6 +41,7 @@ mod registry;
 mod remote;
 mod seccomp;
 mod shared;
+mod shims;
 mod signal;
 mod spec;
 mod state;

@@ -231,6 +231,7 @@ impl Owner {
         })?;
         match result {
             Ok(Value::Started { pid, at }) => {
+                shared.stock_up_later();
                 self.me.live().model = Some(Arc::new(launched.model));
                 self.link = Some(link);
                 Ok((pid, timestamp(at)))

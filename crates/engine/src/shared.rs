@@ -1,8 +1,7 @@
 //! What all tasks of one engine share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::ContainerId;
 
@@ -15,9 +14,13 @@ use crate::exec::Exec;
 use crate::mounts::{Access, Kind, MountPoint};
 use crate::registry::Registry;
 use crate::remote::Remote;
+use crate::shims::Shims;
 use crate::spec::Host;
 use crate::state::{Birth, Paths};
 use crate::volumes::Volumes;
+
+/// How long a container that has just been started has the machine to itself.
+const REST: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// One engine's insides. Locks are held for memory only, never over I/O.
 pub(crate) struct Shared {
@@ -29,9 +32,9 @@ pub(crate) struct Shared {
     pub(crate) host: Host,
     pub(crate) cgroups: Cgroups,
     pub(crate) remote: Remote,
+    pub(crate) shims: Shims,
     registry: Mutex<Registry<Handle>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
-    shim_program: OnceLock<OwnedFd>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -55,6 +58,7 @@ impl Shared {
         };
         Self {
             remote: Remote::new(&config.registries),
+            shims: Shims::new(config.shim_path.clone()),
             config,
             paths,
             images,
@@ -64,18 +68,16 @@ impl Shared {
             cgroups,
             registry: Mutex::default(),
             execs: Mutex::default(),
-            shim_program: OnceLock::new(),
         }
     }
 
-    /// The shim's program, opened in a way that no container which gets hold of it through `/proc/PID/exe` can write to
-    /// it (CVE-2019-5736).
-    pub(crate) fn shim_program(&self) -> linux::Result<OwnedFd> {
-        if let Some(program) = self.shim_program.get() {
-            return linux::fd::duplicate(program);
-        }
-        let program = linux::exe::sealed(&self.config.shim_path)?;
-        linux::fd::duplicate(self.shim_program.get_or_init(|| program))
+    /// Has a shim ready for the next container, but not at the cost of the one that has just been started.
+    pub(crate) fn stock_up_later(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(REST).await;
+            crate::blocking(move || shared.shims.stock_up()).await;
+        });
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry<Handle>> {

@@ -100,6 +100,39 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// The end of what `/proc/PID/cmdline` shows, for a process that learns only later what it was started for.
+#[derive(Debug)]
+pub struct CommandLine {
+    memory: std::fs::File,
+    end: u64,
+}
+
+impl CommandLine {
+    pub fn open() -> std::io::Result<Self> {
+        /// `arg_end` of proc_pid_stat(5), counted from the field behind the name.
+        const ARG_END: usize = 49 - 3;
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        let end = stat
+            .rsplit_once(')')
+            .and_then(|(_, fields)| fields.split_whitespace().nth(ARG_END))
+            .and_then(|field| field.parse().ok())
+            .ok_or(std::io::ErrorKind::InvalidData)?;
+        let memory = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/proc/self/mem")?;
+        Ok(Self { memory, end })
+    }
+
+    /// Puts `text` in the place of the last argument, which must be as long. Arguments that were read before stay as
+    /// they were.
+    pub fn replace_last(&self, text: &[u8]) -> std::io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        let begin = self.end.checked_sub(text.len() as u64 + 1);
+        self.memory
+            .write_all_at(text, begin.ok_or(std::io::ErrorKind::InvalidInput)?)
+    }
+}
+
 pub fn setsid() -> Result<()> {
     rustix::process::setsid().map(drop).context(|| "setsid()")
 }

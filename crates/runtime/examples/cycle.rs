@@ -49,6 +49,7 @@ fn cycle(bundle: &Path, spec: &Spec) -> [Duration; 4] {
         preserved: Vec::new(),
         no_pivot: false,
         filters: None,
+        network: None,
     })
     .unwrap_or_else(|error| panic!("{}", error.chain()));
     let create = started.elapsed();

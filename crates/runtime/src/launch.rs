@@ -35,6 +35,8 @@ pub struct Launch<'a> {
     /// A folder, of the caller's alone, in which compiled seccomp filters are kept; for profiles that come again and
     /// again.
     pub filters: Option<&'a Path>,
+    /// From [`spare_network`](crate::spare_network), if there is one.
+    pub network: Option<OwnedFd>,
 }
 
 /// Where the root filesystem comes from.

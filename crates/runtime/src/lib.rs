@@ -30,3 +30,4 @@ mod sysctl;
 pub use container::{Container, Exec};
 pub use error::{Error, Kind, Result};
 pub use launch::{Created, Launch, Overlay, ProcessIo, Rootfs, create};
+pub use namespaces::spare_network;

@@ -40,7 +40,7 @@ impl<'a> Plan<'a> {
             .process
             .as_ref()
             .ok_or_else(|| Error::invalid("process is not set in the configuration"))?;
-        let namespaces = Namespaces::open(linux)?;
+        let namespaces = Namespaces::open(linux, launch.network.as_ref())?;
         let plan = Self {
             id: launch.id,
             spec,

@@ -30,11 +30,12 @@ use crate::time::Timestamp;
 /// The version this library speaks.
 pub const VERSION: u32 = 1;
 
-/// The descriptor on which the shim inherits its listening socket.
-pub const LISTENER_FD: i32 = 3;
+/// The descriptor on which the shim inherits the first control connection. The first thing on it, before any frame, is
+/// the [`assignment`].
+pub const CONTROL_FD: i32 = 3;
 
-/// The descriptor on which the shim inherits the first control connection.
-pub const CONTROL_FD: i32 = 4;
+/// The length of an assignment.
+pub const ASSIGNMENT: usize = 64;
 
 /// Names of what the engine writes into the bundle folder: the OCI runtime spec, the [`Setup`], the listening socket.
 pub const SPEC_FILE: &str = "config.json";
@@ -47,9 +48,25 @@ pub const INIT: &str = "init";
 /// The process of an exec, as the OCI runtime spec describes processes.
 pub use oci::runtime::Process;
 
-/// The argument vector a shim is spawned with; its working folder is the bundle.
-pub fn arguments(id: &str) -> Vec<String> {
-    ["tare-shim", "--id", id].map(str::to_owned).to_vec()
+/// The argument vector a shim is spawned with. What container it is for it learns later, so that it can be spawned before
+/// there is one; it puts the id in the place of the dashes then.
+pub fn arguments() -> Vec<String> {
+    vec![
+        "tare-shim".to_owned(),
+        "--id".to_owned(),
+        "-".repeat(ASSIGNMENT),
+    ]
+}
+
+/// What makes a shim the shim of a container: its id, filled up with spaces, which travels with three descriptors: the
+/// bundle folder, the listening socket, and a file for the shim's stderr.
+#[must_use]
+pub fn assignment(id: &str) -> [u8; ASSIGNMENT] {
+    let mut bytes = [b' '; ASSIGNMENT];
+    for (place, byte) in bytes.iter_mut().zip(id.bytes()) {
+        *place = byte;
+    }
+    bytes
 }
 
 /// The first frame of a connection, sent by the client.

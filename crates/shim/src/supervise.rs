@@ -12,6 +12,7 @@
 //!
 //! One thread and one epoll set; nothing here blocks but the launch, the exit record and the log's own writes.
 
+mod assignment;
 mod connection;
 mod container;
 mod ending;
@@ -25,6 +26,7 @@ mod streams;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -36,6 +38,7 @@ use shim::log;
 use shim::protocol::{self, Phase, Setup};
 use shim::time::Timestamp;
 
+use assignment::Assignment;
 use connection::Connection;
 use container::Container;
 use process::Process;
@@ -44,9 +47,7 @@ use stall::Stall;
 /// What went wrong while the shim itself was set up.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error(
-        "usage: tare-shim --id ID, with the bundle as the current folder; the engine starts it"
-    )]
+    #[error("usage: the engine starts tare-shim, and tells it on descriptor 3 for which container")]
     Usage,
     #[error("read {file}")]
     Read {
@@ -70,8 +71,7 @@ enum Error {
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
     // Started from a descriptor, it would be called by that number before Linux 6.14.
     let _ = linux::process::set_name(c"tare-shim");
-    let result = Supervisor::new(args).and_then(|mut supervisor| supervisor.run());
-    let Err(error) = result else {
+    let Err(error) = run(args) else {
         return ExitCode::SUCCESS;
     };
     let mut text = format!("tare-shim: {error}");
@@ -82,6 +82,13 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     }
     eprintln!("{text}");
     ExitCode::FAILURE
+}
+
+fn run(args: &[OsString]) -> Result<(), Error> {
+    match Assignment::wait(args)? {
+        Some(assignment) => Supervisor::new(assignment)?.run(),
+        None => Ok(()),
+    }
 }
 
 /// Everything the shim knows.
@@ -95,6 +102,8 @@ struct Supervisor {
     /// The first process is number 0; execs follow.
     processes: BTreeMap<u32, Process>,
     next_number: u32,
+    /// For the container, if it is to have one of its own.
+    network: Option<OwnedFd>,
     container: Option<Container>,
     /// The container once it has been deleted, for its mounts to end with this process and not before.
     #[expect(dead_code, reason = "it is held, not used")]
@@ -151,20 +160,13 @@ impl Token {
 }
 
 impl Supervisor {
-    fn new(args: &[OsString]) -> Result<Self, Error> {
-        if args.first().and_then(|arg| arg.to_str()) != Some("--id") || args.len() != 2 {
-            return Err(Error::Usage);
-        }
-        linux::memory::keep_small();
-        let listener = UnixListener::from(linux::fd::inherited(protocol::LISTENER_FD)?);
-        let control = UnixStream::from(linux::fd::inherited(protocol::CONTROL_FD)?);
+    fn new(assignment: Assignment) -> Result<Self, Error> {
+        let Assignment {
+            control,
+            listener,
+            network,
+        } = assignment;
         listener.set_nonblocking(true).map_err(Error::Socket)?;
-        linux::process::setsid()?;
-        linux::process::set_child_subreaper()?;
-        // The daemon decides over containers; a signal meant for its process group must not end them.
-        for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::PIPE] {
-            linux::signal::set_ignored(signal, true)?;
-        }
         let supervisor = Self {
             setup: read_json(protocol::SETUP_FILE)?,
             phase: Phase::Created,
@@ -174,6 +176,7 @@ impl Supervisor {
             connections: BTreeMap::new(),
             processes: BTreeMap::new(),
             next_number: 0,
+            network,
             container: None,
             remains: None,
             log: None,

@@ -84,6 +84,7 @@ fn dismantle(shared: &Arc<Shared>, container: &Arc<Container>, asked: Asked) -> 
             clear(&shared, &container);
             // Its shim does so, too, but tells the end before.
             kill_rest(&shared, &container);
+            shared.shims.stock_up();
         });
     } else {
         clear(shared, container);

@@ -42,12 +42,7 @@ pub fn allow_again(work: &Path) -> std::io::Result<()> {
     }
 }
 
-fn with_options(
-    lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    options: &[&str],
-) -> Result<OwnedFd> {
+fn with_options(lower: &[PathBuf], upper: &Path, work: &Path, options: &[&str]) -> Result<OwnedFd> {
     match by_context(lower, upper, work, options) {
         Err(error) if error.errno() == Errno::INVAL => by_string(lower, upper, work, options),
         result => result,
@@ -55,12 +50,7 @@ fn with_options(
 }
 
 /// A layer each with `lowerdir+` (Linux 6.7).
-fn by_context(
-    lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    options: &[&str],
-) -> Result<OwnedFd> {
+fn by_context(lower: &[PathBuf], upper: &Path, work: &Path, options: &[&str]) -> Result<OwnedFd> {
     let context = FsContext::new("overlay")?;
     let mut held = Vec::new();
     context.string("source", "overlay")?;
@@ -89,12 +79,7 @@ fn shortened(path: &Path, held: &mut Vec<OwnedFd>) -> Result<PathBuf> {
 }
 
 /// All layers in one string, by handles where paths would make it too long.
-fn by_string(
-    lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    options: &[&str],
-) -> Result<OwnedFd> {
+fn by_string(lower: &[PathBuf], upper: &Path, work: &Path, options: &[&str]) -> Result<OwnedFd> {
     let mut data = data(lower, upper, work, options);
     let mut held = Vec::new();
     if data.len() > MAX_DATA {

@@ -206,6 +206,7 @@ fn make_in(
         preserved,
         no_pivot: request.no_pivot,
         filters: None,
+        network: None,
     };
     let terms = Terms {
         gate: Gate::Fifo { fifo, failure },

@@ -79,6 +79,7 @@ impl Bundle {
             preserved: Vec::new(),
             no_pivot: false,
             filters: None,
+            network: None,
         })
     }
 

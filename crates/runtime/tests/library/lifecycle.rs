@@ -395,6 +395,7 @@ fn an_overlay_is_seen_by_the_container_only() {
         preserved: Vec::new(),
         no_pivot: false,
         filters: None,
+        network: None,
     };
     let container = runtime::create(launch).unwrap().start().unwrap();
     assert_eq!(output.read().stdout, "extra\n");

@@ -1,5 +1,6 @@
 //! The running container, made by our own runtime or by another one.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use linux::signal::Signal;
@@ -29,6 +30,7 @@ impl Container {
         setup: &Setup,
         spec: &Spec,
         stdio: Stdio,
+        network: Option<OwnedFd>,
     ) -> Result<(Self, Started), OpError> {
         if let Some(external) = &setup.external_runtime {
             let (external, started) = External::launch(external, setup, stdio)?;
@@ -52,6 +54,7 @@ impl Container {
             preserved: Vec::new(),
             no_pivot: false,
             filters: setup.filters.as_deref(),
+            network,
         };
         let mut created = runtime::create(launch).map_err(|error| refused(&error))?;
         let console = created.console();
@@ -183,7 +186,7 @@ fn own_io(stdio: Stdio) -> Result<(ProcessIo, Option<Ours>), OpError> {
 }
 
 /// The pipes, or else the terminal.
-fn ours_of(pipes: Option<Ours>, console: Option<std::os::fd::OwnedFd>) -> Result<Ours, OpError> {
+fn ours_of(pipes: Option<Ours>, console: Option<OwnedFd>) -> Result<Ours, OpError> {
     match (pipes, console) {
         (Some(pipes), _) => Ok(pipes),
         (None, Some(console)) => Ours::terminal(console).map_err(|error| linux_failed(&error)),

@@ -142,10 +142,7 @@ impl Supervisor {
             self.check_log(result);
             self.stall = None;
         }
-        self.oom_killed = self
-            .container
-            .as_ref()
-            .is_some_and(Container::oom_killed);
+        self.oom_killed = self.container.as_ref().is_some_and(Container::oom_killed);
         self.write_record(exit);
         // Its mounts are taken down when everybody has been told.
         let container = self.container.take();

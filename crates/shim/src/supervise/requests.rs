@@ -84,7 +84,8 @@ impl Supervisor {
             stdin: self.setup.open_stdin,
             size,
         };
-        let (container, started) = Container::launch(&self.setup, &spec, stdio)?;
+        let (container, started) =
+            Container::launch(&self.setup, &spec, stdio, self.network.take())?;
         self.compressing = log.has_work();
         self.log = Some(log);
         self.container = Some(container);

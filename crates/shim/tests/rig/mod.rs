@@ -1,7 +1,7 @@
 //! Drives the real shim binary over its sockets, as the engine does, with a root filesystem of busybox.
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,16 +114,19 @@ impl Rig {
         let listener = UnixListener::bind(self.path(protocol::SOCKET_FILE)).unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let command = linux::spawn::Command::new(env!("CARGO_BIN_EXE_tare-shim"));
-        let command = protocol::arguments(&self.id)[1..]
+        let command = protocol::arguments()[1..]
             .iter()
             .fold(command, linux::spawn::Command::arg);
         let stderr = std::fs::File::create(self.path("stderr")).unwrap();
-        let command = command
-            .dir(self.folder.path())
-            .fd(OwnedFd::from(listener), protocol::LISTENER_FD)
-            .fd(OwnedFd::from(theirs), protocol::CONTROL_FD)
-            .fd(OwnedFd::from(stderr), 2);
+        let command = command.fd(OwnedFd::from(theirs), protocol::CONTROL_FD);
         self.shim = Some(command.spawn().unwrap());
+        let bundle = std::fs::File::open(self.folder.path()).unwrap();
+        linux::socket::send_fds(
+            &ours,
+            &protocol::assignment(&self.id),
+            &[bundle.as_fd(), listener.as_fd(), stderr.as_fd()],
+        )
+        .unwrap();
         let mut client = Client::over(ours);
         client.hello(Role::Control);
         client

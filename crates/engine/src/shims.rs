@@ -1,0 +1,124 @@
+//! Shim processes, before they belong to a container. One is kept waiting, so that a start does not wait for one.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use linux::pidfd::PidFd;
+use linux::spawn::Command;
+use shim::protocol;
+
+use crate::error::{Context as _, Result};
+
+/// How long a shim without a container may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Starts shims.
+#[derive(Debug)]
+pub(crate) struct Shims {
+    path: PathBuf,
+    program: OnceLock<OwnedFd>,
+    stock: Mutex<Stock>,
+}
+
+#[derive(Debug, Default)]
+struct Stock {
+    waiting: Option<Waiting>,
+    closed: bool,
+}
+
+/// A shim without a container; it ends with the connection.
+#[derive(Debug)]
+struct Waiting {
+    control: UnixStream,
+    process: PidFd,
+}
+
+impl Shims {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            program: OnceLock::new(),
+            stock: Mutex::default(),
+        }
+    }
+
+    /// Gives a container its shim: the control connection. `fds` as [`protocol::assignment`] has them.
+    pub(crate) fn assign(&self, id: &str, fds: &[BorrowedFd<'_>; 3]) -> Result<UnixStream> {
+        let assignment = protocol::assignment(id);
+        let waiting = self.stock().waiting.take();
+        if let Some(Waiting { control, .. }) = waiting
+            && linux::socket::send_fds(&control, &assignment, fds).is_ok()
+        {
+            return Ok(control);
+        }
+        // There is none, or somebody has killed it.
+        let Waiting { control, .. } = self.spawn()?;
+        linux::socket::send_fds(&control, &assignment, fds)
+            .context(|| "talk to the shim".to_owned())?;
+        Ok(control)
+    }
+
+    /// Sees to it that one waits. Without one, starts are a little slower, no more.
+    pub(crate) fn stock_up(&self) {
+        let mut stock = self.stock();
+        if stock.waiting.is_some() || stock.closed {
+            return;
+        }
+        match self.spawn() {
+            Ok(waiting) => stock.waiting = Some(waiting),
+            Err(error) => tracing::warn!(error = error.chain(), "no shim waits"),
+        }
+    }
+
+    /// Ends the one that waits, for good.
+    pub(crate) fn close(&self) {
+        let waiting = {
+            let mut stock = self.stock();
+            stock.closed = true;
+            stock.waiting.take()
+        };
+        if let Some(Waiting { control, process }) = waiting {
+            drop(control);
+            // Reaped here, or by the reaper; with the daemon gone it would be somebody else's zombie.
+            if process.wait_readable(Some(PATIENCE)).unwrap_or(false) {
+                let _reaped = process.try_wait();
+            }
+        }
+    }
+
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(&self) -> Result<Waiting> {
+        let starting = || format!("start {}", self.path.display());
+        let (control, theirs) =
+            UnixStream::pair().context(|| "make the control connection".to_owned())?;
+        let mut arguments = protocol::arguments().into_iter();
+        let mut command = Command::new(&self.path)
+            .executable(self.program().context(starting)?)
+            .arg0(arguments.next().unwrap_or_default())
+            .fd(OwnedFd::from(theirs), protocol::CONTROL_FD);
+        for argument in arguments {
+            command = command.arg(argument);
+        }
+        let child = command.spawn().context(starting)?;
+        Ok(Waiting {
+            control,
+            process: child.pidfd,
+        })
+    }
+
+    /// The program, opened in a way that no container which gets hold of it through `/proc/PID/exe` can write to it
+    /// (CVE-2019-5736).
+    fn program(&self) -> linux::Result<OwnedFd> {
+        if let Some(program) = self.program.get() {
+            return linux::fd::duplicate(program);
+        }
+        let program = linux::exe::sealed(&self.path)?;
+        linux::fd::duplicate(self.program.get_or_init(|| program))
+    }
+}
