@@ -157,8 +157,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Ends what needs an engine: containers do not.
+    /// Finishes what was begun, and ends what needs an engine: containers do not.
     pub async fn close(&self) {
+        self.shared.finish_chores().await;
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.shims.close()).await;
     }

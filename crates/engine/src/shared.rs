@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::ContainerId;
+use tokio::task::JoinSet;
 
 use crate::cgroups::Cgroups;
 use crate::config::Config;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) cgroups: Cgroups,
     pub(crate) remote: Remote,
     pub(crate) shims: Shims,
+    chores: Mutex<JoinSet<()>>,
     registry: Mutex<Registry<Handle>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
 }
@@ -66,6 +68,7 @@ impl Shared {
             bus: Bus::new(),
             host: Host::look(),
             cgroups,
+            chores: Mutex::default(),
             registry: Mutex::default(),
             execs: Mutex::default(),
         }
@@ -78,6 +81,20 @@ impl Shared {
             tokio::time::sleep(REST).await;
             crate::blocking(move || shared.shims.stock_up()).await;
         });
+    }
+
+    /// Does in the background what nobody waits for. Blocks there.
+    pub(crate) fn chore(&self, work: impl FnOnce() + Send + 'static) {
+        let mut chores = self.chores.lock().unwrap_or_else(PoisonError::into_inner);
+        while chores.try_join_next().is_some() {}
+        chores.spawn_blocking(work);
+    }
+
+    /// Returns when no chore is left.
+    pub(crate) async fn finish_chores(&self) {
+        let chores =
+            std::mem::take(&mut *self.chores.lock().unwrap_or_else(PoisonError::into_inner));
+        chores.join_all().await;
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry<Handle>> {

@@ -79,12 +79,12 @@ fn dismantle(shared: &Arc<Shared>, container: &Arc<Container>, asked: Asked) -> 
         tell(id, remove_volumes(shared, container));
     }
     if asked == Asked::Before {
-        let (shared, container) = (Arc::clone(shared), Arc::clone(container));
-        tokio::task::spawn_blocking(move || {
-            clear(&shared, &container);
+        let (work, container) = (Arc::clone(shared), Arc::clone(container));
+        shared.chore(move || {
+            clear(&work, &container);
             // Its shim does so, too, but tells the end before.
-            kill_rest(&shared, &container);
-            shared.shims.stock_up();
+            kill_rest(&work, &container);
+            work.shims.stock_up();
         });
     } else {
         clear(shared, container);

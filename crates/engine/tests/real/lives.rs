@@ -221,6 +221,8 @@ async fn rm_is_awaited_and_waits_see_the_code() {
         engine.inspect(&id, false).await.unwrap_err().to_string(),
         format!("No such container: {id}")
     );
+    // Its files go in the background.
+    engine.close().await;
     world.assert_clean();
 }
 
