@@ -157,13 +157,6 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Finishes what was begun, and ends what needs an engine: containers do not.
-    pub async fn close(&self) {
-        self.shared.finish_chores().await;
-        let shared = Arc::clone(&self.shared);
-        blocking(move || shared.shims.close()).await;
-    }
-
     /// What it was opened with.
     pub fn config(&self) -> &Config {
         &self.shared.config
@@ -250,11 +243,13 @@ impl Engine {
         blocking(move || LogStream::open(source, query)).await
     }
 
-    /// Takes away what need not outlive the engine: the cgroup above its containers', if it made that one and none is left
-    /// in it.
+    /// Finishes what was begun, and takes away what need not outlive the engine: the shim that has no container, and the
+    /// cgroup above its containers', if it made that one and none is left in it.
     pub async fn close(&self) {
+        self.shared.finish_chores().await;
         let shared = Arc::clone(&self.shared);
         blocking(move || {
+            shared.shims.close();
             let parent = shared.config.cgroup_parent.as_str();
             let note = shared.paths.cgroup_parent();
             if std::fs::read_to_string(&note).is_ok_and(|made| made == parent) {
