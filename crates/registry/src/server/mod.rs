@@ -402,6 +402,3 @@ impl Registry {
         (self.writes != Writes::None).then(|| self.grace.blobs.as_secs() / 2)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -277,7 +277,8 @@ mod tests {
                 format!("/v2/{name}/blobs/uploads/"),
                 format!("/v2/{name}/blobs/uploads/{ID}"),
             ] {
-                prop_assert_eq!(Target::parse(&path).unwrap().name(), Some(&expect));
+                let target = Target::parse(&path).unwrap();
+                prop_assert_eq!(target.name(), Some(&expect));
             }
         }
     }

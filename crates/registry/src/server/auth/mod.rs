@@ -251,6 +251,3 @@ fn admit(
     }
     Err(Denied::Challenge(challenge))
 }
-
-#[cfg(test)]
-mod tests;
