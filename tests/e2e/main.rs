@@ -17,5 +17,6 @@ mod run;
 mod runtime;
 mod sdk;
 mod start;
+mod store;
 mod system;
 mod volumes;

@@ -91,6 +91,42 @@ impl Stray {
     }
 }
 
+/// Puts what is staged on disk while more is being staged, so that the sync at the end finds little left to do. One
+/// at a time; what comes while it works is the next one's.
+#[derive(Default)]
+pub(crate) struct SyncAhead {
+    running: Option<std::thread::JoinHandle<()>>,
+}
+
+impl SyncAhead {
+    pub(crate) fn start(&mut self, staged: &Staged) {
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+        {
+            return;
+        }
+        let Ok(home) = open_directory(&staged.staging.path) else {
+            return;
+        };
+        let sync = std::thread::Builder::new().name("sync".to_owned());
+        // Only a head start: the sync that counts tells of errors.
+        let sync = sync.spawn(move || {
+            let _ = rustix::fs::syncfs(&home);
+        });
+        self.running = sync.ok();
+    }
+}
+
+impl Drop for SyncAhead {
+    fn drop(&mut self) {
+        if let Some(thread) = self.running.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Staged {
     /// Puts all of it on disk, so that a record may say that it is there. One syncfs(2) for all files: thousands of
     /// fsync(2) take many times as long, and most of what it waits for is on its way to the disk by then.

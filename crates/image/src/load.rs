@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use oci::{Algorithm, Digest, Hasher, MAX_DOCUMENT, Platform, Reference};
 
 use crate::compress::{self, Chunks, Compression};
-use crate::layers::Staged;
+use crate::layers::{Staged, SyncAhead};
 use crate::pins::Pins;
 use crate::store::NewImage;
 use crate::tar::{BLOCK, Entry, EntryKind, Walker};
@@ -95,6 +95,7 @@ struct Intake<'a> {
     layers: HashMap<String, LayerBlob>,
     links: HashMap<String, String>,
     staged: HashMap<Digest, Staged>,
+    ahead: SyncAhead,
     /// Layers that the archive holds and the store has.
     pins: Pins,
     document_bytes: u64,
@@ -116,6 +117,7 @@ impl<'a> Intake<'a> {
             layers: HashMap::new(),
             links: HashMap::new(),
             staged: HashMap::new(),
+            ahead: SyncAhead::default(),
             pins: Pins::new(store),
             document_bytes: 0,
         }
@@ -241,6 +243,7 @@ impl<'a> Intake<'a> {
                 size,
             },
         );
+        self.ahead.start(&staged);
         self.staged.insert(diff_id, staged);
         Ok(())
     }
