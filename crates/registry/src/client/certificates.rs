@@ -16,19 +16,21 @@ use super::error::{Error, Result};
 /// A bundle or certificate file may not be longer than this.
 const MAX_FILE: u64 = 16 << 20;
 
+type Pem = Arc<[u8]>;
+
 /// The files that decide about one server's TLS. Equal ones share their connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Material {
     /// Contents of CA files, on top of what is trusted everywhere.
-    pub(super) authorities: Vec<Arc<[u8]>>,
+    pub(super) authorities: Vec<Pem>,
     /// Contents of a certificate file and of its key's.
-    pub(super) client: Option<(Arc<[u8]>, Arc<[u8]>)>,
+    pub(super) client: Option<(Pem, Pem)>,
     /// Take any certificate.
     pub(super) unverified: bool,
 }
 
 /// Reads a file of a bounded length.
-pub(super) fn read(path: &Path) -> Result<Arc<[u8]>> {
+pub(super) fn read(path: &Path) -> Result<Pem> {
     let failed =
         |source: io::Error| Error::local(format!("reading {}", path.display())).caused_by(source);
     let length = fs::metadata(path).map_err(failed)?.len();

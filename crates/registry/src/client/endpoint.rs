@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::certificates::{self, Material};
 use super::dns;
 use super::error::{Error, Result};
-use super::hosts_toml::{HostTable, HostsToml};
+use super::hosts_toml::{ClientCertificates, HostTable, HostsToml, OneOrMany};
 use super::settings::{Access, Insecure, Settings, server_url};
 use super::transport::{Transports, is_loopback};
 
@@ -321,12 +321,16 @@ fn api_base(mut url: Url, is_whole: bool) -> Url {
 }
 
 fn add_table(material: &mut Material, table: &HostTable, folder: &Path) -> Result<()> {
-    for file in table.ca.iter().flat_map(|ca| ca.list()) {
+    for file in table.ca.iter().flat_map(OneOrMany::list) {
         material
             .authorities
             .push(certificates::read(&folder.join(file))?);
     }
-    let pairs = table.client.as_ref().map(|c| c.pairs()).unwrap_or_default();
+    let pairs = table
+        .client
+        .as_ref()
+        .map(ClientCertificates::pairs)
+        .unwrap_or_default();
     if let Some((certificate, key)) = pairs.first() {
         let file = |name: &str| certificates::read(&folder.join(name));
         material.client = Some((file(certificate)?, file(key)?));

@@ -93,6 +93,20 @@ impl Error {
         self
     }
 
+    /// The same refusal, told as a denial, as Docker tells it.
+    #[must_use]
+    pub(super) fn denied(mut self) -> Self {
+        let answer = Answer {
+            code: "DENIED".to_owned(),
+            message: "requested access to the resource is denied".to_owned(),
+            ..Answer::default()
+        };
+        self.kind = Kind::Denied;
+        self.problem = answer.to_string();
+        self.answers.insert(0, answer);
+        self
+    }
+
     #[must_use]
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::Shared;
 use super::auth::Access;
 use super::body;
+use super::challenge::challenges;
 use super::endpoint::{Endpoint, Finder, host_of};
 use super::error::{Error, Kind, Result};
 use super::scope::Scopes;
@@ -307,11 +308,25 @@ fn jitter() -> f64 {
 /// The error that a bad answer is.
 pub(super) async fn complaint(response: Response) -> Error {
     let status = response.status().as_u16();
+    let lacks_rights = status == 401 && says_insufficient(response.headers());
     // One that cannot be read, or is too long, says nothing beyond its status.
     let bytes = body::whole(response, MAX_COMPLAINT)
         .await
         .unwrap_or_default();
-    Error::answered(status, &bytes)
+    let error = Error::answered(status, &bytes);
+    if lacks_rights {
+        return error.denied();
+    }
+    error
+}
+
+/// Who asked is known (or anonymous), but his token does not reach far enough (RFC 6750, section 3.1).
+fn says_insufficient(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .flat_map(|value| challenges(value.as_bytes()))
+        .any(|challenge| challenge.parameter("error") == Some("insufficient_scope"))
 }
 
 fn is_good(status: StatusCode) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -148,22 +149,53 @@ pub(super) fn speaks_plain_http(error: &reqwest::Error) -> bool {
 
 /// `io::Error` hides what it carries from `source()`.
 fn tls_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+    if let Some(io) = cause.downcast_ref::<io::Error>() {
         return io.get_ref().and_then(|inner| inner.downcast_ref());
     }
     cause.downcast_ref()
 }
 
-/// The deepest cause: what the kernel or TLS said.
+/// The deepest cause: what the kernel, the resolver or TLS said, in the words that Docker's users know.
 fn innermost(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
+    let mut lookup = false;
     let mut next = error.source();
     while let Some(cause) = next {
         text = cause.to_string();
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            text = io.to_string();
+        lookup |= text == "dns error";
+        if let Some(tls) = tls_error(cause) {
+            return tls_problem(tls);
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            text = io_problem(io);
         }
         next = cause.source();
     }
+    if lookup {
+        return format!("no such host ({text})");
+    }
     text
+}
+
+fn tls_problem(error: &rustls::Error) -> String {
+    use rustls::CertificateError::UnknownIssuer;
+    match error {
+        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+                .to_owned()
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            format!("tls: failed to verify certificate: {error}")
+        }
+        other => format!("tls: {other}"),
+    }
+}
+
+fn io_problem(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
+        io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
+        _ => error.to_string(),
+    }
 }

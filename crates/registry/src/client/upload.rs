@@ -264,14 +264,19 @@ impl Session<'_> {
             Ok(response) => {
                 let reached = range_end(response.headers());
                 self.location = location(self.line, &response)?;
-                Ok(reached)
+                if reached > 0 {
+                    return Ok(reached);
+                }
+                // `0-0` is one byte or none, by registry: only a new upload is surely empty.
+                self.repository
+                    .forget(self.line, self.location.clone())
+                    .await;
             }
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Registry) => {
-                self.location = self.repository.begin(self.line).await?;
-                Ok(0)
-            }
-            Err(error) => Err(error),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Registry) => {}
+            Err(error) => return Err(error),
         }
+        self.location = self.repository.begin(self.line).await?;
+        Ok(0)
     }
 
     fn with_digest(&self, digest: &Digest) -> Url {
@@ -302,7 +307,7 @@ fn stored(response: &Response, digest: &Digest) -> Result<()> {
     }
 }
 
-/// `Range: 0-1023`: how many bytes are there. An empty upload is `0-0` or no header, by registry.
+/// `Range: 0-1023`: how many bytes are there; 0 where that is not certain.
 fn range_end(headers: &HeaderMap) -> u64 {
     let text = headers.get(RANGE).and_then(|value| value.to_str().ok());
     let end = text
