@@ -13,6 +13,7 @@ mod lifecycle;
 mod listing;
 mod logs;
 mod lost;
+mod registry;
 mod run;
 mod runtime;
 mod sdk;

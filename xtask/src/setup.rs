@@ -21,6 +21,8 @@ pub(crate) struct Tools {
     pub(crate) docker: PathBuf,
     /// A Python that can `import docker`.
     pub(crate) python: PathBuf,
+    /// Debian's docker-registry.
+    pub(crate) registry: PathBuf,
 }
 
 /// Installs everything that is missing; quick when nothing is.
@@ -40,6 +42,7 @@ pub(crate) fn all() -> Result<Tools> {
     Ok(Tools {
         docker: docker_client()?,
         python: docker_py()?,
+        registry: docker_registry()?,
     })
 }
 
@@ -76,6 +79,20 @@ fn docker_client() -> Result<PathBuf> {
     bail!(
         "no docker client: none on PATH, and neither docker-cli nor docker.io could be fetched by apt-get"
     )
+}
+
+/// The registry of Debian's package, unpacked and not installed: installing would make a service of it.
+fn docker_registry() -> Result<PathBuf> {
+    if let Some(found) = find_on_path("docker-registry") {
+        return Ok(found);
+    }
+    let folder = target().join("tools/docker-registry");
+    let registry = folder.join("usr/bin/docker-registry");
+    if !registry.exists() {
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        download("docker-registry", &folder)?;
+    }
+    Ok(registry)
 }
 
 pub(crate) fn download(package: &str, folder: &Path) -> Result<()> {

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     nextest
         .env("TARE_TEST_DOCKER", &tools.docker)
         .env("TARE_TEST_PYTHON", &tools.python)
+        .env("TARE_TEST_REGISTRY", &tools.registry)
         .env("TARE_TEST_SKIPS", &skips);
     match &options.oracle {
         Some(host) => nextest.args(["-p", "tests"]).env("TARE_E2E_ORACLE", host),

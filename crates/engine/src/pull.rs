@@ -164,8 +164,9 @@ impl One<'_> {
         let config = self.config(&manifest).await?;
         let diff_ids = self.checked(&manifest, &config)?;
         let store = self.engine.images().clone();
-        let pull = blocking(move || store.pull()).await;
-        layers::all(self, &pull, &manifest, &diff_ids).await?;
+        let id = Digest::sha256(&config);
+        let (pull, is_known) = blocking(move || (store.pull(), store.image(&id).is_ok())).await;
+        layers::all(self, &pull, &manifest, &diff_ids, is_known).await?;
         let digest = chosen.digest().clone();
         let kept = |fetched: Fetched| (fetched.descriptor, fetched.bytes.to_vec());
         let mut names = vec![self.name.clone().without_tag().with_digest(digest)];

@@ -83,33 +83,42 @@ where
     W: Future<Output = engine::Result<()>> + Send + 'static,
 {
     let mut work = Box::pin(work);
-    let first = tokio::select! {
+    let (mut first, mut ended) = (None, None);
+    tokio::select! {
         biased;
-        first = reports.recv() => first,
-        ended = &mut work => {
-            ended?;
-            None
-        }
-    };
+        report = reports.recv() => first = report,
+        outcome = &mut work => ended = Some(outcome),
+    }
+    // What ends at once may have said something before.
+    if first.is_none() {
+        first = reports.try_recv().ok();
+    }
+    match (&first, ended) {
+        (None, Some(Err(error))) => return Err(error.into()),
+        (_, outcome) => ended = outcome,
+    }
     Ok(body::produced(body::JSON, move |sender| async move {
-        if let Some(first) = first
-            && !say(&sender, first, version).await
-        {
-            return;
-        }
         let telling = async {
-            while let Some(report) = reports.recv().await {
+            while let Some(report) = match first.take() {
+                Some(first) => Some(first),
+                None => reports.recv().await,
+            } {
                 if !say(&sender, report, version).await {
                     return;
                 }
             }
         };
-        let ((), ended) = tokio::join!(telling, work);
-        if let Err(error) = ended {
+        let outcome = match ended {
+            Some(outcome) => {
+                telling.await;
+                outcome
+            }
+            None => tokio::join!(telling, work).1,
+        };
+        if let Err(error) = outcome {
             let failure = Failure::from(error);
-            let _gone = sender
-                .send(Ok(line(&Progress::failure(failure.message))))
-                .await;
+            let line = line(&Progress::failure(failure.message));
+            let _gone = sender.send(Ok(line)).await;
         }
     }))
 }

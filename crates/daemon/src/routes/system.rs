@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api::types::prune::BuildCachePruned;
 use api::types::system::{
-    Commit, Component, Info, Platform, Plugins, RegistryConfig, Runtime, Swarm, Version,
+    Commit, Component, Info, Platform, Plugins, Runtime, Swarm, Version,
 };
 use api::types::usage::{DiskUsage, DiskUsageByKind, Usage};
 use api::types::volume::Volume;
@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::convert::event::{self, Framing};
 use crate::convert::inspect::signed;
+use crate::convert::registries::{self, shown_proxy};
 use crate::convert::{compat, image, time};
 use crate::host::{self, Cgroups};
 use crate::http::body;
@@ -104,6 +105,7 @@ pub(super) async fn info(call: Call) -> Reply {
 fn gather(app: &App) -> Result<Info, Failure> {
     let (config, cgroups, counts) = (app.config(), Cgroups::read(), app.engine.counts());
     let images = app.engine.images().image_count()?;
+    let proxies = &config.registries.client.proxies;
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     Ok(Info {
         id: app.id.clone(),
@@ -137,7 +139,10 @@ fn gather(app: &App) -> Result<Info, Failure> {
         os_type: "linux".to_owned(),
         architecture: host::machine().to_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: Some(RegistryConfig::default()),
+        registry_config: Some(registries::config(&config.registries)),
+        http_proxy: shown_proxy(proxies.http.as_deref()),
+        https_proxy: shown_proxy(proxies.https.as_deref()),
+        no_proxy: proxies.none.clone(),
         ncpu: host::cpus(),
         mem_total: host::memory(),
         docker_root_dir: config.data_root.to_string_lossy().into_owned(),

@@ -29,6 +29,8 @@ struct Layer {
     blob: Descriptor,
     diff_id: Digest,
     reporter: LayerReporter,
+    /// Say nothing of a layer that is there.
+    quiet: bool,
 }
 
 /// How fetching one layer ended, when it did not fail.
@@ -38,12 +40,13 @@ enum Outcome {
     Again,
 }
 
-/// Brings all layers into the store. The first error ends the others, whose parts stay for the next attempt.
+/// Brings all layers into the store, with a word about each unless the image is known. The first error ends the others, whose parts stay for the next attempt.
 pub(super) async fn all(
     one: &One<'_>,
     pull: &Pull,
     manifest: &Manifest,
     diff_ids: &[Digest],
+    is_known: bool,
 ) -> Result<()> {
     let mut tasks = JoinSet::new();
     let mut seen = HashSet::new();
@@ -60,6 +63,7 @@ pub(super) async fn all(
             blob: blob.clone(),
             diff_id: diff_id.clone(),
             reporter: one.reporter.layer(&blob.digest),
+            quiet: is_known,
         };
         tasks.spawn(layer.bring());
     }
@@ -76,8 +80,10 @@ pub(super) async fn all(
 impl Layer {
     /// Has the layer in the store, and remembered from where.
     async fn bring(mut self) -> Result<()> {
-        if self.is_present().await {
-            self.reporter.is("Already exists").await;
+        if self.is_held().await? {
+            if !self.quiet {
+                self.reporter.is("Already exists").await;
+            }
         } else {
             self.reporter.is("Pulling fs layer").await;
             self.obtain().await?;
@@ -88,9 +94,18 @@ impl Layer {
         Ok(blocking(move || store.remember_blob(&diff_id, &blob, &repository)).await?)
     }
 
-    async fn is_present(&self) -> bool {
-        let (store, diff_id) = (self.store.clone(), self.diff_id.clone());
-        blocking(move || store.layer_sources(&[diff_id]).is_ok()).await
+    /// Whether the store has the layer; if so, it stays there until the pull is over.
+    async fn is_held(&self) -> Result<bool> {
+        let (store, pull) = (self.store.clone(), self.pull.clone());
+        let (blob, diff_id) = (self.blob.clone(), self.diff_id.clone());
+        let held = blocking(move || {
+            // Asking the pull for a layer that is not there would begin to unpack it.
+            let there = store.layer_sources(std::slice::from_ref(&diff_id)).is_ok();
+            Ok::<_, image::Error>(
+                there && matches!(pull.layer(&blob, &diff_id)?, Ingested::Present),
+            )
+        });
+        Ok(held.await?)
     }
 
     /// Fetches the layer, or waits for who is fetching it already.

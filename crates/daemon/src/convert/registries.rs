@@ -1,0 +1,94 @@
+//! What `info` says about registries.
+
+use std::collections::BTreeMap;
+
+use api::types::system::{IndexConfig, RegistryConfig};
+use engine::{Insecure, Mirror, Registries};
+
+const HUB: &str = "docker.io";
+/// What is insecure without a word about it.
+const LOOPBACK: [&str; 2] = ["::1/128", "127.0.0.0/8"];
+
+pub(crate) fn config(registries: &Registries) -> RegistryConfig {
+    let settings = &registries.client;
+    let of_hub = |mirror: &&Mirror| mirror.registry.as_deref() == Some(HUB);
+    let mirrors: Vec<String> = settings
+        .mirrors
+        .iter()
+        .filter(of_hub)
+        .map(|mirror| mirror.url.to_string())
+        .collect();
+    let hub = IndexConfig {
+        mirrors: mirrors.clone(),
+        name: HUB.to_owned(),
+        official: true,
+        secure: true,
+    };
+    let mut index_configs = BTreeMap::from([(HUB.to_owned(), hub)]);
+    let mut networks: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
+    for insecure in &settings.insecure {
+        match insecure {
+            Insecure::Network { address, prefix } => networks.push(format!("{address}/{prefix}")),
+            Insecure::Host(host) => {
+                let index = IndexConfig {
+                    name: host.clone(),
+                    ..IndexConfig::default()
+                };
+                index_configs.insert(host.clone(), index);
+            }
+        }
+    }
+    RegistryConfig {
+        index_configs,
+        insecure_registry_cidrs: networks,
+        mirrors: (!mirrors.is_empty()).then_some(mirrors),
+    }
+}
+
+/// A proxy without the password in it, as Docker shows it.
+pub(crate) fn shown_proxy(proxy: Option<&str>) -> String {
+    let text = proxy.unwrap_or_default();
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}xxxxx:xxxxx@{host}"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_info_says() {
+        let mut registries = Registries::default();
+        registries
+            .client
+            .mirrors
+            .push("https://m.example".parse().unwrap());
+        for insecure in ["10.0.0.0/8", "h:5000"] {
+            registries.client.insecure.push(insecure.parse().unwrap());
+        }
+        let shown = config(&registries);
+        assert_eq!(
+            shown.insecure_registry_cidrs,
+            ["::1/128", "127.0.0.0/8", "10.0.0.0/8"]
+        );
+        assert_eq!(shown.mirrors, Some(vec!["https://m.example/".to_owned()]));
+        assert!(!shown.index_configs["h:5000"].secure);
+        assert!(shown.index_configs[HUB].official);
+    }
+
+    #[test]
+    fn passwords_of_proxies_are_not_shown() {
+        assert_eq!(
+            shown_proxy(Some("http://u:p@h:1")),
+            "http://xxxxx:xxxxx@h:1"
+        );
+        assert_eq!(shown_proxy(Some("http://h:1")), "http://h:1");
+        assert_eq!(shown_proxy(None), "");
+    }
+}
