@@ -232,9 +232,9 @@ impl Check<'_> {
 
     fn snapshots(&mut self) -> Result<()> {
         let snapshots = self.store.holders().snapshots.clone();
-        for (container, below) in snapshots {
+        for (container, kept) in snapshots {
             self.report.snapshots += 1;
-            for diff_id in below {
+            for diff_id in kept.below {
                 let gone = self.store.read()?.layer(&diff_id)?.is_none();
                 // It may have been removed meanwhile, and its layers with it.
                 if gone && self.store.holders().snapshots.contains_key(&container) {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use oci::{Algorithm, ContainerId};
 
 use crate::apply::{self, Applied, ApplyError, Limits, Target};
+use crate::driver::DriverKind;
 use crate::skeleton::{self, Recorder};
 use crate::state::LayerRecord;
 use crate::{Error, Result};
@@ -26,6 +27,7 @@ pub(crate) const INIT_LINK: &str = "0";
 /// The folders of one data root.
 pub(crate) struct Layers {
     overlay: PathBuf,
+    vfs: PathBuf,
     tmp: PathBuf,
     in_use: InUse,
     next_link: AtomicU64,
@@ -142,6 +144,7 @@ impl Layers {
     pub(crate) fn open(data_root: &Path) -> Result<Layers> {
         let layers = Layers {
             overlay: data_root.join("overlay2"),
+            vfs: data_root.join("vfs"),
             tmp: data_root.join("tmp"),
             in_use: InUse::default(),
             next_link: AtomicU64::new(1),
@@ -158,6 +161,18 @@ impl Layers {
 
     fn links(&self) -> PathBuf {
         self.overlay.join("l")
+    }
+
+    /// Where a driver has containers' directories.
+    pub(crate) fn containers(&self, driver: DriverKind) -> PathBuf {
+        match driver {
+            DriverKind::Overlay2 => self.overlay.clone(),
+            DriverKind::Vfs => self.vfs.clone(),
+        }
+    }
+
+    pub(crate) fn container(&self, id: &ContainerId, driver: DriverKind) -> PathBuf {
+        self.containers(driver).join(id.as_str())
     }
 
     pub(crate) fn home(&self, name: &str) -> PathBuf {
@@ -252,19 +267,18 @@ impl Layers {
         }
     }
 
-    /// Removes a directory under `overlay2`: out of sight first, so that a crash leaves only something in `tmp`.
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        self.retire(name)?.map_or(Ok(()), Staging::remove)
+    /// Removes a container's directory: out of sight first, so that a crash leaves only something in `tmp`.
+    pub(crate) fn remove_at(&self, home: &Path) -> Result<()> {
+        self.retire(home)?.map_or(Ok(()), Staging::remove)
     }
 
-    /// Takes a directory under `overlay2` out of sight; nothing if it is not there. Its files go with the result.
-    fn retire(&self, name: &str) -> Result<Option<Staging>> {
-        let home = self.home(name);
+    /// Takes a directory out of sight; nothing if it is not there. Its files go with the result.
+    fn retire(&self, home: &Path) -> Result<Option<Staging>> {
         let away = self.reserve();
-        match fs::rename(&home, &away.path) {
+        match fs::rename(home, &away.path) {
             Ok(()) => Ok(Some(away)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(io_error("rename", &home)(e)),
+            Err(e) => Err(io_error("rename", home)(e)),
         }
     }
 
@@ -281,7 +295,7 @@ impl Layers {
             }
             _ => {}
         }
-        self.retire(&record.cache_id)
+        self.retire(&self.home(&record.cache_id))
     }
 
     /// Removes what no record and no container owns, and mends links. `owned` says whose a name under `overlay2` is.
@@ -319,6 +333,13 @@ impl Layers {
             if name != "l" && name != INIT && !cache_ids.contains(&*name) && !owned(&name) {
                 strays.push(Stray {
                     path: self.home(&name),
+                });
+            }
+        }
+        for name in names(&self.vfs)? {
+            if !owned(&name) {
+                strays.push(Stray {
+                    path: self.vfs.join(&name),
                 });
             }
         }

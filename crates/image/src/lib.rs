@@ -13,6 +13,7 @@
 //! <root>/overlay2/l/<short>          link to ../<cache id>/diff: 128 of them fit into one page of mount options
 //! <root>/overlay2/init/diff          mount points every container needs, below every image's layers
 //! <root>/overlay2/<container id>/{diff,work,merged,lower}   a container's writable layer
+//! <root>/vfs/<container id>/{diff,merged,lower}   the same by the driver vfs: `diff` is all of it (see `driver`)
 //! <root>/tmp/image-*                 work in progress; removed at open
 //! ```
 //!
@@ -37,6 +38,7 @@ mod check;
 mod commit;
 mod compress;
 mod database;
+mod driver;
 mod error;
 mod gc;
 mod gzip;
@@ -65,6 +67,7 @@ pub use blobs::{KnownBlob, LayerSource};
 pub use check::{CheckReport, Problem, ProblemKind};
 pub use commit::CommitOptions;
 pub use compress::decompress;
+pub use driver::DriverKind;
 pub use error::{Error, Kind, Result};
 pub use gc::{Expendable, GcPolicy, KeepFree};
 pub use image::{GraphPaths, HistoryItem, Image, ImageId};

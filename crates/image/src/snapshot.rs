@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use oci::{ContainerId, Digest};
 
-use crate::layers::{INIT, INIT_LINK, Layers, io_error, names, set_mode};
+use crate::driver::{Driver, DriverKind};
+use crate::layers::{INIT, INIT_LINK, Layers, io_error, names};
 use crate::state::{ImageRecord, NOTED};
 use crate::store::{is_snapshot_name, missing_layer, topmost_first};
 use crate::{Error, ImageId, Result, Store};
@@ -23,6 +24,24 @@ pub struct Snapshot {
     pub upper: PathBuf,
     pub work: PathBuf,
     pub merged: PathBuf,
+    /// The directory that holds these.
+    pub home: PathBuf,
+    pub driver: DriverKind,
+}
+
+impl Snapshot {
+    /// Whether the root file system is `upper` as it is, and nothing is to be mounted below it.
+    pub fn is_plain(&self) -> bool {
+        self.driver.driver().is_plain()
+    }
+}
+
+/// A snapshot as the store keeps it in mind.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// Diff IDs, topmost first.
+    pub(crate) below: Vec<Digest>,
+    pub(crate) driver: DriverKind,
 }
 
 /// The file in a snapshot's directory that names the layers below, topmost first, a diff ID a line. It is written last:
@@ -30,13 +49,21 @@ pub struct Snapshot {
 const LOWER: &str = "lower";
 
 /// All snapshots on disk.
-pub(crate) fn read_all(layers: &Layers) -> Result<HashMap<ContainerId, Vec<Digest>>> {
+pub(crate) fn read_all(layers: &Layers) -> Result<HashMap<ContainerId, Kept>> {
     let mut all = HashMap::new();
-    for name in names(&layers.home(""))?
+    for driver in DriverKind::ALL {
+        all.extend(read_those_of(layers, driver)?);
+    }
+    Ok(all)
+}
+
+fn read_those_of(layers: &Layers, driver: DriverKind) -> Result<HashMap<ContainerId, Kept>> {
+    let mut all = HashMap::new();
+    for name in names(&layers.containers(driver))?
         .into_iter()
         .filter(|name| is_snapshot_name(name))
     {
-        let path = layers.home(&name).join(LOWER);
+        let path = layers.containers(driver).join(&name).join(LOWER);
         let text = match fs::read_to_string(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(io_error("read", &path))?,
@@ -47,7 +74,7 @@ pub(crate) fn read_all(layers: &Layers) -> Result<HashMap<ContainerId, Vec<Diges
             .collect::<Result<Vec<Digest>, _>>();
         let below = below.map_err(|e| Error::Damaged(format!("{}: {e}", path.display())))?;
         if let Ok(id) = name.parse() {
-            all.insert(id, below);
+            all.insert(id, Kept { below, driver });
         }
     }
     Ok(all)
@@ -56,20 +83,19 @@ pub(crate) fn read_all(layers: &Layers) -> Result<HashMap<ContainerId, Vec<Diges
 impl Store {
     /// Makes a container's writable layer on top of `image` (on nothing without one).
     pub fn prepare(&self, container: &ContainerId, image: Option<&ImageId>) -> Result<Snapshot> {
-        let below = self.hold(container, image)?;
+        let kept = self.hold(container, image)?;
         self.tell_growth();
-        let made = self
-            .make(container, &below)
-            .and_then(|()| self.describe(container, &below));
+        let made = self.make(container, &kept);
         if made.is_err() {
             self.holders().snapshots.remove(container);
-            let _ = self.inner.layers.remove(container.as_str());
+            let home = self.inner.layers.container(container, kept.driver);
+            let _ = self.inner.layers.remove_at(&home);
         }
         made
     }
 
     /// From here on, no removal of the image takes its layers away.
-    fn hold(&self, container: &ContainerId, image: Option<&ImageId>) -> Result<Vec<Digest>> {
+    fn hold(&self, container: &ContainerId, image: Option<&ImageId>) -> Result<Kept> {
         let mut holders = self.holders();
         let below = match image {
             None => Vec::new(),
@@ -87,8 +113,8 @@ impl Store {
                 "container {container} has a writable layer already"
             ))),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(below.clone());
-                Ok(below)
+                let driver = self.inner.driver;
+                Ok(entry.insert(Kept { below, driver }).clone())
             }
         }
     }
@@ -107,30 +133,21 @@ impl Store {
             .write(|tables| tables.put_image(id, &record))
     }
 
-    fn make(&self, container: &ContainerId, below: &[Digest]) -> Result<()> {
-        let home = self.inner.layers.home(container.as_str());
-        for (path, mode) in [
-            (home.clone(), 0o710),
-            (home.join("diff"), 0o755),
-            (home.join("work"), 0o700),
-            (home.join("merged"), 0o700),
-        ] {
-            fs::DirBuilder::new()
-                .mode(mode)
-                .create(&path)
-                .map_err(io_error("make", &path))?;
-        }
-        set_mode(&home.join("diff"), 0o755)?;
-        let lines: String = below.iter().map(|id| format!("{id}\n")).collect();
-        let path = home.join(LOWER);
-        fs::write(&path, lines).map_err(io_error("write", &path))
+    fn make(&self, container: &ContainerId, kept: &Kept) -> Result<Snapshot> {
+        let snapshot = self.describe(container, kept)?;
+        let driver = kept.driver.driver();
+        driver.make(&snapshot.home, &snapshot.lower_dirs)?;
+        let lines: String = kept.below.iter().map(|id| format!("{id}\n")).collect();
+        let path = snapshot.home.join(LOWER);
+        fs::write(&path, lines).map_err(io_error("write", &path))?;
+        Ok(snapshot)
     }
 
-    fn describe(&self, container: &ContainerId, below: &[Digest]) -> Result<Snapshot> {
+    fn describe(&self, container: &ContainerId, kept: &Kept) -> Result<Snapshot> {
         let layers = &self.inner.layers;
         let (mut lower, mut lower_dirs) = (Vec::new(), Vec::new());
         let reader = self.read()?;
-        for diff_id in below {
+        for diff_id in &kept.below {
             let record = reader
                 .layer(diff_id)?
                 .ok_or_else(|| missing_layer(diff_id))?;
@@ -139,7 +156,7 @@ impl Store {
         }
         lower.push(layers.link(INIT_LINK));
         lower_dirs.push(layers.diff(INIT));
-        let home = layers.home(container.as_str());
+        let home = layers.container(container, kept.driver);
         let (upper, work, merged) = (home.join("diff"), home.join("work"), home.join("merged"));
         Ok(Snapshot {
             lower,
@@ -147,25 +164,44 @@ impl Store {
             upper,
             work,
             merged,
+            home,
+            driver: kept.driver,
         })
     }
 
     pub fn snapshot(&self, container: &ContainerId) -> Result<Snapshot> {
-        let below = self.holders().snapshots.get(container).cloned();
-        let below = below.ok_or_else(|| {
+        let kept = self.holders().snapshots.get(container).cloned();
+        let kept = kept.ok_or_else(|| {
             Error::Damaged(format!("container {container} has no writable layer"))
         })?;
-        self.describe(container, &below)
+        self.describe(container, &kept)
+    }
+
+    /// The same with the driver that it was made by.
+    pub(crate) fn with_driver(
+        &self,
+        container: &ContainerId,
+    ) -> Result<(&'static dyn Driver, Snapshot)> {
+        let snapshot = self.snapshot(container)?;
+        Ok((snapshot.driver.driver(), snapshot))
+    }
+
+    /// The driver of new containers.
+    pub fn driver(&self) -> DriverKind {
+        self.inner.driver
     }
 
     /// Removes a container's writable layer; one that is not there is no error.
     pub fn release(&self, container: &ContainerId) -> Result<()> {
-        self.inner.layers.remove(container.as_str())?;
+        for driver in DriverKind::ALL {
+            let home = self.inner.layers.container(container, driver);
+            self.inner.layers.remove_at(&home)?;
+        }
         let mut holders = self.holders();
-        let Some(below) = holders.snapshots.remove(container) else {
+        let Some(kept) = holders.snapshots.remove(container) else {
             return Ok(());
         };
-        let dropped = self.drop_unused(&holders, &below)?;
+        let dropped = self.drop_unused(&holders, &kept.below)?;
         drop(holders);
         drop(dropped);
         Ok(())
@@ -186,19 +222,24 @@ impl Store {
 
     /// Bytes of a container's writable layer, each inode once.
     pub fn usage(&self, container: &ContainerId) -> Result<u64> {
-        let upper = self.inner.layers.diff(container.as_str());
-        let mut seen = HashSet::new();
-        let mut total = 0;
-        let mut open = vec![upper.clone()];
-        while let Some(dir) = open.pop() {
-            total += tally(&dir, &mut open, &mut seen).or_else(|e| match e.kind() {
-                // The container is running: what it just removed counts nothing.
-                io::ErrorKind::NotFound if dir != upper => Ok(0),
-                _ => Err(io_error("list", &dir)(e)),
-            })?;
-        }
-        Ok(total)
+        let (driver, snapshot) = self.with_driver(container)?;
+        driver.usage(&snapshot.home, &snapshot.lower_dirs)
     }
+}
+
+/// Bytes of all below a directory, each inode once.
+pub(crate) fn size_of_tree(root: &Path) -> Result<u64> {
+    let mut seen = HashSet::new();
+    let mut total = 0;
+    let mut open = vec![root.to_owned()];
+    while let Some(dir) = open.pop() {
+        total += tally(&dir, &mut open, &mut seen).or_else(|e| match e.kind() {
+            // The container is running: what it just removed counts nothing.
+            io::ErrorKind::NotFound if dir != root => Ok(0),
+            _ => Err(io_error("list", &dir)(e)),
+        })?;
+    }
+    Ok(total)
 }
 
 fn tally(dir: &Path, open: &mut Vec<PathBuf>, seen: &mut HashSet<u64>) -> io::Result<u64> {

@@ -7,9 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
 use crate::database::{Database, Reader, Writer};
+use crate::driver::DriverKind;
 use crate::ingest::{Ingests, KEPT};
 use crate::layers::{INIT, Layers, Staged, Staging, io_error};
 use crate::pins::Pins;
+use crate::snapshot::Kept;
 use crate::state::{ImageRecord, LayerRecord};
 use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, snapshot};
 
@@ -23,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) layers: Layers,
     pub(crate) ingests: Ingests,
+    pub(crate) driver: DriverKind,
     holders: Mutex<Holders>,
     growth: Mutex<u64>,
     grown: Condvar,
@@ -31,15 +34,16 @@ pub(crate) struct Inner {
 /// Who keeps layers besides images. Its lock is also what everything that adds or removes layers holds meanwhile.
 #[derive(Default)]
 pub(crate) struct Holders {
-    /// Containers' writable layers, with the diff IDs below them, topmost first.
-    pub(crate) snapshots: HashMap<ContainerId, Vec<Digest>>,
+    /// Containers' writable layers.
+    pub(crate) snapshots: HashMap<ContainerId, Kept>,
     /// Layers that a load under way counts on.
     pub(crate) pins: Vec<Digest>,
 }
 
 impl Holders {
     pub(crate) fn holds(&self, diff_id: &Digest) -> bool {
-        self.pins.contains(diff_id) || self.snapshots.values().any(|below| below.contains(diff_id))
+        let kept = |kept: &Kept| kept.below.contains(diff_id);
+        self.pins.contains(diff_id) || self.snapshots.values().any(kept)
     }
 }
 
@@ -68,6 +72,11 @@ pub(crate) type Committed = (Vec<ImageId>, Vec<(Reference, ImageId)>);
 impl Store {
     /// Opens (or makes) the store of `data_root` and removes what a crash left behind. A second opener is refused.
     pub fn open(data_root: &Path) -> Result<Store> {
+        Store::open_with(data_root, DriverKind::default())
+    }
+
+    /// The same with another driver for new containers.
+    pub fn open_with(data_root: &Path, driver: DriverKind) -> Result<Store> {
         let home = data_root.join("image");
         fs::DirBuilder::new()
             .recursive(true)
@@ -88,6 +97,7 @@ impl Store {
                 database,
                 layers,
                 ingests,
+                driver,
                 holders,
                 growth: Mutex::new(0),
                 grown: Condvar::new(),

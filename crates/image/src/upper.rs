@@ -4,10 +4,11 @@
 //! looked up in is carried along on the way down, so that a whiteout or an opaque directory in one layer hides what
 //! the layers below it have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,11 @@ use oci::{ContainerId, Digest, Hasher};
 use crate::layers::io_error;
 use crate::{Error, Result, Store};
 
-mod pack;
+pub(crate) mod pack;
 
 #[cfg(test)]
 pub(crate) use pack::pack as pack_directory;
+pub(crate) use pack::xattrs;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
@@ -39,21 +41,24 @@ impl Store {
     /// What a container changed: parents before children, names in order. As Docker has it, a directory is `Modified` if
     /// its owner or mode is, or if anything in it changed; a file that was only copied up is no change.
     pub fn changes(&self, container: &ContainerId) -> Result<Vec<Change>> {
-        let snapshot = self.snapshot(container)?;
-        changes(&snapshot.upper, &snapshot.lower_dirs).map_err(io_error("compare", &snapshot.upper))
+        let (driver, snapshot) = self.with_driver(container)?;
+        let changes = driver.changes(&snapshot.home, &snapshot.lower_dirs);
+        changes.map_err(io_error("compare", &snapshot.upper))
     }
 
     /// A container's changes as a layer's tar, sorted, so that the same changes give the same bytes. Gives its diff ID.
     pub fn diff(&self, container: &ContainerId, out: impl Write) -> Result<Digest> {
-        let upper = self.snapshot(container)?.upper;
+        let (driver, snapshot) = self.with_driver(container)?;
         let mut hashed = Hashed {
             out,
             hasher: Hasher::sha256(),
         };
-        pack::pack(&upper, &mut hashed).map_err(|source| Error::Stream {
-            what: "write the layer",
-            source,
-        })?;
+        driver
+            .pack(&snapshot.home, &snapshot.lower_dirs, &mut hashed)
+            .map_err(|source| Error::Stream {
+                what: "write the layer",
+                source,
+            })?;
         Ok(hashed.hasher.finish())
     }
 }
@@ -75,19 +80,72 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-fn changes(upper: &Path, lowers: &[PathBuf]) -> io::Result<Vec<Change>> {
-    let mut comparison = Comparison { found: Vec::new() };
-    let root = fs::symlink_metadata(upper)?;
-    let lower = Lower {
-        metadata: Some(root),
-        directories: lowers.to_vec(),
-    };
-    comparison.directory(upper, "", &lower)?;
-    Ok(comparison.found)
+/// What differs, by path without the slash at its beginning; in the order of [`Store::changes`].
+pub(crate) struct Changes(Vec<(Vec<u8>, ChangeKind)>);
+
+impl Changes {
+    /// Of a directory that overlayfs has on top of `lowers`.
+    pub(crate) fn of_overlay(upper: &Path, lowers: &[PathBuf]) -> io::Result<Changes> {
+        Changes::between(upper, lowers, false)
+    }
+
+    /// Of a directory that began as a copy of what `lowers` show together.
+    pub(crate) fn of_copy(upper: &Path, lowers: &[PathBuf]) -> io::Result<Changes> {
+        Changes::between(upper, lowers, true)
+    }
+
+    fn between(upper: &Path, lowers: &[PathBuf], complete: bool) -> io::Result<Changes> {
+        let mut comparison = Comparison {
+            found: Vec::new(),
+            complete,
+        };
+        let root = fs::symlink_metadata(upper)?;
+        let lower = Lower {
+            metadata: Some(root),
+            directories: lowers.to_vec(),
+        };
+        comparison.directory(upper, b"", &lower)?;
+        Ok(Changes(comparison.found))
+    }
+
+    /// For people.
+    pub(crate) fn listed(self) -> Vec<Change> {
+        let listed = self.0.into_iter().map(|(path, kind)| Change {
+            path: format!("/{}", String::from_utf8_lossy(&path)),
+            kind,
+        });
+        listed.collect()
+    }
+
+    pub(crate) fn by_path(&self) -> BTreeMap<&[u8], ChangeKind> {
+        self.0.iter().map(|(path, kind)| (&**path, *kind)).collect()
+    }
+
+    /// Bytes of the files that are new or other, each inode once.
+    pub(crate) fn size(&self, upper: &Path) -> io::Result<u64> {
+        let mut seen = HashSet::new();
+        let mut total = 0;
+        for (path, _) in self
+            .0
+            .iter()
+            .filter(|(_, kind)| *kind != ChangeKind::Deleted)
+        {
+            match fs::symlink_metadata(upper.join(OsStr::from_bytes(path))) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+                Ok(metadata) if metadata.is_dir() => {}
+                Ok(metadata) if metadata.nlink() > 1 && !seen.insert(metadata.ino()) => {}
+                Ok(metadata) => total += metadata.len(),
+            }
+        }
+        Ok(total)
+    }
 }
 
 struct Comparison {
-    found: Vec<Change>,
+    found: Vec<(Vec<u8>, ChangeKind)>,
+    /// The upper directory holds everything: what is not in it is gone.
+    complete: bool,
 }
 
 /// What the layers below show at one path.
@@ -151,32 +209,32 @@ impl Lower {
 }
 
 impl Comparison {
-    fn directory(&mut self, upper: &Path, path: &str, lower: &Lower) -> io::Result<()> {
+    fn directory(&mut self, upper: &Path, path: &[u8], lower: &Lower) -> io::Result<()> {
         let mut names: BTreeMap<OsString, bool> = BTreeMap::new();
         for entry in fs::read_dir(upper)? {
             names.insert(entry?.file_name(), true);
         }
-        if is_opaque(upper) {
+        if self.complete || is_opaque(upper) {
             for name in lower.names()? {
                 names.entry(name).or_insert(false);
             }
         }
         for (name, in_upper) in names {
             let below = lower.child(&name)?;
-            let path = format!("{path}/{}", name.to_string_lossy());
+            let path = match path {
+                b"" => name.as_bytes().to_vec(),
+                path => [path, b"/", name.as_bytes()].concat(),
+            };
             if in_upper {
                 self.compare(&upper.join(&name), path, &below)?;
             } else {
-                self.found.push(Change {
-                    path,
-                    kind: ChangeKind::Deleted,
-                });
+                self.found.push((path, ChangeKind::Deleted));
             }
         }
         Ok(())
     }
 
-    fn compare(&mut self, upper: &Path, path: String, below: &Lower) -> io::Result<()> {
+    fn compare(&mut self, upper: &Path, path: Vec<u8>, below: &Lower) -> io::Result<()> {
         let metadata = match fs::symlink_metadata(upper) {
             // The container is running and has just removed it.
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -184,10 +242,7 @@ impl Comparison {
         };
         if is_whiteout(&metadata) {
             if below.metadata.is_some() {
-                self.found.push(Change {
-                    path,
-                    kind: ChangeKind::Deleted,
-                });
+                self.found.push((path, ChangeKind::Deleted));
             }
             return Ok(());
         }
@@ -203,7 +258,7 @@ impl Comparison {
         let changed_inside = self.found.len() > place;
         let kind = kind.or(changed_inside.then_some(ChangeKind::Modified));
         if let Some(kind) = kind {
-            self.found.insert(place, Change { path, kind });
+            self.found.insert(place, (path, kind));
         }
         Ok(())
     }
@@ -217,11 +272,11 @@ fn differ(old: &Metadata, new: &Metadata) -> bool {
 }
 
 /// Character device 0/0 (kernel documentation, overlayfs, "whiteouts and opaque directories").
-fn is_whiteout(metadata: &Metadata) -> bool {
+pub(crate) fn is_whiteout(metadata: &Metadata) -> bool {
     metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
-fn is_opaque(directory: &Path) -> bool {
+pub(crate) fn is_opaque(directory: &Path) -> bool {
     let mut value = [0u8; 1];
     rustix::fs::lgetxattr(directory, "trusted.overlay.opaque", &mut value[..])
         .is_ok_and(|n| n == 1 && value == *b"y")

@@ -1,35 +1,52 @@
 //! A writable layer as the tar of a layer (image-spec 1.1, layer.md): everything in it, with overlayfs's marks turned
 //! into the standard's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::{is_opaque, is_whiteout};
+use super::{ChangeKind, Changes, is_opaque, is_whiteout};
 use crate::tar::{Entry, EntryKind, Time, Writer};
 
 /// Longer lists of names, or values, than the kernel has (xattr(7)).
 const XATTR_MAX: usize = 65_536;
 
 pub(crate) fn pack(root: &Path, out: &mut dyn Write) -> io::Result<()> {
+    pack_only(root, None, out)
+}
+
+/// The same of a directory that holds more than what changed.
+pub(crate) fn pack_changes(root: &Path, changes: &Changes, out: &mut dyn Write) -> io::Result<()> {
+    pack_only(root, Some(changes.by_path()), out)
+}
+
+fn pack_only(
+    root: &Path,
+    only: Option<BTreeMap<&[u8], ChangeKind>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut packing = Packing {
         tar: Writer::new(io::BufWriter::with_capacity(128 * 1024, out)),
         links: HashMap::new(),
+        only,
     };
     packing.directory(root, b"")?;
     packing.tar.finish()?.flush()
 }
 
-struct Packing<W: Write> {
+struct Packing<'a, W: Write> {
+    /// What to take, where not all of it; what is gone becomes a whiteout.
+    only: Option<BTreeMap<&'a [u8], ChangeKind>>,
     tar: Writer<W>,
     /// Files of several links, by inode, under the name they came first.
     links: HashMap<u64, Vec<u8>>,
 }
 
-impl<W: Write> Packing<W> {
+impl<W: Write> Packing<'_, W> {
     fn directory(&mut self, directory: &Path, path: &[u8]) -> io::Result<()> {
         if !path.is_empty() && is_opaque(directory) {
             self.mark(&[path, b".wh..wh..opq"].concat())?;
@@ -37,8 +54,19 @@ impl<W: Write> Packing<W> {
         let mut names = fs::read_dir(directory)?
             .map(|e| Ok(e?.file_name()))
             .collect::<io::Result<Vec<_>>>()?;
+        names.extend(self.gone(path));
         names.sort();
+        names.dedup();
         for name in names {
+            let kind = self.change(&[path, name.as_bytes()].concat());
+            match kind {
+                None => continue,
+                Some(ChangeKind::Deleted) => {
+                    self.mark(&[path, b".wh.", name.as_bytes()].concat())?;
+                    continue;
+                }
+                Some(_) => {}
+            }
             let child = directory.join(&name);
             let metadata = match fs::symlink_metadata(&child) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -51,6 +79,30 @@ impl<W: Write> Packing<W> {
             }
         }
         Ok(())
+    }
+
+    /// What became of a path, if it is to be taken.
+    fn change(&self, path: &[u8]) -> Option<ChangeKind> {
+        match &self.only {
+            None => Some(ChangeKind::Added),
+            Some(only) => only.get(path).copied(),
+        }
+    }
+
+    /// Names that are gone from a directory; `path` is empty or ends with a slash.
+    fn gone(&self, path: &[u8]) -> Vec<OsString> {
+        let Some(only) = &self.only else {
+            return Vec::new();
+        };
+        let inside = only
+            .range(path..)
+            .take_while(|(name, _)| name.starts_with(path));
+        inside
+            .filter(|(_, kind)| **kind == ChangeKind::Deleted)
+            .map(|(name, _)| &name[path.len()..])
+            .filter(|name| !name.contains(&b'/'))
+            .map(|name| OsString::from_vec(name.to_vec()))
+            .collect()
     }
 
     /// An empty file whose name is the message.
@@ -123,7 +175,7 @@ fn kind(metadata: &Metadata) -> Option<EntryKind> {
 }
 
 /// All xattrs but overlayfs's own, sorted.
-fn xattrs(file: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(crate) fn xattrs(file: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut names = vec![0u8; XATTR_MAX];
     let length = match rustix::fs::llistxattr(file, &mut names[..]) {
         Err(rustix::io::Errno::NOTSUP) => return Ok(Vec::new()),
