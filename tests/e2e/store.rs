@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::{Daemon, IMAGE, Options, oracle, own_test};
 
-fn check(d: &Daemon, repair: bool) -> Value {
+fn checked(d: &Daemon, repair: bool) -> Value {
     let path = if repair {
         "/system/check?repair=1"
     } else {
@@ -29,7 +29,7 @@ own_test!(check_finds_and_mends_what_is_wrong, |d| {
         "sleep",
         "1000",
     ]);
-    let report = check(d, false);
+    let report = checked(d, false);
     assert_eq!(report["Problems"], json!([]));
     assert_eq!(
         (&report["Images"], &report["Snapshots"]),
@@ -37,9 +37,9 @@ own_test!(check_finds_and_mends_what_is_wrong, |d| {
     );
     fs::create_dir(d.data_root().join("overlay2").join("f".repeat(64)))
         .expect("make a stray folder");
-    assert_eq!(check(d, false)["Problems"][0]["Kind"], "stray file");
-    assert_eq!(check(d, true)["Problems"][0]["Repaired"], true);
-    assert_eq!(check(d, false)["Problems"], json!([]));
+    assert_eq!(checked(d, false)["Problems"][0]["Kind"], "stray file");
+    assert_eq!(checked(d, true)["Problems"][0]["Repaired"], true);
+    assert_eq!(checked(d, false)["Problems"], json!([]));
     // A layer that somebody changed, under a container and then without one.
     let top = cli.ok(&[
         "image",
@@ -49,14 +49,14 @@ own_test!(check_finds_and_mends_what_is_wrong, |d| {
         IMAGE,
     ]);
     fs::write(format!("{top}/more"), "x").expect("change the layer");
-    let problem = &check(d, true)["Problems"][0];
+    let problem = &checked(d, true)["Problems"][0];
     assert_eq!(
         (&problem["Kind"], &problem["Repaired"]),
         (&json!("damaged layer"), &json!(false))
     );
     cli.ok(&["rm", "-f", &name]);
-    assert_eq!(check(d, true)["Problems"][0]["Repaired"], true);
-    assert_eq!(check(d, false)["Problems"], json!([]));
+    assert_eq!(checked(d, true)["Problems"][0]["Repaired"], true);
+    assert_eq!(checked(d, false)["Problems"], json!([]));
     cli.run(&["image", "inspect", IMAGE])
         .fails(1, "No such image");
     // And it can be had again.
@@ -115,5 +115,79 @@ fn gc_keeps_space_free_but_never_what_is_used_or_named() {
             cli.ok(&["image", "inspect", image]);
         }
         cli.ok(&["rm", "-f", &name, &second]);
+    });
+}
+
+#[test]
+fn vfs_runs_containers_without_overlayfs() {
+    if oracle().is_some() {
+        return;
+    }
+    let options = Options {
+        args: vec!["--storage-driver".to_owned(), "vfs".to_owned()],
+        ..Options::default()
+    };
+    Daemon::with(options, |d| {
+        let cli = d.docker();
+        assert_eq!(cli.ok(&["info", "-f", "{{.Driver}}"]), "vfs");
+        let name = d.name("c");
+        let script = "mount | grep ' on / ' | grep -c overlay; echo hi > /new; rm /bin/vi";
+        let out = cli.ok(&[
+            "run",
+            "--network",
+            "none",
+            "--name",
+            &name,
+            "-v",
+            "/etc/anew",
+            IMAGE,
+            "sh",
+            "-c",
+            script,
+        ]);
+        assert_eq!(out, "0");
+        let diff = cli.ok(&["diff", &name]);
+        let mut lines: Vec<&str> = diff.lines().collect();
+        lines.sort_unstable();
+        assert!(
+            lines.contains(&"A /new") && lines.contains(&"D /bin/vi"),
+            "{diff}"
+        );
+        cli.ok(&[
+            "cp",
+            &format!("{name}:/new"),
+            &d.folder().join("new").display().to_string(),
+        ]);
+        assert_eq!(
+            fs::read_to_string(d.folder().join("new")).expect("the copy"),
+            "hi\n"
+        );
+        cli.ok(&["commit", &name, "made"]);
+        let seen = cli.ok(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "-u",
+            "0:0",
+            "made",
+            "sh",
+            "-c",
+            "cat /new; ls /bin/vi || true",
+        ]);
+        assert_eq!(seen, "hi");
+        let inspect = d.api("GET", &format!("/containers/{name}/json"), "").json();
+        assert_eq!(
+            (&inspect["Driver"], &inspect["GraphDriver"]["Name"]),
+            (&json!("vfs"), &json!("vfs"))
+        );
+        cli.ok(&["rm", "-v", &name]);
+        assert_eq!(checked(d, false)["Problems"], json!([]));
+        assert_eq!(
+            fs::read_dir(d.data_root().join("vfs"))
+                .expect("the folder")
+                .count(),
+            0
+        );
     });
 }

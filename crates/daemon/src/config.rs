@@ -145,6 +145,7 @@ pub(crate) struct Config {
     pub(crate) no_new_privileges: bool,
     pub(crate) min_api_version: ApiVersion,
     pub(crate) registries: engine::Registries,
+    pub(crate) storage_driver: image::DriverKind,
     /// Nothing unless it is switched on.
     pub(crate) gc: Option<image::GcPolicy>,
     pub(crate) shim: Option<PathBuf>,

@@ -196,6 +196,7 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
     made.labels.clone_from(&config.labels);
     made.name = crate::host::hostname();
     made.init = config.init;
+    made.storage_driver = config.storage_driver;
     made.no_new_privileges = config.no_new_privileges;
     made.shm_size = u64::try_from(config.default_shm_size).unwrap_or(0);
     made.stop_timeout = config.default_stop_timeout;

@@ -23,6 +23,7 @@ use crate::mounts::{Access, MountPoint};
 use crate::stream::{ByteReceiver, pipe};
 use crate::volumes::HeldVolumes;
 use path::Place;
+pub(crate) use view::root_of;
 
 /// A file as `docker cp` sees it (the `X-Docker-Container-Path-Stat` header).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,6 +45,8 @@ pub struct Config {
     pub no_new_privileges: bool,
     /// How images come and go.
     pub registries: Registries,
+    /// How new containers get their root file systems.
+    pub storage_driver: image::DriverKind,
 }
 
 impl Config {
@@ -74,6 +76,7 @@ impl Config {
             seccomp_profile: None,
             no_new_privileges: false,
             registries: Registries::default(),
+            storage_driver: image::DriverKind::default(),
         }
     }
 }

@@ -404,7 +404,7 @@ fn is_empty(folder: &std::path::Path) -> bool {
 /// Copies what the image has at `destination` into a new volume. The layers are put together in a mount that is seen
 /// nowhere and gone with its descriptor.
 fn fill(data: &std::path::Path, destination: &str, snapshot: &Snapshot) -> Result<()> {
-    let tree = linux::mount::overlay(&snapshot.lower, &snapshot.upper, &snapshot.work)
+    let tree = crate::archive::root_of(&snapshot.lower, &snapshot.upper, &snapshot.work)
         .context(|| "put the container's layers together".to_owned())?;
     let root = Root::from_fd(tree);
     let Ok(source) = root.resolve(std::path::Path::new(destination)) else {

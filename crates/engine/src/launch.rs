@@ -213,6 +213,19 @@ fn opening() -> Vec<u8> {
     frames
 }
 
+fn rootfs(snapshot: &image::Snapshot) -> RootfsSetup {
+    if snapshot.is_plain() {
+        return RootfsSetup::Dir {
+            path: snapshot.upper.clone(),
+        };
+    }
+    RootfsSetup::Overlay {
+        lower: snapshot.lower.clone(),
+        upper: snapshot.upper.clone(),
+        work: snapshot.work.clone(),
+    }
+}
+
 fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
     let birth = &container.birth;
     let options = &birth.options;
@@ -231,11 +244,7 @@ fn setup(shared: &Shared, container: &Container) -> Result<Setup> {
     Ok(Setup {
         version: protocol::VERSION,
         id: birth.id.to_string(),
-        rootfs: RootfsSetup::Overlay {
-            lower: snapshot.lower.clone(),
-            upper: snapshot.upper.clone(),
-            work: snapshot.work.clone(),
-        },
+        rootfs: rootfs(snapshot),
         tty: options.tty,
         console_size: (options.tty && height > 0 && width > 0).then_some((width, height)),
         open_stdin: options.open_stdin,

@@ -9,7 +9,7 @@ use std::path::Path;
 use image::Snapshot;
 use linux::file::{self, OFlags};
 use linux::rootfs::Root;
-use linux::{Errno, mount, xattr};
+use linux::{Errno, xattr};
 
 use crate::error::{Context as _, Result};
 use crate::users::{self, Identity};
@@ -43,7 +43,12 @@ enum Found {
 }
 
 fn text(snapshot: &Snapshot, name: &str) -> Result<String> {
-    for layer in std::iter::once(&snapshot.upper).chain(&snapshot.lower_dirs) {
+    // Where nothing is mounted, the container's own directory holds everything.
+    let below = match snapshot.is_plain() {
+        true => &[][..],
+        false => &snapshot.lower_dirs,
+    };
+    for layer in std::iter::once(&snapshot.upper).chain(below) {
         let found = in_layer(layer, name)
             .context(|| format!("look for etc/{name} in {}", layer.display()))?;
         match found {
@@ -115,7 +120,7 @@ fn entry(dir: impl AsFd, name: &str) -> linux::Result<Entry> {
 }
 
 fn through_overlay(snapshot: &Snapshot, name: &str) -> Result<String> {
-    let tree = mount::overlay(&snapshot.lower, &snapshot.upper, &snapshot.work)
+    let tree = crate::archive::root_of(&snapshot.lower, &snapshot.upper, &snapshot.work)
         .context(|| "put the container's layers together".to_owned())?;
     read_in(&Root::from_fd(tree), Path::new("/etc").join(name).as_path())
 }
@@ -163,6 +168,8 @@ mod tests {
             upper: upper.clone(),
             work: root.path().join("work"),
             merged: root.path().join("merged"),
+            home: std::path::PathBuf::new(),
+            driver: image::DriverKind::Overlay2,
         };
         assert_eq!(text(&snapshot, "passwd").unwrap(), "middle");
         assert_eq!(text(&snapshot, "group").unwrap(), "bottom");

@@ -224,6 +224,7 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
         restart_count: 0,
         exec_ids: live.execs.iter().cloned().collect(),
         graph: GraphView {
+            driver: container.snapshot.driver,
             lower: container.snapshot.lower_dirs.clone(),
             upper: container.snapshot.upper.clone(),
             work: container.snapshot.work.clone(),

@@ -88,6 +88,7 @@ pub struct StateView {
 /// `GraphDriver.Data` of overlay2.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GraphView {
+    pub driver: image::DriverKind,
     /// Topmost first.
     pub lower: Vec<PathBuf>,
     pub upper: PathBuf,

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use crate::driver::DriverKind;
 use oci::{Descriptor, Digest, ImageConfig, Reference};
 
 /// An image's id is the digest of its config's bytes.
@@ -45,6 +46,8 @@ impl Image {
 /// Where the directories of overlay2 are, as `GraphDriver.Data` of inspect shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphPaths {
+    /// The driver of new containers.
+    pub driver: DriverKind,
     /// Topmost first; empty for an image of one layer.
     pub lower: Vec<PathBuf>,
     pub upper: PathBuf,

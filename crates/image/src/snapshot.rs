@@ -17,7 +17,7 @@ use crate::{Error, ImageId, Result, Store};
 /// A container's writable layer and what lies below it. Nothing of it is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// For the overlay mount: short links, topmost first. Never empty.
+    /// For the overlay mount: short links, topmost first. Empty if there is nothing to mount, and never otherwise.
     pub lower: Vec<PathBuf>,
     /// The same directories as inspect shows them.
     pub lower_dirs: Vec<PathBuf>,
@@ -157,6 +157,9 @@ impl Store {
         lower.push(layers.link(INIT_LINK));
         lower_dirs.push(layers.diff(INIT));
         let home = layers.container(container, kept.driver);
+        if kept.driver.driver().is_plain() {
+            lower.clear();
+        }
         let (upper, work, merged) = (home.join("diff"), home.join("work"), home.join("merged"));
         Ok(Snapshot {
             lower,

@@ -198,10 +198,14 @@ impl Store {
 
     fn graph(&self, dirs: &[String]) -> GraphPaths {
         let Some((top, below)) = dirs.split_first() else {
-            return GraphPaths::default();
+            return GraphPaths {
+                driver: self.inner.driver,
+                ..GraphPaths::default()
+            };
         };
         let home = self.inner.layers.home(top);
         GraphPaths {
+            driver: self.inner.driver,
             lower: below
                 .iter()
                 .map(|dir| self.inner.layers.diff(dir))

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use image::DriverKind;
+
 use super::flags::{Given, Settings};
 use super::{Config, ConfigError, Group, LogLevel, Runtime, Ulimit, gc, size};
 use crate::http::version::{ApiVersion, MAX_VERSION, MIN_VERSION};
@@ -56,6 +58,7 @@ impl Reader {
             no_new_privileges: self.on("no-new-privileges", false),
             min_api_version: self.min_api_version()?,
             registries: super::registries::read(&self.0)?,
+            storage_driver: self.storage_driver()?,
             gc: match self.0.get("gc") {
                 Some(Given::Table(table)) => gc::policy(table)?,
                 _ => None,
@@ -95,10 +98,6 @@ impl Reader {
                 "containers always outlive this daemon; stop them before it if they shall not",
             );
         }
-        let driver = self.text("storage-driver", "overlay2");
-        if driver != "overlay2" {
-            return refuse("storage-driver", &driver, "only overlay2 is built");
-        }
         for opt in self.list("exec-opt") {
             if opt != "native.cgroupdriver=cgroupfs" {
                 return refuse(
@@ -109,6 +108,18 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    fn storage_driver(&self) -> Result<DriverKind, ConfigError> {
+        let name = self.text("storage-driver", DriverKind::default().name());
+        DriverKind::by_name(&name).ok_or_else(|| ConfigError::Value {
+            option: "storage-driver",
+            why: format!(
+                "choose one of {}",
+                DriverKind::ALL.map(DriverKind::name).join(", ")
+            ),
+            value: name,
+        })
     }
 
     fn hosts(&self, exec_root: &Path) -> Vec<String> {

@@ -337,7 +337,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "storage-driver",
         "storage-driver",
         Text,
-        "Storage driver to use (\"overlay2\")",
+        "Storage driver of new containers (\"overlay2\", \"vfs\")",
     ),
     yes(
         "validate",

@@ -85,10 +85,7 @@ fn graph(graph: &GraphPaths) -> GraphDriver {
     if !graph.lower.is_empty() {
         data.insert("LowerDir".to_owned(), joined(&graph.lower));
     }
-    GraphDriver {
-        data: Some(data),
-        name: "overlay2".to_owned(),
-    }
+    super::inspect::driver(graph.driver, data)
 }
 
 fn image_config(config: &oci::ContainerConfig) -> ImageConfig {

@@ -11,6 +11,8 @@ use api::types::{Set, StrSlice};
 use engine::options::Healthcheck;
 use engine::{ContainerView, GraphView, MountView, StateView, Status};
 
+use image::DriverKind;
+
 use super::time;
 use crate::http::failure::Failure;
 use crate::networks::Networks;
@@ -45,7 +47,7 @@ pub(crate) fn container(
         log_path: shown(&view.log_path),
         name: format!("/{}", view.name),
         restart_count: i64::from(view.restart_count),
-        driver: "overlay2".to_owned(),
+        driver: view.graph.driver.name().to_owned(),
         platform: "linux".to_owned(),
         exec_ids: (!view.exec_ids.is_empty()).then(|| view.exec_ids.clone()),
         host_config: Some(host_config(host, view)),
@@ -93,9 +95,14 @@ fn graph(id: &str, graph: &GraphView) -> GraphDriver {
         ("UpperDir".to_owned(), shown(&graph.upper)),
         ("WorkDir".to_owned(), shown(&graph.work)),
     ]);
+    driver(graph.driver, data)
+}
+
+/// `GraphDriver`: only overlay2 has directories to tell of.
+pub(crate) fn driver(kind: DriverKind, data: BTreeMap<String, String>) -> GraphDriver {
     GraphDriver {
-        data: Some(data),
-        name: "overlay2".to_owned(),
+        data: (kind == DriverKind::Overlay2).then_some(data),
+        name: kind.name().to_owned(),
     }
 }
 

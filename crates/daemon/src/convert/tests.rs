@@ -56,6 +56,7 @@ fn view(recorded: &ContainerInspect) -> ContainerView {
         restart_count: 0,
         exec_ids: recorded.exec_ids.clone().unwrap_or_default(),
         graph: GraphView {
+            driver: image::DriverKind::Overlay2,
             lower: data["LowerDir"].split(':').map(Into::into).collect(),
             upper: data["UpperDir"].clone().into(),
             work: data["WorkDir"].clone().into(),

@@ -14,6 +14,8 @@ use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 
 use super::{Call, Reply, containers, volumes};
+use ::image::DriverKind;
+
 use crate::app::App;
 use crate::config::Config;
 use crate::convert::event::{self, Framing};
@@ -114,7 +116,7 @@ fn gather(app: &App) -> Result<Info, Failure> {
         containers_paused: number(counts.paused),
         containers_stopped: number(counts.stopped),
         images: i64::try_from(images).unwrap_or(i64::MAX),
-        driver: "overlay2".to_owned(),
+        driver: app.engine.images().driver().name().to_owned(),
         driver_status: driver_status(&config),
         plugins: plugin_lists(),
         memory_limit: cgroups.has("memory"),
@@ -170,17 +172,20 @@ fn gather(app: &App) -> Result<Info, Failure> {
 /// The storage driver's lines, and one for the bound of logs, which clients show in the same place.
 fn driver_status(config: &Config) -> Vec<[String; 2]> {
     let line = |name: &str, value: String| [name.to_owned(), value];
-    vec![
-        line(
-            "Backing Filesystem",
-            host::backing_filesystem(&config.data_root),
-        ),
-        line("Supports d_type", "true".to_owned()),
-        line("Using metacopy", "false".to_owned()),
-        line("Native Overlay Diff", "true".to_owned()),
-        line("userxattr", "false".to_owned()),
-        line("Default log limits", log_limits(config)),
-    ]
+    let mut lines = vec![line(
+        "Backing Filesystem",
+        host::backing_filesystem(&config.data_root),
+    )];
+    if config.storage_driver == DriverKind::Overlay2 {
+        lines.extend([
+            line("Supports d_type", "true".to_owned()),
+            line("Using metacopy", "false".to_owned()),
+            line("Native Overlay Diff", "true".to_owned()),
+            line("userxattr", "false".to_owned()),
+        ]);
+    }
+    lines.push(line("Default log limits", log_limits(config)));
+    lines
 }
 
 fn log_limits(config: &Config) -> String {

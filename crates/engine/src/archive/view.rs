@@ -6,7 +6,7 @@
 //! tree with its descriptor.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use linux::Errno;
 use linux::file::{self, OFlags};
@@ -90,7 +90,15 @@ fn stopped(files: &Files) -> linux::Result<OwnedFd> {
 }
 
 fn overlay(layers: &Overlay) -> linux::Result<OwnedFd> {
-    mount::overlay(&layers.lower, &layers.upper, &layers.work)
+    root_of(&layers.lower, &layers.upper, &layers.work)
+}
+
+/// A container's root file system as a detached mount; without layers below, `upper` is all of it.
+pub(crate) fn root_of(lower: &[PathBuf], upper: &Path, work: &Path) -> linux::Result<OwnedFd> {
+    if lower.is_empty() {
+        return mount::clone_tree(file::open_path(upper)?, Depth::One);
+    }
+    mount::overlay(lower, upper, work)
 }
 
 /// Binds a volume or a path of the host where the container has it.

@@ -13,7 +13,7 @@ use linux::mount::{Depth, Propagation};
 use linux::process::ExitStatus;
 use linux::signal::Signal;
 use linux::spawn::Command;
-use shim::protocol::{self, ErrorKind, ExternalRuntime, OpError, Setup};
+use shim::protocol::{self, ErrorKind, ExternalRuntime, OpError, RootfsSetup, Setup};
 
 use super::container::{Started, bundle, overlay};
 use super::process::{Ours, Pipes};
@@ -233,9 +233,6 @@ impl External {
 
 /// Mounts the root filesystem where the spec's `root.path` says, seen by this process and its children only.
 fn mount_rootfs(setup: &Setup, bundle: &Path) -> Result<(), linux::Error> {
-    let Some(overlay) = overlay(setup) else {
-        return Ok(());
-    };
     let target = bundle.join(ROOTFS);
     fs::create_dir_all(&target).map_err(|error| {
         linux::Error::new(
@@ -245,7 +242,13 @@ fn mount_rootfs(setup: &Setup, bundle: &Path) -> Result<(), linux::Error> {
     })?;
     linux::ns::unshare(linux::ns::Kinds::MOUNT)?;
     linux::mount::change_propagation(Path::new("/"), Propagation::Slave, Depth::Recursive)?;
-    linux::mount::attach(overlay.mount()?, linux::file::open_path(&target)?)
+    let root = match (overlay(setup), &setup.rootfs) {
+        (Some(overlay), _) => overlay.mount()?,
+        (None, RootfsSetup::Dir { path } | RootfsSetup::Overlay { upper: path, .. }) => {
+            linux::mount::clone_tree(linux::file::open_path(path)?, Depth::One)?
+        }
+    };
+    linux::mount::attach(root, linux::file::open_path(&target)?)
 }
 
 /// The terminal's master, which the runtime has sent.
