@@ -1,6 +1,6 @@
 //! Benchmarks side by side: Tare and the real Docker, in one run on one machine, with their ratios.
 //!
-//! `cargo xtask bench [--peer unix:///run/peers/docker.sock] [--inside 'COMMAND PREFIX'] [--only WORD] [--quick]`; the method stands in
+//! `cargo xtask bench [--peer unix:///run/peers/docker.sock] [--inside 'COMMAND PREFIX'] [--registry 127.0.0.1:5000] [--only WORD] [--quick]`; the method stands in
 //! bench/README.md. Times are medians of runs that alternate between the contestants, so that whatever else the
 //! machine does hits all of them alike. `bench image FILE` only writes the image that archives and registries are
 //! measured with.
@@ -13,6 +13,7 @@ mod logs;
 mod many;
 mod memory;
 mod raw;
+mod registry;
 mod runtimes;
 mod table;
 
@@ -29,6 +30,8 @@ struct Args {
     peer: Option<String>,
     /// A command under which crun and runc are found, such as a chroot.
     inside: Option<String>,
+    /// Where docker-registry listens, `address:port`.
+    registry: Option<String>,
     /// Only the benchmarks whose names hold this.
     only: String,
     /// A tenth of the runs, to try the benchmark itself.
@@ -46,6 +49,7 @@ pub(crate) struct Field<'a> {
     pub(crate) peer: Option<Cli>,
     pub(crate) peer_host: Option<String>,
     pub(crate) inside: Option<String>,
+    pub(crate) registry: Option<String>,
     pub(crate) quick: bool,
 }
 
@@ -97,6 +101,7 @@ fn main() -> Result<()> {
             peer: peer.map(|host| Cli::new(Client::Docker, host, home.path().to_owned())),
             peer_host: peer.map(str::to_owned),
             inside: args.inside.clone(),
+            registry: args.registry.clone(),
             quick: args.quick,
         };
         measure(&field, &args.only, &mut table);
@@ -112,11 +117,12 @@ pub(crate) type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 type Benchmark = fn(&Field<'_>, &mut Table);
 
 fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
-    let benchmarks: [(&str, Benchmark); 10] = [
+    let benchmarks: [(&str, Benchmark); 11] = [
         ("memory-idle", memory::idle),
         ("run", commands::run),
         ("exec", commands::exec),
         ("raw", raw::cycle),
+        ("registry", registry::rivals),
         ("runtime", runtimes::alone),
         ("at-once", many::at_once),
         ("memory-shim", memory::shims),
@@ -176,6 +182,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args> {
     let mut parsed = Args {
         peer: None,
         inside: None,
+        registry: None,
         only: String::new(),
         quick: false,
     };
@@ -184,6 +191,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args> {
         match arg.as_str() {
             "--peer" => parsed.peer = Some(value()?),
             "--inside" => parsed.inside = Some(value()?),
+            "--registry" => parsed.registry = Some(value()?),
             "--only" => parsed.only = value()?,
             "--quick" => parsed.quick = true,
             _ => bail!("unknown argument {arg}"),

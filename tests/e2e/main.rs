@@ -13,6 +13,7 @@ mod lifecycle;
 mod listing;
 mod logs;
 mod lost;
+mod own_registry;
 mod registry;
 mod run;
 mod runtime;

@@ -1,15 +1,42 @@
-//! HTTP/1.1 over a unix socket, by hand: so that a test sees exactly what is on the wire.
+//! HTTP/1.1 over a unix socket or loopback, by hand: so that a test sees exactly what is on the wire.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// A connection to the daemon.
+/// A connection to the daemon, or to a registry.
 pub struct Connection {
-    stream: BufReader<UnixStream>,
+    stream: BufReader<Socket>,
+}
+
+enum Socket {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Unix(stream) => stream.write(bytes),
+            Socket::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// An answer, whole.
@@ -21,13 +48,21 @@ pub struct Response {
 }
 
 impl Connection {
-    /// Connects to `unix:///path`.
+    /// Connects to `unix:///path` or `tcp://address:port`.
     pub fn try_open(host: &str) -> io::Result<Connection> {
+        if let Some(address) = host.strip_prefix("tcp://") {
+            let stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+            stream.set_nodelay(true)?;
+            return Ok(Connection {
+                stream: BufReader::new(Socket::Tcp(stream)),
+            });
+        }
         let path = host.strip_prefix("unix://").unwrap_or(host);
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Connection {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(Socket::Unix(stream)),
         })
     }
 
@@ -136,7 +171,10 @@ impl Connection {
 
     /// Ends our side; the other may go on.
     pub fn close_write(&mut self) -> io::Result<()> {
-        self.stream.get_ref().shutdown(Shutdown::Write)
+        match self.stream.get_ref() {
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+        }
     }
 
     /// Reads raw bytes until `until` is among them.

@@ -10,6 +10,7 @@ mod daemon;
 mod fixture;
 mod http;
 mod leftovers;
+mod own_registry;
 mod registry;
 mod terminal;
 mod wait;
@@ -21,6 +22,7 @@ pub use fixture::{
 };
 pub use http::{Connection, Response, demux};
 pub use leftovers::Leftovers;
+pub use own_registry::OwnRegistry;
 pub use registry::Registry;
 pub use terminal::Terminal;
 pub use wait::{now, process_end, until_change};

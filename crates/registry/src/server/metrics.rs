@@ -13,8 +13,7 @@ use super::store::Collected;
 /// Counters of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    /// By method, resource and status: how many, and their seconds together.
-    requests: Mutex<BTreeMap<(&'static str, &'static str, u16), (u64, f64)>>,
+    requests: Mutex<BTreeMap<Kind, Answered>>,
     received: AtomicU64,
     sent: AtomicU64,
     pub(crate) connections: AtomicU64,
@@ -23,6 +22,16 @@ pub(crate) struct Metrics {
     collections: AtomicU64,
     collected_blobs: AtomicU64,
     collected_bytes: AtomicU64,
+}
+
+/// Method, resource and status of requests.
+type Kind = (&'static str, &'static str, u16);
+
+/// How many requests there were of a kind, and how long they took together.
+#[derive(Debug, Default)]
+struct Answered {
+    count: u64,
+    seconds: f64,
 }
 
 /// What the store says at the moment.
@@ -45,8 +54,8 @@ impl Metrics {
         let entry = requests
             .entry((known(method), kind, status.as_u16()))
             .or_default();
-        entry.0 += 1;
-        entry.1 += took.as_secs_f64();
+        entry.count += 1;
+        entry.seconds += took.as_secs_f64();
     }
 
     pub(crate) fn received(&self, bytes: u64) {
@@ -154,7 +163,7 @@ impl Metrics {
             "# HELP {name} Time until answers began.\n# TYPE {name} summary\n"
         );
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((method, kind, status), (count, seconds)) in &*requests {
+        for ((method, kind, status), Answered { count, seconds }) in &*requests {
             let labels = format!("{{method=\"{method}\",resource=\"{kind}\",status=\"{status}\"}}");
             let _ = write!(
                 text,

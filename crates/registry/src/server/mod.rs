@@ -399,6 +399,6 @@ impl Registry {
 
     /// How old the note of a push's interest may be; `None` where nobody pushes.
     fn half_grace(&self) -> Option<u64> {
-        (self.writes != Writes::None).then(|| self.grace.blobs.as_secs() / 2)
+        (self.writes != Writes::None).then_some(self.grace.blobs.as_secs() / 2)
     }
 }
