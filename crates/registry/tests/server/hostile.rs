@@ -95,3 +95,28 @@ async fn who_takes_nothing_is_not_waited_for() {
     }
     drop(stream);
 }
+
+/// A refusal reaches a client that is still sending, however much that is.
+#[tokio::test]
+async fn a_refusal_is_read_by_who_still_sends() {
+    let home = Home::open().await;
+    let body = vec![b' '; 20 << 20];
+    for path in [
+        "/v2/a/manifests/x",
+        "/v2/a/blobs/uploads/0123456789abcdef0123456789abcdef?digest=x",
+        "/v2/BAD/manifests/x",
+    ] {
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(home.address).await.unwrap();
+            let head = format!(
+                "PUT {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&body).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        }
+    }
+}

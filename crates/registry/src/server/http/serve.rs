@@ -54,8 +54,9 @@ pub(crate) async fn accept(
     let places = Arc::new(Semaphore::new(registry.connections));
     let mut open = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = ended_by(&mut ending) => break,
         };
         let (stream, peer) = tokio::select! {
             accepted = listener.socket.accept() => match accepted {
@@ -162,12 +163,21 @@ async fn only_metrics(registry: &Arc<Registry>, request: &Request<Incoming>) -> 
 
 /// A stream that gives up when the other side takes nothing for too long. Reading is timed where it is known what is
 /// waited for.
+///
+/// It ends only after the other side could read the last answer: closing while bytes of a refused body are still coming
+/// makes the kernel send a reset, and a reset throws away what the client has not read yet.
 struct Patient {
     stream: TcpStream,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
     stuck: bool,
+    /// Bytes that were thrown away since our side ended.
+    drained: Option<usize>,
 }
+
+/// How long, and for how many bytes, a client may go on after the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
 
 impl Patient {
     fn new(stream: TcpStream, patience: Duration) -> Patient {
@@ -176,7 +186,24 @@ impl Patient {
             patience,
             deadline: Box::pin(tokio::time::sleep(patience)),
             stuck: false,
+            drained: None,
         }
+    }
+
+    /// Throws away what still comes, until the other side ends too or has had its time.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [std::mem::MaybeUninit::uninit(); 16 << 10];
+        while self.drained < Some(LINGER_BYTES) && self.deadline.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.drained = self.drained.map(|drained| drained + buffer.filled().len());
+                }
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn timed<T>(
@@ -238,8 +265,13 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.timed(cx, result)
+        if self.drained.is_none() {
+            let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+            std::task::ready!(self.timed(cx, result))?;
+            self.drained = Some(0);
+            self.deadline.as_mut().reset(Instant::now() + LINGER);
+        }
+        self.drain(cx)
     }
 }
 
