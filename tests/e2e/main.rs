@@ -21,4 +21,5 @@ mod sdk;
 mod start;
 mod store;
 mod system;
+mod transfer;
 mod volumes;
