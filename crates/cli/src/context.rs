@@ -144,6 +144,9 @@ impl Context {
     /// The failure of a command that could not bring its container to life: with the program's name, where to read on, and a
     /// status that tells why, as the shell has it: 127 no such program, 126 cannot be run, 125 all else.
     pub(crate) fn no_container(&self, failure: &Failure, command: &str) -> Failure {
+        if failure.message.is_empty() {
+            return failure.clone();
+        }
         let status = status_without_container(&failure.message);
         Failure {
             status,

@@ -17,6 +17,7 @@ use crate::failure::{Failure, errno_text};
 use crate::flags::Matches;
 use crate::print::warn;
 use crate::progress::Place;
+use crate::signals;
 use crate::transfer;
 
 /// Whether an image that is missing is pulled.
@@ -132,9 +133,13 @@ impl Plan {
         image: &Reference,
     ) -> Result<(), Failure> {
         let place = Place::Stderr.unless(self.quiet);
-        transfer::pull(context, client, image, self.platform.as_deref(), place)
-            .await
-            .map(drop)
+        let pull = transfer::pull(context, client, image, self.platform.as_deref(), place);
+        // Signals are caught for the container, which is not there yet: until then they end the client, as without it.
+        tokio::select! {
+            biased;
+            pulled = pull => pulled.map(drop),
+            number = signals::ending() => Err(Failure::silent(128 + number?)),
+        }
     }
 }
 

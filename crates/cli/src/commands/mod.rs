@@ -50,6 +50,7 @@ mod search;
 mod start;
 mod stop;
 mod stopping;
+mod system_check;
 mod system_prune;
 mod tag;
 mod top;
@@ -116,6 +117,7 @@ pub static COMMANDS: &[&Command] = &[
     &search::COMMAND,
     &start::COMMAND,
     &stop::COMMAND,
+    &system_check::COMMAND,
     &system_prune::COMMAND,
     &tag::COMMAND,
     &top::COMMAND,
