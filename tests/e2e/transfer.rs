@@ -93,7 +93,7 @@ both!(what_cannot_travel, |d, cli| {
     let image = at(&registry, &d.name("none"));
     let run = cli.run(&["pull", &image]);
     run.fails(1, &format!("manifest for {image}:latest not found"));
-    assert_eq!(run.out(), "Using default tag: latest\n");
+    assert_eq!(run.out(), "Using default tag: latest");
     cli.run(&["pull", "-a", &format!("{image}:1")])
         .fails(1, "tag can't be used with --all-tags/-a");
     cli.run(&["push", "-a", &format!("{image}:1")])
@@ -124,7 +124,7 @@ both!(run_pulls_what_is_missing, |d, cli| {
     let first = format!("Unable to find image '{image}' locally\n1: Pulling from ");
     assert!(told.starts_with(&first), "{told}");
     assert!(
-        told.contains(&format!("\nStatus: Downloaded newer image for {image}\n")),
+        told.contains(&format!("\nStatus: Downloaded newer image for {image}")),
         "{told}"
     );
     let run = cli.run(&[

@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::{self, FlagError, Matches};
 use crate::globals::{self, Globals};
 use crate::help;
-use crate::print::print;
+use crate::print::{print, warn};
 
 /// Status of a command line that cannot be read, and of failures before a container's process was there.
 const STATUS_USAGE: u8 = 125;
@@ -69,7 +69,7 @@ fn dispatch(program: &'static str, words: Vec<String>) -> Outcome {
     let context = Context::new(program, Globals::from_matches(&globals)?);
     let mut rest = rest.into_iter();
     match rest.next().as_deref() {
-        None => print(&help::top(program)),
+        None => nothing_called(&help::top(program)),
         Some("help") => help::topic(program, &rest.collect::<Vec<_>>()),
         Some(first) => call(&context, first, rest),
     }
@@ -92,7 +92,8 @@ fn call(context: &Context, first: &str, mut rest: std::vec::IntoIter<String>) ->
         return run(context, command, first.to_owned(), rest);
     };
     match rest.next().as_deref() {
-        None | Some("--help" | "-h") => print(&help::group(program, group)),
+        None => nothing_called(&help::group(program, group)),
+        Some("--help" | "-h") => print(&help::group(program, group)),
         Some(word) if word.starts_with('-') => {
             let shown = word.split('=').next().unwrap_or(word);
             let text = format!(
@@ -117,6 +118,12 @@ fn call(context: &Context, first: &str, mut rest: std::vec::IntoIter<String>) ->
             }
         }
     }
+}
+
+/// Help that nobody asked for goes to stderr, as in Docker's client.
+fn nothing_called(help: &str) -> Outcome {
+    warn(help.trim_end());
+    Ok(Exit::OK)
 }
 
 fn unknown_command(program: &str, name: &str) -> Failure {

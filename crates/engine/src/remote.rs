@@ -213,7 +213,7 @@ pub(crate) fn pull_failure(error: &client::Error, name: &Reference) -> Error {
                 "manifest for {} not found: {error}",
                 name.familiar()
             )),
-            _ => failure(error),
+            _ => pull_refusal(error),
         };
     };
     let what = match answer.code.as_str() {
@@ -223,9 +223,18 @@ pub(crate) fn pull_failure(error: &client::Error, name: &Reference) -> Error {
         ),
         "MANIFEST_UNKNOWN" => format!("manifest for {} not found", name.familiar()),
         "NAME_UNKNOWN" => format!("repository {} not found", name.familiar_name()),
-        _ => return failure(error),
+        _ => return pull_refusal(error),
     };
     Error::not_found(format!("{what}: {answer}"))
+}
+
+/// A pull without credentials is Docker's 500: its client takes a 401 for an order to ask the user, terminal or not.
+fn pull_refusal(error: &client::Error) -> Error {
+    let told = failure(error);
+    match told.kind() {
+        ErrorKind::Unauthorized => Error::new(ErrorKind::System, told.to_string()),
+        _ => told,
+    }
 }
 
 #[cfg(test)]

@@ -52,10 +52,8 @@ impl Entry {
 
     /// The document with its members in Docker's order.
     pub(crate) fn json(&self) -> Json {
-        let manifest = match self.manifest() {
-            Ok(manifest) => manifest_json(&manifest),
-            Err(_) => Json::Null,
-        };
+        // As it came: its members keep their order.
+        let manifest = serde_json::from_slice(&self.raw).unwrap_or(Json::Null);
         let kind = match self.descriptor.media_type.as_str() {
             media_type::OCI_MANIFEST => "OCIManifest",
             _ => "SchemaV2Manifest",
@@ -132,44 +130,6 @@ fn platform_json(platform: &Platform) -> Json {
         members.push(("variant", Json::text(variant)));
     }
     Json::object(members)
-}
-
-fn manifest_json(manifest: &Manifest) -> Json {
-    let mut members = vec![("schemaVersion", number(u64::from(manifest.schema_version)))];
-    if let Some(kind) = &manifest.media_type {
-        members.push(("mediaType", Json::text(kind)));
-    }
-    members.push(("config", content_descriptor(&manifest.config)));
-    let layers: Vec<Json> = manifest.layers.iter().map(content_descriptor).collect();
-    members.push(("layers", Json::List(layers.into())));
-    if !manifest.annotations.is_empty() {
-        members.push(("annotations", texts(&manifest.annotations)));
-    }
-    Json::object(members)
-}
-
-/// In the order of distribution's `Descriptor`.
-fn content_descriptor(descriptor: &Descriptor) -> Json {
-    let mut members = vec![
-        ("mediaType", Json::text(&descriptor.media_type)),
-        ("size", number(descriptor.size)),
-        ("digest", Json::text(descriptor.digest.as_str())),
-    ];
-    if !descriptor.urls.is_empty() {
-        let urls: Vec<Json> = descriptor.urls.iter().map(Json::text).collect();
-        members.push(("urls", Json::List(urls.into())));
-    }
-    if !descriptor.annotations.is_empty() {
-        members.push(("annotations", texts(&descriptor.annotations)));
-    }
-    Json::object(members)
-}
-
-fn texts(map: &std::collections::BTreeMap<String, String>) -> Json {
-    Json::object(
-        map.iter()
-            .map(|(name, text)| (name.as_str(), Json::text(text))),
-    )
 }
 
 fn number(number: u64) -> Json {
