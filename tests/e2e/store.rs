@@ -87,17 +87,20 @@ fn gc_keeps_space_free_but_never_what_is_used_or_named() {
             IMAGE,
             "true",
         ]);
-        let used = cli.ok(&["commit", &name]);
+        let used = cli.ok(&["commit", &name, "used:1"]);
         let second = d.name("d");
-        cli.ok(&[
+        let create = [
             "create",
             "--network",
             "none",
             "--name",
             &second,
-            &used,
+            "used:1",
             "true",
-        ]);
+        ];
+        cli.ok(&create);
+        // From here on a container is all that keeps it.
+        cli.ok(&["commit", "-m", "newer", &name, "used:1"]);
         let mut events = cli.spawn(&[
             "events",
             "-f",
@@ -111,7 +114,7 @@ fn gc_keeps_space_free_but_never_what_is_used_or_named() {
         events.line_with(&format!("delete {unused}"));
         events.signal(Signal::TERM);
         events.end();
-        for image in [&used, IMAGE] {
+        for image in [&used, "used:1", IMAGE] {
             cli.ok(&["image", "inspect", image]);
         }
         cli.ok(&["rm", "-f", &name, &second]);

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::types::prune::BuildCachePruned;
-use api::types::system::{
-    Commit, Component, Info, Platform, Plugins, Runtime, Swarm, Version,
-};
+use api::types::system::{Commit, Component, Info, Platform, Plugins, Runtime, Swarm, Version};
 use api::types::usage::{DiskUsage, DiskUsageByKind, Usage};
 use api::types::volume::Volume;
 use engine::EventQuery;
