@@ -91,6 +91,8 @@ pub(crate) enum Event {
         code: i32,
         error: String,
     },
+    /// A process of it was killed for want of memory.
+    OutOfMemory,
     /// The processes have been frozen.
     Paused,
     /// The processes have been thawed.
@@ -132,6 +134,7 @@ pub(crate) enum Effect {
 pub(crate) enum Notice {
     Start,
     Die,
+    OutOfMemory,
     Pause,
     Unpause,
     Destroy,
@@ -163,6 +166,7 @@ pub(crate) fn step(life: &Life, event: Event) -> Result<(Life, Vec<Effect>), Ref
         Event::Start => start(life),
         Event::Started { pid, at } => started(life, pid, at),
         Event::StartFailed { code, error } => start_failed(life, code, error),
+        Event::OutOfMemory => out_of_memory(life),
         Event::Paused => pause(life),
         Event::Unpaused => unpause(life),
         Event::Ended {
@@ -232,6 +236,18 @@ fn start_failed(life: &Life, code: i32, error: String) -> Step {
         effects.push(Effect::AutoRemove);
     }
     Ok((next, effects))
+}
+
+/// It may well run on, as Docker shows it: killed is one of its processes.
+fn out_of_memory(life: &Life) -> Step {
+    if life.phase.pid().is_none() {
+        return Err(Refusal::OutOfPlace);
+    }
+    let next = Life {
+        oom_killed: true,
+        ..life.clone()
+    };
+    Ok((next, vec![Effect::Save, Effect::Tell(Notice::OutOfMemory)]))
 }
 
 fn pause(life: &Life) -> Step {

@@ -158,6 +158,7 @@ impl Owner {
         let action = match notice {
             Notice::Start => "start",
             Notice::Die => "die",
+            Notice::OutOfMemory => "oom",
             Notice::Pause => "pause",
             Notice::Unpause => "unpause",
             Notice::Destroy => "destroy",
@@ -221,14 +222,20 @@ impl Owner {
             client.connect(stream).map_err(internal)?;
         }
         let mut link = Link::new(launched.control, launch::START).map_err(internal)?;
-        let result = link.reply_to(launch::START).await.map_err(|error| {
-            let said = launch::last_words(&shared.paths.bundle(&self.me.birth.id));
-            internal(if said.is_empty() {
-                error
-            } else {
-                error.caused_by(said)
-            })
-        })?;
+        let result = match link.reply_to(launch::START).await {
+            Ok(result) => result,
+            Err(error) => {
+                let said = launch::last_words(&shared.paths.bundle(&self.me.birth.id));
+                // Killed in the middle of the start, it has left cgroups, and may be processes.
+                let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+                blocking(move || kill_rest(&work, &me)).await;
+                return Err(internal(if said.is_empty() {
+                    error
+                } else {
+                    error.caused_by(said)
+                }));
+            }
+        };
         match result {
             Ok(Value::Started { pid, at }) => {
                 shared.stock_up_later();

@@ -240,6 +240,7 @@ pub(crate) async fn take_in(engine: &Engine, found: FoundContainer) {
         if state.phase != ShimPhase::Created {
             let mut live = container.live();
             live.life.phase = phase;
+            live.life.oom_killed = state.oom_killed;
             live.life.started_at = state
                 .started_at
                 .map(owner::timestamp)

@@ -10,6 +10,7 @@ pub mod clone;
 pub mod durable;
 pub mod epoll;
 mod error;
+pub mod eventfd;
 pub mod exe;
 pub mod fd;
 pub mod file;

@@ -7,6 +7,7 @@
 mod devices;
 mod layout;
 mod limits;
+mod oom;
 mod removal;
 mod v1;
 mod v2;
@@ -20,6 +21,7 @@ use linux::signal::Signal;
 use oci::runtime::Resources;
 
 pub(crate) use layout::{Hierarchy, Layout};
+pub use oom::OomWatch;
 
 use crate::error::Context as _;
 use crate::{Error, Kind, Result};

@@ -135,6 +135,11 @@ impl Container {
         self.parts.cgroup.oom_kills() > 0
     }
 
+    /// Becomes readable each time the container runs out of memory; `None` where no cgroup tells.
+    pub fn watch_oom(&self) -> Result<Option<crate::OomWatch>> {
+        self.parts.cgroup.watch_oom()
+    }
+
     /// The container's folders in the cgroup hierarchies, one a hierarchy.
     #[must_use]
     pub fn cgroup_paths(&self) -> Vec<PathBuf> {

@@ -27,6 +27,7 @@ mod scheduling;
 mod seccomp;
 mod sysctl;
 
+pub use cgroup::OomWatch;
 pub use container::{Container, Exec};
 pub use error::{Error, Kind, Result};
 pub use launch::{Created, Launch, Overlay, ProcessIo, Rootfs, create};

@@ -18,6 +18,7 @@ mod container;
 mod ending;
 mod events;
 mod external;
+mod oom;
 mod process;
 mod requests;
 mod stall;
@@ -117,6 +118,8 @@ struct Supervisor {
     compressing: bool,
     started_at: Option<Timestamp>,
     oom_killed: bool,
+    /// Tells when a container with a limit runs out of memory.
+    oom: Option<runtime::OomWatch>,
     /// What is read goes through here; given back when the container has been quiet for a while.
     buffer: Vec<u8>,
     /// After the end: how long slow readers may take with the rest of the output.
@@ -133,6 +136,7 @@ enum Token {
     Connection(u32),
     Output(u32, usize),
     Input(u32),
+    OutOfMemory,
 }
 
 impl Token {
@@ -143,6 +147,7 @@ impl Token {
             Self::Connection(number) => (2, number),
             Self::Output(number, stream) => (3 + stream as u64, number),
             Self::Input(number) => (5, number),
+            Self::OutOfMemory => (6, 0),
         };
         kind << 32 | u64::from(number)
     }
@@ -154,6 +159,7 @@ impl Token {
             1 => Self::Signals,
             2 => Self::Connection(number),
             5 => Self::Input(number),
+            6 => Self::OutOfMemory,
             stream => Self::Output(number, usize::from(stream != 3)),
         }
     }
@@ -185,6 +191,7 @@ impl Supervisor {
             compressing: false,
             started_at: None,
             oom_killed: false,
+            oom: None,
             buffer: Vec::new(),
             linger: None,
             done: false,

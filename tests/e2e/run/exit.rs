@@ -164,3 +164,30 @@ both!(an_exec_that_the_kernel_refuses, |d, cli| {
     cli.run(&["exec", &name, "/x"])
         .fails(255, "exec /x: no such file or directory");
 });
+
+both!(out_of_memory_is_told_when_it_happens, |d, cli| {
+    let (name, since) = (d.name("a"), tests::now());
+    let script = "sh -c 'x=a; while :; do x=$x$x; done'; echo alive; exec sleep 1000";
+    let mut attached = cli.spawn(&[
+        "run", "--name", &name, "-m", "20m", IMAGE, "sh", "-c", script,
+    ]);
+    // Only a child was killed: the container runs on.
+    attached.line_with("alive");
+    let filters = ["--filter", "event=oom", "--format", "{{.Action}}"];
+    let container = format!("container={name}");
+    let words = [
+        &["events", "--since", &since, "--filter", &container][..],
+        &filters,
+    ]
+    .concat();
+    assert_eq!(cli.spawn(&words).line().as_deref(), Some("oom"));
+    let state = cli.ok(&[
+        "inspect",
+        "-f",
+        "{{.State.OOMKilled}} {{.State.Running}}",
+        &name,
+    ]);
+    assert_eq!(state, "true true");
+    cli.ok(&["kill", &name]);
+    attached.end().exits(137);
+});

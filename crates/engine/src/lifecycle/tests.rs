@@ -14,6 +14,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             code,
             error: "no".into()
         }),
+        Just(Event::OutOfMemory),
         Just(Event::Paused),
         Just(Event::Unpaused),
         (0..256i32, 0..9i64, any::<bool>()).prop_map(|(code, s, oom_killed)| Event::Ended {

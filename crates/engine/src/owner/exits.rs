@@ -48,7 +48,10 @@ impl Owner {
             protocol::Event::Exited { process, code, .. } => {
                 exec::ended(shared, &self.me, &process, code);
             }
-            protocol::Event::OutOfMemory => shared.announce(&self.me, "oom", &[]),
+            protocol::Event::OutOfMemory => {
+                // Refused when the container has ended meanwhile: then its end says so, too.
+                let _refused = self.apply(shared, Event::OutOfMemory).await;
+            }
             protocol::Event::Warning { message } => {
                 tracing::warn!(id = %self.me.birth.id, message, "a shim warns");
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use linux::signal::Signal;
 use oci::runtime::Spec;
-use runtime::{Launch, Overlay, ProcessIo, Rootfs};
+use runtime::{Launch, OomWatch, Overlay, ProcessIo, Rootfs};
 use shim::protocol::{self, ErrorKind, OpError, RootfsSetup, Setup};
 
 use super::external::External;
@@ -135,6 +135,14 @@ impl Container {
         match self {
             Self::Own(container) => container.oom_killed(),
             Self::External(external) => external.oom_killed(),
+        }
+    }
+
+    /// `None` also with another runtime, which has cgroups of its own: then the end tells.
+    pub(super) fn watch_oom(&self) -> Result<Option<OomWatch>, String> {
+        match self {
+            Self::Own(container) => container.watch_oom().map_err(|error| chain(&error)),
+            Self::External(_) => Ok(None),
         }
     }
 

@@ -142,6 +142,7 @@ impl Supervisor {
             self.check_log(result);
             self.stall = None;
         }
+        let told = self.end_oom_watch();
         self.oom_killed = self.container.as_ref().is_some_and(Container::oom_killed);
         self.write_record(exit);
         // Its mounts are taken down when everybody has been told.
@@ -150,7 +151,7 @@ impl Supervisor {
             self.delete(container.as_ref());
         }
         self.finish_all_execs();
-        if self.oom_killed {
+        if self.oom_killed && !told {
             self.tell(&Event::OutOfMemory);
         }
         self.tell(&Event::Exited {

@@ -54,6 +54,7 @@ impl Supervisor {
             Token::Connection(number) => self.connection_ready(number, event),
             Token::Output(number, stream) => self.output_ready(number, stream),
             Token::Input(number) => self.input_ready(number),
+            Token::OutOfMemory => self.out_of_memory(),
         }
     }
 

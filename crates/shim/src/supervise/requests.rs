@@ -89,6 +89,7 @@ impl Supervisor {
         self.compressing = log.has_work();
         self.log = Some(log);
         self.container = Some(container);
+        self.watch_oom(&spec);
         self.phase = Phase::Running;
         let at = Timestamp::now();
         self.started_at = Some(at);
