@@ -250,7 +250,7 @@ own_test!(images_and_names_survive, |d| {
 });
 
 /// One worker's churn: errors are expected, because the daemon dies all the time.
-fn churn(d: &Daemon, worker: usize, stop: &AtomicBool) {
+pub(crate) fn churn(d: &Daemon, worker: usize, stop: &AtomicBool) {
     let cli = d.cli(if worker.is_multiple_of(2) {
         Client::Docker
     } else {
@@ -318,7 +318,7 @@ own_test!(fifty_kills_at_random_moments_during_a_churn, |d| {
 });
 
 /// Every container that is listed can be inspected, and is running exactly when its process lives.
-fn invariants(d: &Daemon) {
+pub(crate) fn invariants(d: &Daemon) {
     for one in d
         .api("GET", "/containers/json?all=1", "")
         .json()
@@ -343,7 +343,7 @@ fn invariants(d: &Daemon) {
 }
 
 /// No folder of a container, no layer but those that were there before, no bundle, no process, mount or cgroup.
-fn nothing_is_left(d: &Daemon, layers: &[String]) {
+pub(crate) fn nothing_is_left(d: &Daemon, layers: &[String]) {
     assert_eq!(entries(&d.data_root().join("containers")), [""; 0]);
     assert_eq!(entries(&d.data_root().join("overlay2")), layers);
     assert_eq!(entries(&d.data_root().join("tmp")), [""; 0]);
@@ -367,7 +367,7 @@ fn nothing_is_left(d: &Daemon, layers: &[String]) {
 }
 
 /// The names in a folder, sorted; the shared folder of short layer names and databases are not containers' things.
-fn entries(folder: &Path) -> Vec<String> {
+pub(crate) fn entries(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod attacks;
 mod clients;
 mod commit;
 mod copy;
@@ -9,6 +10,7 @@ mod events;
 mod exec;
 mod footprint;
 mod images;
+mod killed;
 mod lifecycle;
 mod listing;
 mod logs;

@@ -2,14 +2,14 @@
 
 use engine::{Engine, LogQuery, RemoveOptions, Status, WaitCondition};
 
-use crate::world::{World, command, eventually, everything, output_of, request, script, soon};
+use linux::pidfd::PidFd;
+
+use crate::world::{World, closed, command, ended, everything, output_of, request, script, soon};
 
 /// As if the daemon had been killed: nothing is told to anyone.
 async fn forget(engine: Engine, world: &World) -> Engine {
     drop(engine);
-    // The store is closed once the last task has noticed; a killed process would be gone at once.
-    let path = world.data();
-    eventually("the store is free", || image::Store::open(&path).is_ok()).await;
+    closed(world).await;
     world.open().await
 }
 
@@ -33,13 +33,10 @@ async fn containers_run_on_without_a_daemon() {
 
     let pid = engine.inspect("short", false).await.unwrap().state.pid;
     drop(engine);
+    let process = PidFd::open(pid).unwrap();
     std::fs::write(format!("/proc/{pid}/root/tmp/go"), "").unwrap();
-    eventually("the short one ends", || {
-        !std::path::Path::new(&format!("/proc/{pid}/root/tmp")).exists()
-    })
-    .await;
-    let path = world.data();
-    eventually("the store is free", || image::Store::open(&path).is_ok()).await;
+    ended(process).await;
+    closed(&world).await;
     let engine = world.open().await;
 
     let after = engine.inspect("reader", false).await.unwrap().state;
@@ -126,13 +123,10 @@ async fn a_killed_shim_takes_its_container_along() {
     let wait = engine.wait("cc", WaitCondition::NextExit).await.unwrap();
     engine.start("cc").await.unwrap();
     let pid = engine.inspect("cc", false).await.unwrap().state.pid;
-    let shim = parent_of(pid);
+    let (shim, process) = (parent_of(pid), PidFd::open(pid).unwrap());
     linux::signal::kill(shim, linux::signal::Signal::KILL).unwrap();
     assert_eq!(soon(wait.outcome()).await.code, 137);
-    eventually("its process is gone", || {
-        !std::path::Path::new(&format!("/proc/{pid}")).exists()
-    })
-    .await;
+    ended(process).await;
     engine.remove("cc", RemoveOptions::default()).await.unwrap();
     world.assert_clean();
 }
@@ -145,8 +139,7 @@ async fn garbage_is_collected_at_open() {
     drop(engine);
     std::fs::create_dir_all(world.data().join("containers").join(&id)).unwrap();
     std::fs::create_dir_all(world.exec().join("containers").join(&id)).unwrap();
-    let path = world.data();
-    eventually("the store is free", || image::Store::open(&path).is_ok()).await;
+    closed(&world).await;
     let engine = world.open().await;
     assert!(engine.list(Default::default()).await.unwrap().is_empty());
     world.assert_clean();

@@ -9,6 +9,7 @@ use engine::{
     AttachOptions, Attached, Config, CreateRequest, Engine, Error, RemoveOptions, Stream,
     WaitCondition,
 };
+use linux::pidfd::PidFd;
 
 const BUSYBOX: &str = "/usr/bin/busybox";
 const APPLETS: &[&str] = &[
@@ -271,22 +272,32 @@ pub(crate) async fn output_of(mut attached: Attached) -> Ran {
     ran
 }
 
+/// Nothing in these tests takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Nothing in these tests takes long.
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work)
+    tokio::time::timeout(PATIENCE, work)
         .await
         .expect("this takes too long")
 }
 
-/// Waits for something that is not announced.
-pub(crate) async fn eventually(what: &str, mut met: impl FnMut() -> bool) {
-    for _ in 0..2000 {
-        if met() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("never: {what}");
+/// Waits until the last task of an engine that was dropped has noticed, and its store is closed; a killed process would
+/// be gone at once.
+pub(crate) async fn closed(world: &World) {
+    let store = world.data().join("image/store.redb");
+    let locked = engine::blocking(move || {
+        let store = std::fs::File::open(&store)?;
+        // The same lock as the store's, so the kernel wakes us when that one goes.
+        store.lock()
+    });
+    soon(locked).await.expect("the store's lock");
+}
+
+/// Waits for the end of a process.
+pub(crate) async fn ended(process: PidFd) {
+    let ended = engine::blocking(move || process.wait_readable(Some(PATIENCE)));
+    assert!(ended.await.expect("a pidfd"), "the process does not end");
 }
 
 pub(crate) fn read(path: impl AsRef<Path>) -> String {
