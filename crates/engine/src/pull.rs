@@ -109,7 +109,7 @@ impl One<'_> {
             .await;
         let chosen = self.choose(top).await?;
         let digest = chosen.digest().clone();
-        let moved = self.take(chosen).await?;
+        let (moved, platform) = self.take(chosen).await?;
         self.reporter.line(format!("Digest: {digest}")).await;
         let status = if moved {
             format!("Status: Downloaded newer image for {shown}")
@@ -117,6 +117,12 @@ impl One<'_> {
             format!("Status: Image is up to date for {shown}")
         };
         self.reporter.line(status).await;
+        if let Some(wanted) = self.platform.filter(|p| p.rank(&platform).is_none()) {
+            let warning = format!(
+                "WARNING: image with reference {shown} was found but its platform ({platform}) does not match the specified platform ({wanted})"
+            );
+            self.reporter.line(warning).await;
+        }
         self.publish();
         Ok(())
     }
@@ -158,11 +164,11 @@ impl One<'_> {
         Ok(Chosen { manifest, index })
     }
 
-    /// Takes an image over; says whether the name moved.
-    async fn take(&self, chosen: Chosen) -> Result<bool> {
+    /// Takes an image over; says whether the name moved, and what the image is for.
+    async fn take(&self, chosen: Chosen) -> Result<(bool, Platform)> {
         let manifest = Manifest::parse(&chosen.manifest.bytes).map_err(|e| self.refused(&e))?;
         let config = self.config(&manifest).await?;
-        let diff_ids = self.checked(&manifest, &config)?;
+        let (diff_ids, platform) = self.checked(&manifest, &config)?;
         let store = self.engine.images().clone();
         let id = Digest::sha256(&config);
         let (pull, is_known) = blocking(move || (store.pull(), store.image(&id).is_ok())).await;
@@ -179,7 +185,8 @@ impl One<'_> {
             index: chosen.index.map(kept),
             names,
         };
-        self.finish(pull, image).await
+        let moved = self.finish(pull, image).await?;
+        Ok((moved, platform))
     }
 
     async fn finish(&self, pull: Pull, image: PulledImage) -> Result<bool> {
@@ -214,8 +221,8 @@ impl One<'_> {
         Ok(bytes.to_vec())
     }
 
-    /// The layers' diff IDs, if config and manifest belong together and the image is for this kind of system.
-    fn checked(&self, manifest: &Manifest, config: &[u8]) -> Result<Vec<Digest>> {
+    /// The layers' diff IDs and the platform, if config and manifest belong together and the image is for this kind of system.
+    fn checked(&self, manifest: &Manifest, config: &[u8]) -> Result<(Vec<Digest>, Platform)> {
         let config = ImageConfig::parse(config).map_err(|e| self.refused(&e))?;
         if !matches!(config.os.as_str(), "" | "linux") {
             return Err(Error::invalid(format!(
@@ -223,6 +230,7 @@ impl One<'_> {
                 config.os
             )));
         }
+        let platform = config.platform();
         let diff_ids = config.rootfs.diff_ids;
         if diff_ids.len() != manifest.layers.len() {
             return Err(self.refused(&format!(
@@ -244,7 +252,7 @@ impl One<'_> {
                 layer.media_type.chars().take(100).collect::<String>()
             )));
         }
-        Ok(diff_ids)
+        Ok((diff_ids, platform))
     }
 
     /// An image that makes no sense, by its name.

@@ -17,7 +17,7 @@ use crate::remote::failure;
 use crate::transfer::LayerReporter;
 
 /// Pieces that wait for the disk; behind them the network waits.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
 /// One layer to have.
 struct Layer {
@@ -137,6 +137,10 @@ impl Layer {
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        self.reporter.is("Waiting").await;
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         permit.map_err(|_closed| Error::system("the engine is closing"))
     }

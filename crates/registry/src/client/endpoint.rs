@@ -200,13 +200,16 @@ impl Finder<'_> {
     ) -> Result<Endpoint> {
         let mut material = Material::default();
         add_table(&mut material, table, folder)?;
-        let namespace = namespace.filter(|domain| {
-            let own = if *domain == HUB { HUB_HOST } else { domain };
-            host_of(&url) != own
-        });
+        // The registry's own host may stand in the list too, with certificates of its own.
+        let is_own = |domain: &str| {
+            let own = if domain == HUB { HUB_HOST } else { domain };
+            host_of(&url) == own
+        };
+        let is_origin = namespace.is_some_and(is_own);
+        let namespace = namespace.filter(|_| !is_origin);
         Ok(Endpoint {
             insecure: table.skip_verify || url.scheme() == "http",
-            is_origin: false,
+            is_origin,
             pool: self.transports.pool(self.settings, &material)?,
             base: api_base(url, table.override_path),
             namespace: namespace.map(str::to_owned),
