@@ -261,7 +261,7 @@ impl Created {
         self.console.take()
     }
 
-    /// Lets the process become its program, then runs the poststart hooks. Reports it if the execve fails, and
+    /// Lets the process become its program, then runs the poststart hooks. Reports what fails before the execve, and
     /// leaves nothing behind then.
     pub fn start(self) -> Result<Container> {
         match self.execute().and_then(|()| self.container.run_poststart()) {
