@@ -162,9 +162,19 @@ impl Layer {
         };
         match written {
             Err(image::Error::Mismatch { resumed: true, .. }) => Ok(Outcome::Again),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.not_taken(error)),
             Ok(()) => streamed.map(|()| Outcome::Done),
         }
+    }
+
+    /// Why the store did not take the blob, with where that came from.
+    fn not_taken(&self, error: image::Error) -> Error {
+        let inner = Error::from(error);
+        let (host, blob) = (self.name.domain(), &self.blob.digest);
+        Error::new(
+            inner.kind(),
+            format!("{host}: blob {blob}: {}", inner.chain()),
+        )
     }
 
     /// From the network to whoever writes. That one tells himself why he stopped listening.

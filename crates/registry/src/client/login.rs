@@ -7,7 +7,7 @@ use super::Shared;
 use super::auth::{TokenServer, basic, checked_realm};
 use super::challenge::{Challenge, challenges};
 use super::endpoint::{Endpoint, Finder};
-use super::error::{Error, Kind, Result};
+use super::error::{Error, Kind, Result, status_text};
 use super::exchange::complaint;
 use super::scope::Scopes;
 use super::settings::{Access, Credentials};
@@ -67,10 +67,19 @@ async fn at(endpoint: &Endpoint, credentials: &Credentials) -> Result<LoggedIn> 
         _ => return Err(complaint(response).await),
     };
     let response = knock(endpoint, Some(header)).await?;
-    if response.status().is_success() {
-        return Ok(logged_in);
+    match response.status() {
+        status if status.is_success() => Ok(logged_in),
+        status if status == 401 => Err(Error::new(
+            Kind::Unauthorized,
+            format!(
+                "login attempt to {} failed with status: {}",
+                endpoint.base,
+                status_text(401)
+            ),
+        )
+        .with_status(401)),
+        _ => Err(complaint(response).await),
     }
-    Err(complaint(response).await)
 }
 
 async fn with_token(
