@@ -32,12 +32,14 @@ pub(crate) fn alone(field: &Field<'_>, table: &mut Table) {
     spec["linux"]["cgroupsPath"] = json!("/tare-bench");
     fs::write(&config, spec.to_string()).expect("write");
 
-    // crun refuses machines with both kinds of cgroups, so it runs without any: less work than the others do.
+    // crun refuses machines with both kinds of cgroups unless none of version 2 is in use. Without any it does less work
+    // than the others do.
     let ours = format!("{}/tare-runtime", folder.display());
     let inside = field.inside.as_deref();
     let names = [
         ("tare-runtime", ours.as_str()),
         ("runc", "runc"),
+        ("crun", "crun"),
         ("crun without cgroups", "crun --cgroup-manager=disabled"),
     ];
     let there = |program: &str| {
