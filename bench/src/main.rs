@@ -16,6 +16,7 @@ mod raw;
 mod registry;
 mod runtimes;
 mod table;
+mod transfers;
 
 use std::time::{Duration, Instant};
 
@@ -117,7 +118,7 @@ pub(crate) type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 type Benchmark = fn(&Field<'_>, &mut Table);
 
 fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
-    let benchmarks: [(&str, Benchmark); 11] = [
+    let benchmarks: [(&str, Benchmark); 12] = [
         ("memory-idle", memory::idle),
         ("run", commands::run),
         ("exec", commands::exec),
@@ -129,6 +130,7 @@ fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
         ("logs", logs::write_and_read),
         ("ps", many::list_of_a_thousand),
         ("archives", archives::load_and_save),
+        ("transfers", transfers::push_and_pull),
     ];
     if let Some(peer) = &field.peer {
         // Both run the very same image.
