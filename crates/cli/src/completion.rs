@@ -128,13 +128,13 @@ fn top_level() -> Vec<(String, String)> {
 }
 
 fn below(group: &str) -> Vec<(String, String)> {
-    let name = |path: &&'static str| match path.split_once(' ') {
+    let name = |path: &'static &str| match path.split_once(' ') {
         Some((first, name)) if first == group => Some(name),
         _ => None,
     };
     // Further names of the same command are known, but not offered.
     sorted(COMMANDS.iter().filter_map(|command| {
-        let own = command.paths.iter().find_map(|path| name(&path));
+        let own = command.paths.iter().find_map(name);
         own.map(|name| (name, command.about))
     }))
 }

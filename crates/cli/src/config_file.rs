@@ -143,7 +143,7 @@ pub(crate) fn set_current_context(folder: &Path, name: Option<&str>) -> Result<(
 pub(crate) fn set_auth(
     folder: &Path,
     registry: &str,
-    entry: Option<Document>,
+    entry: Option<&Document>,
 ) -> Result<bool, Failure> {
     let mut changed = false;
     edit(folder, |document| {
@@ -156,11 +156,11 @@ pub(crate) fn set_auth(
         let Some(auths) = auths.as_object_mut() else {
             return;
         };
-        let before = match &entry {
+        let before = match entry {
             Some(entry) => auths.insert(registry.to_owned(), entry.clone().into()),
             None => auths.remove(registry),
         };
-        changed = before != entry.clone().map(serde_json::Value::Object);
+        changed = before != entry.cloned().map(serde_json::Value::Object);
     })?;
     Ok(changed)
 }

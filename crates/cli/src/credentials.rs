@@ -70,7 +70,7 @@ pub(crate) fn store(context: &Context, auth: &AuthConfig) -> Result<bool, Failur
     let folder = context.config_folder();
     let registry = &auth.server_address;
     let Some(helper) = helper(context, registry) else {
-        let changed = config_file::set_auth(&folder, registry, Some(entry(auth)))?;
+        let changed = config_file::set_auth(&folder, registry, Some(&entry(auth)))?;
         return Ok(changed && !auth.password.is_empty());
     };
     let (user, secret) = match auth.identity_token.as_str() {
@@ -81,7 +81,7 @@ pub(crate) fn store(context: &Context, auth: &AuthConfig) -> Result<bool, Failur
         .store(registry, user, secret)
         .map_err(|error| Failure::new(format!("Error saving credentials: {error}")))?;
     // The entry tells that there is something in the store; it holds nothing secret.
-    config_file::set_auth(&folder, registry, Some(Document::new()))?;
+    config_file::set_auth(&folder, registry, Some(&Document::new()))?;
     Ok(false)
 }
 

@@ -96,10 +96,11 @@ impl Login<'_> {
             let mut stored = credentials::stored(self.context, &self.registry);
             stored.server_address.clone_from(&self.registry);
             stored.identity_token.clear();
-            if !stored.username.is_empty() && !stored.password.is_empty() {
-                if let Some(status) = self.try_stored(client, &stored).await? {
-                    return Ok(status);
-                }
+            if !stored.username.is_empty()
+                && !stored.password.is_empty()
+                && let Some(status) = self.try_stored(client, &stored).await?
+            {
+                return Ok(status);
             }
             usual_user = stored.username;
         }

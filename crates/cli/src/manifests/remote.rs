@@ -41,7 +41,7 @@ pub(crate) struct Registries<'a> {
 /// What a name stands for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Found {
-    Image(Entry),
+    Image(Box<Entry>),
     List(Vec<Descriptor>),
 }
 
@@ -94,11 +94,11 @@ impl<'a> Registries<'a> {
             platform: Some(platform),
             ..fetched.descriptor
         };
-        Ok(Found::Image(Entry {
+        Ok(Found::Image(Box::new(Entry {
             reference: name.canonical(),
             descriptor,
             raw: fetched.bytes.to_vec(),
-        }))
+        })))
     }
 
     /// The images of a list, each with the platform that the list gives it.

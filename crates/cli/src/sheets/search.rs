@@ -57,7 +57,7 @@ fn mark(on: bool) -> &'static str {
 
 /// On one line, and short unless all of it is wanted.
 fn description(row: &Row) -> String {
-    let line = row.result.description.replace('\n', " ").replace('\r', " ");
+    let line = row.result.description.replace(['\n', '\r'], " ");
     match row.trunc {
         Trunc::Short if line.chars().count() > DESCRIPTION => {
             let start: String = line.chars().take(DESCRIPTION - 1).collect();
