@@ -1,10 +1,10 @@
 //! Who the user is to registries: where `login` puts credentials and where pull and push find them.
 //!
 //! A registry's credentials are kept by its own helper (`credHelpers` of config.json), else by the store (`credsStore`), else in
-//! config.json itself. Helpers and stores are programs that Docker's client uses too ([`helper`]). Credentials are looked up
+//! config.json itself. Helpers and stores are programs that Docker's client uses too ([`program`]). Credentials are looked up
 //! for one registry by its name, and are sent nowhere else.
 
-pub(crate) mod helper;
+pub(crate) mod program;
 pub(crate) mod prompt;
 
 use api::types::registry::AuthConfig;
@@ -15,7 +15,7 @@ use crate::config_file::{self, Document, StoredAuth};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::print::warn;
-use helper::Helper;
+use program::Program;
 
 /// The name that Docker Hub's credentials go by, everywhere.
 pub(crate) const HUB: &str = "https://index.docker.io/v1/";
@@ -99,16 +99,16 @@ pub(crate) fn erase(context: &Context, registry: &str) -> Result<(), Failure> {
 }
 
 /// Who keeps a registry's credentials, if it is not the file.
-fn helper(context: &Context, registry: &str) -> Option<Helper> {
+fn helper(context: &Context, registry: &str) -> Option<Program> {
     let config = context.config_file();
     let name = config
         .cred_helpers
         .get(registry)
         .unwrap_or(&config.creds_store);
-    (!name.is_empty()).then(|| Helper::new(name))
+    (!name.is_empty()).then(|| Program::new(name))
 }
 
-fn of_helper(registry: &str, found: helper::Credentials) -> AuthConfig {
+fn of_helper(registry: &str, found: program::Credentials) -> AuthConfig {
     let mut auth = AuthConfig {
         server_address: registry.to_owned(),
         ..AuthConfig::default()

@@ -13,7 +13,7 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// One helper.
 #[derive(Debug, Clone)]
-pub(crate) struct Helper {
+pub(crate) struct Program {
     program: String,
 }
 
@@ -30,13 +30,13 @@ pub(crate) struct Credentials {
 /// A helper that failed, in the words of Docker's client.
 #[derive(Debug, thiserror::Error)]
 #[error("error {doing} credentials - err: {reason}, out: `{out}`")]
-pub(crate) struct HelperError {
+pub(crate) struct ProgramError {
     doing: &'static str,
     reason: String,
     out: String,
 }
 
-impl Helper {
+impl Program {
     /// The helper of this name: the end of its program's.
     pub(crate) fn new(name: &str) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Helper {
     }
 
     /// The credentials of a registry, if it has any.
-    pub(crate) fn get(&self, registry: &str) -> Result<Option<Credentials>, HelperError> {
+    pub(crate) fn get(&self, registry: &str) -> Result<Option<Credentials>, ProgramError> {
         let out = match self.call("getting", "get", registry.as_bytes()) {
             Ok(out) => out,
             Err(error) if error.out == NOT_FOUND => return Ok(None),
@@ -53,7 +53,7 @@ impl Helper {
         };
         serde_json::from_str(&out)
             .map(Some)
-            .map_err(|error| HelperError {
+            .map_err(|error| ProgramError {
                 doing: "getting",
                 reason: error.to_string(),
                 // It may hold a secret.
@@ -67,7 +67,7 @@ impl Helper {
         registry: &str,
         username: &str,
         secret: &str,
-    ) -> Result<(), HelperError> {
+    ) -> Result<(), ProgramError> {
         let credentials = Credentials {
             server_url: registry.to_owned(),
             username: username.to_owned(),
@@ -79,7 +79,7 @@ impl Helper {
     }
 
     /// Forgets those of a registry.
-    pub(crate) fn erase(&self, registry: &str) -> Result<(), HelperError> {
+    pub(crate) fn erase(&self, registry: &str) -> Result<(), ProgramError> {
         match self.call("erasing", "erase", registry.as_bytes()) {
             Err(error) if error.out == NOT_FOUND => Ok(()),
             other => other.map(drop),
@@ -87,8 +87,13 @@ impl Helper {
     }
 
     /// Runs it; what it says on stderr is the user's to read.
-    fn call(&self, doing: &'static str, action: &str, input: &[u8]) -> Result<String, HelperError> {
-        let failed = |reason: String, out: String| HelperError { doing, reason, out };
+    fn call(
+        &self,
+        doing: &'static str,
+        action: &str,
+        input: &[u8],
+    ) -> Result<String, ProgramError> {
+        let failed = |reason: String, out: String| ProgramError { doing, reason, out };
         let refused = |error: std::io::Error| failed(self.start_failure(&error), String::new());
         let mut child = Command::new(&self.program)
             .arg(action)
