@@ -32,7 +32,10 @@ pub(crate) fn push_and_pull(field: &Field<'_>, table: &mut Table) {
             pull.push(timed(cli, &["pull", "-q", &name]));
             cli.ok(&["rmi", &name]);
             if pulls.is_empty() && push.len() == 1 {
-                pulls.push(("curl | tar xz, all layers at once", by_hand(field, &registry)));
+                pulls.push((
+                    "curl | tar xz, all layers at once",
+                    by_hand(field, &registry),
+                ));
             }
         }
         pushes.push((who, median(push)));

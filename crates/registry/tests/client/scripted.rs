@@ -230,8 +230,10 @@ where
         stream.write_all(&reply.body[..cut]).await?;
     }
     stream.flush().await?;
-    while reply.endless {
-        stream.write_all(&[b' '; 4096]).await?;
+    if reply.endless {
+        loop {
+            stream.write_all(&[b' '; 4096]).await?;
+        }
     }
     if reply.cut.is_some() {
         stream.shutdown().await?;
