@@ -326,7 +326,6 @@ own_test!(what_is_not_there_yet_says_so, |d| {
         ("POST", "/networks/create"),
         ("POST", "/build"),
         ("POST", "/plugins/pull"),
-        ("POST", "/commit"),
         ("GET", "/secrets"),
     ] {
         let answer = d.api(method, path, "");
