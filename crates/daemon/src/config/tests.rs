@@ -95,8 +95,8 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         "--bip is not supported by this daemon: bridge networks are not built yet"
     );
     assert_eq!(
-        refusal(&[], r#"{"registry-mirrors":["https://m"]}"#),
-        "the key registry-mirrors is not supported by this daemon: pulling and pushing images is not built yet"
+        refusal(&[], r#"{"bip":"10.0.0.1/24"}"#),
+        "the key bip is not supported by this daemon: bridge networks are not built yet"
     );
     assert!(refusal(&["--live-restore=false"], "").contains("live-restore"));
     assert!(refusal(&["--storage-driver", "btrfs"], "").contains("btrfs"));
