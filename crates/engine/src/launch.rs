@@ -162,7 +162,13 @@ pub(crate) fn launch(
     let mut record = container.record();
     record.life.phase = PhaseRecord::Running;
     record.life.started_at = Some(jiff::Timestamp::now());
-    record.save(&shared.paths.record(&birth.id))?;
+    let path = shared.paths.record(&birth.id);
+    if record.is_transient() {
+        // ext4 starts writing out a file that replaces another; this one is not to see the disk at all. Without a record
+        // there is no container, but nothing of it runs yet.
+        remove_file(&path)?;
+    }
+    record.save(&path)?;
     spawn(shared, &bundle, &spec, &birth.id, waiting)
 }
 

@@ -179,14 +179,11 @@ impl Record {
 
     /// Replaces the record without waiting for the disk: what it adds can be learnt again from the shim or its exit record.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        if self.is_transient() {
-            // ext4 starts writing out a file that replaces another; this one is not to see the disk at all.
-            crate::launch::remove_file(path)?;
-        }
         replace_quickly(path, &self.to_bytes()).context(|| format!("write {}", path.display()))
     }
 
-    fn is_transient(&self) -> bool {
+    /// Goes with the container's end (`--rm`).
+    pub(crate) fn is_transient(&self) -> bool {
         self.birth.options.host.auto_remove
     }
 
