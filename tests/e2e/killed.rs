@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tests::{Archive, Daemon, Entry, IMAGE, Image, Layer, busybox_layer, own_test};
 
-use crate::lost::{churn, entries, invariants, nothing_is_left};
+use crate::lost::{AtEnd, churn, entries, invariants, nothing_is_left};
 
 /// Moments between 0 and `limit` microseconds, with nothing happening in them.
 struct Moments(u64);
@@ -60,13 +60,12 @@ fn kill_within(d: &Daemon, times: usize, method: &str, path: &str, body: &[u8]) 
     let stop = AtomicBool::new(false);
     let mut moments = Moments::new();
     std::thread::scope(|scope| {
-        let client = scope.spawn(|| insist(d, &stop, method, path, body));
+        let _end = AtEnd(&stop);
+        scope.spawn(|| insist(d, &stop, method, path, body));
         for _ in 0..times {
             moments.pass(120_000);
             d.crash();
         }
-        stop.store(true, Ordering::Relaxed);
-        client.join().expect("a client");
     });
 }
 
@@ -120,12 +119,11 @@ own_test!(shims_killed_during_a_churn_leave_nothing, |d| {
     let mut moments = Moments::new();
     let mut killed = 0;
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..3)
-            .map(|worker| {
-                let stop = &stop;
-                scope.spawn(move || churn(d, worker, stop))
-            })
-            .collect();
+        let _end = AtEnd(&stop);
+        for worker in 0..3 {
+            let stop = &stop;
+            scope.spawn(move || churn(d, worker, stop));
+        }
         while killed < 30 {
             let number = moments.pass(30_000);
             let mut shims = d.leftovers().processes();
@@ -142,10 +140,6 @@ own_test!(shims_killed_during_a_churn_leave_nothing, |d| {
             let _ = kill_process(pid, Signal::KILL);
             killed += 1;
         }
-        stop.store(true, Ordering::Relaxed);
-        workers
-            .into_iter()
-            .for_each(|worker| worker.join().expect("a worker"));
     });
     invariants(d);
     let cli = d.docker();

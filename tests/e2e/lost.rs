@@ -121,6 +121,15 @@ fn ends_meanwhile(d: &Daemon, flags: &[&str], name: &str, script: &str) {
     d.start();
 }
 
+/// Tells those who work meanwhile to stop, also when the test fails: they would go on forever.
+pub(crate) struct AtEnd<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 own_test!(exit_codes_of_those_that_ended_meanwhile, |d| {
     let (cli, name) = (d.docker(), d.name("a"));
     ends_meanwhile(d, &[], &name, "echo last words; exit 9");
@@ -284,14 +293,11 @@ own_test!(fifty_kills_at_random_moments_during_a_churn, |d| {
     let stop = AtomicBool::new(false);
     let mut seed = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..3)
-            .map(|worker| {
-                scope.spawn({
-                    let stop = &stop;
-                    move || churn(d, worker, stop)
-                })
-            })
-            .collect();
+        let _end = AtEnd(&stop);
+        for worker in 0..3 {
+            let stop = &stop;
+            scope.spawn(move || churn(d, worker, stop));
+        }
         // A channel on which nothing ever comes: a moment between 0 and 60 ms passes.
         let (_quiet, never) = channel::<()>();
         for _ in 0..50 {
@@ -301,10 +307,6 @@ own_test!(fifty_kills_at_random_moments_during_a_churn, |d| {
             let _ = never.recv_timeout(Duration::from_micros((seed >> 33) % 60_000));
             d.crash();
         }
-        stop.store(true, Ordering::Relaxed);
-        workers
-            .into_iter()
-            .for_each(|worker| worker.join().expect("a worker"));
     });
     invariants(d);
     let cli = d.docker();

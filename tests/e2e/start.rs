@@ -83,3 +83,36 @@ own_test!(the_client_does_not_when_told, |d| {
     assert!(out.contains("code 125"), "{out}\n{err}");
     assert!(err.contains("Cannot connect to the Docker daemon"), "{err}");
 });
+
+own_test!(
+    a_second_daemon_is_kept_from_the_pid_file_and_from_the_data,
+    |d| {
+        let refused = |pidfile: &Path, exec_root: &str| {
+            let (program, folder) = (d.tare().command(&[]).into_inner(), d.folder());
+            let output = std::process::Command::new(program.get_program())
+                .arg("daemon")
+                .args(["-H", &format!("unix://{}/second.sock", folder.display())])
+                .arg("--data-root")
+                .arg(d.data_root())
+                .arg("--exec-root")
+                .arg(folder.join(exec_root))
+                .arg("--pidfile")
+                .arg(pidfile)
+                .output()
+                .expect("run a daemon");
+            assert_eq!(output.status.code(), Some(1));
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            let who = format!("process with PID {} is still running", d.pid());
+            assert!(err.contains(&who), "{err}");
+        };
+        let pidfile = d.folder().join("tare.pid");
+        refused(&pidfile, "run2");
+        refused(&d.folder().join("second.pid"), "run2");
+        // And it has left the first one's file alone.
+        assert_eq!(
+            fs::read_to_string(&pidfile).expect("the pid file").trim(),
+            d.pid().to_string()
+        );
+        assert_eq!(d.api("GET", "/_ping", "").status, 200);
+    }
+);

@@ -5,10 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::Group;
+
+/// How long a daemon that was killed may seem to listen: a shim that it was just starting has its descriptors until it
+/// executes its program.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +41,16 @@ pub(crate) enum ListenError {
         #[source]
         source: io::Error,
     },
+}
+
+impl ListenError {
+    fn is_in_use(&self) -> bool {
+        match self {
+            Self::InUse(_) => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+            _ => false,
+        }
+    }
 }
 
 /// A place to listen, understood.
@@ -92,6 +107,18 @@ pub(crate) fn check(address: &Address, group: &Group) -> Result<(), ListenError>
 
 /// Begins to listen. A socket that a dead daemon left behind is replaced; one that answers is not.
 pub(crate) async fn bind(address: &Address, group: &Group) -> Result<Listener, ListenError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match bind_now(address, group).await {
+            Err(error) if error.is_in_use() && Instant::now() < deadline => {
+                tokio::time::sleep(PATIENCE / 50).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn bind_now(address: &Address, group: &Group) -> Result<Listener, ListenError> {
     match address {
         Address::Unix(path) => {
             let shown = format!("unix://{}", path.display());

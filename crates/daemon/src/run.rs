@@ -114,6 +114,8 @@ async fn serve(
         })?;
     }
     let _pidfile = Pidfile::take(&config.pidfile)?;
+    // Nor may a daemon with another pid file work on the same data.
+    let _data_root = Pidfile::take(&config.data_root.join("daemon.pid"))?;
     let mut signals = Signals::new().map_err(|source| StartError::Io {
         what: "listening to signals",
         source,

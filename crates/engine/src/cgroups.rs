@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linux::pidfd::PidFd;
 use linux::signal::Signal;
@@ -165,11 +165,19 @@ fn write_existing(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).context(|| format!("remove the cgroup {}", folder.display()))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match fs::remove_dir(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < deadline => {}
+            Err(error) => {
+                return Err(error).context(|| format!("remove the cgroup {}", folder.display()));
+            }
         }
-        _ => Ok(()),
+        // A process that is no longer listed is a member until the kernel is done with it.
+        #[expect(clippy::disallowed_methods, reason = "version 1 has no event for it")]
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

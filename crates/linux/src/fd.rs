@@ -26,6 +26,11 @@ pub fn current_path(fd: impl AsFd) -> Result<PathBuf> {
     std::fs::read_link(&path).context(|| format!("readlink({path:?})"))
 }
 
+/// Makes `target` refer to the file of `fd`, close-on-exec; what it referred to is closed.
+pub fn replace(target: &mut OwnedFd, fd: impl AsFd) -> Result<()> {
+    rustix::io::dup3(fd, target, rustix::io::DupFlags::CLOEXEC).context(|| "dup3")
+}
+
 /// Makes `target` refer to the file of `fd` and survive execve. For the child after a clone: whatever was open at
 /// `target` is closed, whoever owns it.
 pub fn place(fd: BorrowedFd<'_>, target: RawFd) -> Result<()> {

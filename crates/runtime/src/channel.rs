@@ -41,6 +41,12 @@ impl Channel {
         Ok((Self { socket: one }, Self { socket: other }))
     }
 
+    /// Closes the `other` end, which becomes this one too. Without it, a child would never hear that the other side has
+    /// ended: it would be the other side.
+    pub(crate) fn replace(&self, other: &mut Self) -> Result<()> {
+        linux::fd::replace(&mut other.socket, &self.socket).context(|| "close the other side")
+    }
+
     pub(crate) fn send(&self, message: &Message) -> Result<()> {
         // Not a plain write: the other side may have closed, which must not end us by SIGPIPE.
         let send = |bytes: &[u8]| socket::send_fds(&self.socket, bytes, &[]).map(drop);

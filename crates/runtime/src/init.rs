@@ -39,9 +39,13 @@ pub(crate) struct Init<'a> {
 }
 
 impl Init<'_> {
-    /// Becomes the program; otherwise reports why not, and returns an exit code.
-    pub(crate) fn run(self) -> i32 {
-        let Err(error) = self.prepare_and_exec();
+    /// Becomes the program; otherwise reports why not, and returns an exit code. `creators` is the other end of the
+    /// channel, which a child inherits.
+    pub(crate) fn run(self, creators: &mut Channel) -> i32 {
+        let Err(error) = self
+            .channel
+            .replace(creators)
+            .and_then(|()| self.prepare_and_exec());
         // In the case of a FIFO the creator is there only before the process is ready; afterwards only the file is.
         drop(self.channel.send(&Message::Failed(error.clone())));
         if let Gate::Fifo { failure, .. } = &self.gate {

@@ -127,7 +127,7 @@ pub(crate) fn create_on(mut launch: Launch<'_>, terms: Terms) -> Result<Created>
     let preserved = std::mem::take(&mut launch.preserved);
     let plan = Plan::new(&launch)?;
     let mut cgroup = Cgroup::make_unified(&plan.layout, &plan.cgroup_path)?;
-    let (channel, other) = Channel::pair()?;
+    let (mut channel, other) = Channel::pair()?;
     let init = Init {
         plan: &plan,
         channel: other,
@@ -137,7 +137,7 @@ pub(crate) fn create_on(mut launch: Launch<'_>, terms: Terms) -> Result<Created>
         follows_creator: terms.follows_creator,
         new_keyring: terms.new_keyring,
     };
-    let child = match fork(&plan, &cgroup, init) {
+    let child = match fork(&plan, &cgroup, &mut channel, init) {
         Ok(child) => child,
         Err(error) => {
             let _ = cgroup.remove();
@@ -157,11 +157,17 @@ pub(crate) fn create_on(mut launch: Launch<'_>, terms: Terms) -> Result<Created>
     }
 }
 
-/// The child takes `init` with it: its ends of channel and streams are closed here when this returns.
-fn fork(plan: &Plan<'_>, cgroup: &Cgroup, init: Init<'_>) -> Result<clone::Child> {
+/// The child takes `init` with it: its ends of channel and streams are closed here when this returns, and ours of the
+/// channel in the child.
+fn fork(
+    plan: &Plan<'_>,
+    cgroup: &Cgroup,
+    channel: &mut Channel,
+    init: Init<'_>,
+) -> Result<clone::Child> {
     let unified = cgroup.unified_fd().map(|fd| fd.as_fd());
     namespaces::with_pid_namespace(plan.namespaces.joined_pid(), || {
-        clone::fork(plan.namespaces.by_clone(), unified, || init.run())
+        clone::fork(plan.namespaces.by_clone(), unified, || init.run(channel))
             .context(|| "failed to start a process")
     })
 }

@@ -239,18 +239,24 @@ async fn an_upload_goes_on_after_a_cut() {
     let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
     old.write_all(head.as_bytes()).await.unwrap();
     old.write_all(&bytes[..500_000]).await.unwrap();
-    let have = loop {
-        let status = home.get(&location).await.expect(204);
-        let last: usize = status
-            .header("range")
-            .strip_prefix("0-")
-            .unwrap()
-            .parse()
-            .unwrap();
-        if last > 0 {
-            break last + 1;
-        }
-    };
+    // Whoever asks how far it is takes the upload over, so that is asked once something has come.
+    while home
+        .get("/metrics")
+        .await
+        .text()
+        .contains("received_bytes_total 0\n")
+    {
+        tokio::task::yield_now().await;
+    }
+    let status = home.get(&location).await.expect(204);
+    let last: usize = status
+        .header("range")
+        .strip_prefix("0-")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(last > 0);
+    let have = last + 1;
     chunk(&home, &location, have, &bytes[have..])
         .await
         .expect(202);

@@ -33,8 +33,8 @@ pub(crate) struct Uploads {
 pub(crate) struct Session {
     path: PathBuf,
     progress: Arc<tokio::sync::Mutex<Progress>>,
-    /// Counts who wanted to write: whoever does learns that its client has come back on a new connection.
-    wanted: watch::Sender<u64>,
+    /// How many requests wait to write: whoever writes learns that its client has come back on a new connection.
+    waiting: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -212,14 +212,30 @@ impl Uploads {
 pub(crate) struct Claim(OwnedMutexGuard<Progress>);
 
 /// Tells who writes that another request wants to.
-pub(crate) struct Taken(watch::Receiver<u64>);
+pub(crate) struct Taken(watch::Receiver<usize>);
 
 impl Taken {
     /// Comes back once another request waits for the upload.
     pub(crate) async fn over(&mut self) {
-        if self.0.changed().await.is_err() {
+        if self.0.wait_for(|waiting| *waiting > 0).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// One that waits to write, until it does or gives up.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
@@ -228,15 +244,15 @@ impl Session {
         Arc::new(Session {
             path,
             progress: Arc::new(tokio::sync::Mutex::new(progress)),
-            wanted: watch::Sender::new(0),
+            waiting: watch::Sender::new(0),
         })
     }
 
     /// Asks whoever writes to stop, and waits for it.
     pub(crate) async fn claim(&self) -> (Claim, Taken) {
-        self.wanted.send_modify(|count| *count += 1);
+        let _waiting = Waiting::new(&self.waiting);
         let claim = Claim(Arc::clone(&self.progress).lock_owned().await);
-        (claim, Taken(self.wanted.subscribe()))
+        (claim, Taken(self.waiting.subscribe()))
     }
 }
 
