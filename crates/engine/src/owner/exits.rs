@@ -77,15 +77,15 @@ impl Owner {
         }
     }
 
-    /// The connection has closed. Either the shim has left an exit record, or it was killed, and then everything it
-    /// watched over has to go too.
+    /// The connection has closed and no end was told: the shim was killed, be it after it had left an exit record. What
+    /// it watched over has to go too.
     async fn shim_died(&mut self, shared: &Arc<Shared>) {
         let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
         let event = blocking(move || {
-            let birth = &me.birth;
-            exit_record(&work.paths.exit_record(&birth.id)).unwrap_or_else(|| {
-                tracing::warn!(id = %birth.id, "a shim was killed; its container is ended");
-                kill_rest(&work, &me);
+            let id = &me.birth.id;
+            kill_rest(&work, &me);
+            exit_record(&work.paths.exit_record(id)).unwrap_or_else(|| {
+                tracing::warn!(%id, "a shim was killed; its container is ended");
                 killed()
             })
         })

@@ -82,8 +82,6 @@ fn dismantle(shared: &Arc<Shared>, container: &Arc<Container>, asked: Asked) -> 
         let (work, container) = (Arc::clone(shared), Arc::clone(container));
         shared.chore(move || {
             clear(&work, &container);
-            // Its shim does so, too, but tells the end before.
-            kill_rest(&work, &container);
             work.shims.stock_up();
         });
     } else {
@@ -92,12 +90,14 @@ fn dismantle(shared: &Arc<Shared>, container: &Arc<Container>, asked: Asked) -> 
     Ok(())
 }
 
-/// Removes the files of a container that is not there any more.
+/// Removes the files of a container that is not there any more, and its cgroups: the shim of one with `--rm` removes them
+/// after it has told the end. The bundle goes last, since by it the next start of the daemon knows the cgroups for its own.
 fn clear(shared: &Shared, container: &Container) {
     let id = &container.birth.id;
     tell(id, remove_folder(&shared.paths.container(id)));
-    tell(id, remove_folder(&shared.paths.bundle(id)));
     tell(id, shared.images.release(id).map_err(Into::into));
+    kill_rest(shared, container);
+    tell(id, remove_folder(&shared.paths.bundle(id)));
 }
 
 fn tell(id: &ContainerId, result: Result<()>) {

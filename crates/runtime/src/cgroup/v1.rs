@@ -12,13 +12,10 @@ use crate::{Error, Kind, Result};
 pub(super) fn make(hierarchy: &Hierarchy, path: &Path) -> Result<Folder> {
     let path = join(&hierarchy.mount, path);
     let describe = || format!("failed to create the cgroup {}", path.display());
-    if hierarchy.has("cpuset") {
-        prepare_cpuset_parents(&hierarchy.mount, &path)?;
-    }
     let is_new = make_folder(&path).context(describe)?;
     let folder = Folder::open(path.clone())?;
     if hierarchy.has("cpuset") {
-        inherit_cpuset(&folder)?;
+        fill_cpuset(&hierarchy.mount, &folder)?;
     }
     if !is_new {
         refuse_occupied(&folder)?;
@@ -26,41 +23,29 @@ pub(super) fn make(hierarchy: &Hierarchy, path: &Path) -> Result<Folder> {
     Ok(folder)
 }
 
-/// A cpuset can hold no process until it has CPUs and memory nodes, which come from its parent: each folder on the
-/// way down gets them when it is made.
-fn prepare_cpuset_parents(mount: &Path, path: &Path) -> Result<()> {
-    let Some(parent) = path
-        .parent()
-        .filter(|parent| *parent != mount && parent.starts_with(mount))
-    else {
-        return Ok(());
-    };
-    if file::open_path(parent).is_ok() {
-        return Ok(());
-    }
-    prepare_cpuset_parents(mount, parent)?;
-    make_folder(parent).context(|| format!("failed to create the cgroup {}", parent.display()))?;
-    let folder = Folder::open(parent.to_owned())?;
-    inherit_cpuset(&folder)?;
-    // From now on the kernel copies the values into each new child.
-    folder.write("cgroup.clone_children", "1")
-}
-
-fn inherit_cpuset(folder: &Folder) -> Result<()> {
+/// A cpuset can hold no process until it has CPUs and memory nodes, which come from its parent. One on the way down may
+/// have none either: it is new, another start has made it a moment ago, or whoever made it was killed before it went on.
+fn fill_cpuset(mount: &Path, folder: &Folder) -> Result<()> {
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        let describe = || format!("failed to read {name} of {}", folder.path.display());
-        if !file::read_at(&folder.fd, name, 1 << 16)
-            .context(describe)?
-            .trim_ascii()
-            .is_empty()
-        {
+        if !read_cpuset(folder, name)?.is_empty() {
             continue;
         }
-        let parent =
-            file::read_at(&folder.fd, Path::new("..").join(name), 1 << 16).context(describe)?;
-        folder.write(name, String::from_utf8_lossy(&parent).trim())?;
+        let above = folder.path.parent().unwrap_or(mount);
+        let parent = Folder::open(above.to_owned())?;
+        if above != mount && read_cpuset(&parent, name)?.is_empty() {
+            fill_cpuset(mount, &parent)?;
+            // From now on the kernel copies the values into each new child.
+            parent.write("cgroup.clone_children", "1")?;
+        }
+        folder.write(name, &read_cpuset(&parent, name)?)?;
     }
     Ok(())
+}
+
+fn read_cpuset(folder: &Folder, name: &str) -> Result<String> {
+    let text = file::read_at(&folder.fd, name, 1 << 16)
+        .context(|| format!("failed to read {name} of {}", folder.path.display()))?;
+    Ok(String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 /// The freezer of version 1 has no event for "frozen": its state is read until it says so.
