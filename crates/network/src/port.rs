@@ -1,0 +1,83 @@
+//! Ports of containers that are reached through addresses of the host.
+//!
+//! # What the kernel does, and what is left for the proxy
+//!
+//! Translated in the kernel, by `firewall`'s maps: what comes from outside, from other containers and from
+//! the container itself through an address of the host (hairpin), and from the host itself, to 127.0.0.1 as well (the
+//! bridge gets `route_localnet`, and frames with loopback addresses from its ports are dropped). TCP, UDP and SCTP, IPv4 and
+//! IPv6.
+//!
+//! For the proxy remain:
+//!
+//! 1. **`::1`**: the kernel routes no loopback address of IPv6. A listener at `[::1]:PORT` for a port published on `::` or `::1`.
+//! 2. **IPv6 to a container that has none** (published on `::` or an IPv6 address, on a network without IPv6): a listener at
+//!    that address; the source address is lost, as with Docker.
+//! 3. **`publish-mode=host-socket`**, in which every port is a listener of the host's, so that its INPUT rules hold.
+//! 4. **A host whose own FORWARD rules drop** (see `firewall`): the proxy is a local process on both sides, so
+//!    nothing is forwarded. The caller decides with [`crate::Host::forwarding_obstacles`].
+//! 5. Containers of a network in gateway mode `routed` or `isolated` need none: nothing is published on the host.
+//!
+//! The keeper (crate docs, "Names") runs it: one epoll loop for all ports, `splice` for TCP, a table of flows for UDP.
+//! It gets the listening sockets from [`reserve`].
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+/// Ports of the host that lead to as many of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Published {
+    pub protocol: Protocol,
+    /// Of the host; `0.0.0.0` is every IPv4 address, `::` every IPv6 address.
+    pub address: IpAddr,
+    /// The first port of the host.
+    pub host: u16,
+    /// The first port of the container.
+    pub container: u16,
+    /// How many ports, at least 1.
+    pub count: u16,
+}
+
+/// Ports that are wanted, before a choice is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub protocol: Protocol,
+    pub address: IpAddr,
+    /// The first and the last port of the host that may be taken; `None` leaves it to us, in the host's range for ephemeral ports.
+    pub host: Option<(u16, u16)>,
+    pub container: u16,
+    /// How many ports of the container, at least 1, each with one of the host's.
+    pub count: u16,
+}
+
+/// Published ports and what keeps them from being taken by somebody else on the host.
+#[derive(Debug)]
+pub struct Reserved {
+    pub published: Published,
+    /// Bound sockets, one a port, at most [`HELD`]; larger ranges are only tried. They are worth something as long as they are open: keep them in
+    /// who outlives the daemon.
+    pub sockets: Vec<OwnedFd>,
+}
+
+/// Of larger ranges no sockets are kept.
+pub const HELD: u16 = 64;
+
+/// Takes ports on the host that nobody has, `taken` being those of all other endpoints of this engine.
+///
+/// # Errors
+///
+/// [`crate::Error::PortInUse`] in Docker's words; nothing stays bound.
+pub fn reserve(wanted: &Wanted, taken: &[Published]) -> Result<Reserved> {
+    todo!()
+}
