@@ -285,7 +285,7 @@ mod tests {
     fn gives_descriptors_even_crossed_ones_and_nothing_else() {
         let (reader, writer) = crate::fd::pipe().unwrap();
         let (a, b) = (reader.as_raw_fd(), writer.as_raw_fd());
-        let child = shell(&format!("echo hi >&{a}; ls -l /proc/$$/fd >&{a}"));
+        let child = shell(&format!("echo hi >&{a}; ls -l /proc/$$/fd >&{a}; exit"));
         let keep = crate::fd::duplicate(&reader).unwrap();
         let child = child.fd(writer, a).fd(reader, b).spawn().unwrap();
         assert_eq!(child.pidfd.wait().unwrap(), ExitStatus::Exited(0));
