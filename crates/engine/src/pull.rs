@@ -11,7 +11,7 @@ use registry::client::{Fetched, Repository, Wanted};
 
 use crate::blocking;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Subject};
 use crate::remote::{Credentials, pull_failure, wanted};
 use crate::transfer::{Report, Reporter};
@@ -95,7 +95,18 @@ impl Chosen {
 }
 
 impl One<'_> {
+    /// Pulls; where what mirrors said of the name makes no image, once more from the registry itself.
     async fn pull(self, shown: &str) -> Result<()> {
+        match self.attempt(shown).await {
+            Err(error) if is_content(&error) && self.repository.give_up_mirrors() => {
+                tracing::warn!(%error, name = %self.name, "mirrors are left out");
+                self.attempt(shown).await
+            }
+            done => done,
+        }
+    }
+
+    async fn attempt(&self, shown: &str) -> Result<()> {
         let top = self.fetch(wanted(&self.name)).await?;
         let place = match (self.name.digest(), self.name.tag()) {
             (Some(digest), _) => digest.to_string(),
@@ -270,4 +281,12 @@ impl One<'_> {
             time: jiff::Timestamp::now(),
         });
     }
+}
+
+/// Whether the content is to blame, not the machine or the network.
+fn is_content(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::InvalidParameter
+    )
 }

@@ -16,6 +16,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod hosts_toml;
+mod lines;
 mod link;
 mod login;
 mod repository;
@@ -120,6 +121,8 @@ fn line(endpoint: Endpoint, credentials: &Credentials, scopes: &Scopes) -> Line 
         credentials: credentials.clone(),
         scopes: scopes.clone(),
         answered: AtomicBool::new(false),
+        served: AtomicBool::new(false),
+        distrusted: AtomicBool::new(false),
     }
 }
 

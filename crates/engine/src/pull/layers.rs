@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use image::{Ingest, Ingested, Pull};
 use oci::{Descriptor, Digest, Manifest, Reference};
-use registry::client::Repository;
+use registry::client::{BlobStream, Repository};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -38,6 +38,8 @@ enum Outcome {
     Done,
     /// An earlier attempt's part was bad; it is gone, so the next attempt begins anew.
     Again,
+    /// A mirror sent something else; it is not asked any more, so the next attempt brings something better.
+    Elsewhere,
 }
 
 /// Brings all layers into the store, with a word about each unless the image is known. The first error ends the others, whose parts stay for the next attempt.
@@ -131,6 +133,7 @@ impl Layer {
                         )));
                     }
                     Outcome::Again => begun_anew = true,
+                    Outcome::Elsewhere => {}
                 },
             }
         }
@@ -162,8 +165,11 @@ impl Layer {
         };
         match written {
             Err(image::Error::Mismatch { resumed: true, .. }) => Ok(Outcome::Again),
-            Err(error) => Err(self.not_taken(error)),
-            Ok(()) => streamed.map(|()| Outcome::Done),
+            Err(error) => match streamed {
+                Ok(stream) if is_content(&error) && stream.reject() => Ok(Outcome::Elsewhere),
+                _ => Err(self.not_taken(error)),
+            },
+            Ok(()) => streamed.map(|_| Outcome::Done),
         }
     }
 
@@ -178,18 +184,23 @@ impl Layer {
     }
 
     /// From the network to whoever writes. That one tells himself why he stopped listening.
-    async fn stream(&mut self, from: u64, pieces: &mpsc::Sender<Piece>) -> Result<()> {
+    async fn stream(&mut self, from: u64, pieces: &mpsc::Sender<Piece>) -> Result<BlobStream> {
         let opened = self.repository.blob(&self.blob, from).await;
         let mut stream = opened.map_err(|e| failure(&e))?;
         while let Some(chunk) = stream.next().await.map_err(|e| failure(&e))? {
             if pieces.send(Piece::Bytes(chunk)).await.is_err() {
-                return Ok(());
+                return Ok(stream);
             }
             self.reporter
                 .at("Downloading", stream.position(), self.blob.size);
         }
-        Ok(())
+        Ok(stream)
     }
+}
+
+/// Whether the bytes are to blame, not the machine.
+fn is_content(error: &image::Error) -> bool {
+    error.kind() == image::Kind::InvalidParameter
 }
 
 /// What goes to whoever writes. A channel that closes without an end is a transfer that was given up: the part stays.

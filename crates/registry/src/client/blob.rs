@@ -25,6 +25,8 @@ pub struct BlobStream {
     /// Bytes of the present answer that were had before.
     skip: u64,
     failed: u32,
+    /// Lines that bytes came from, the present one last.
+    sources: Vec<usize>,
 }
 
 impl Repository {
@@ -57,6 +59,7 @@ impl Repository {
             response: None,
             skip: 0,
             failed: 0,
+            sources: Vec::new(),
         };
         if from < descriptor.size {
             stream.connect().await?;
@@ -71,15 +74,19 @@ impl Repository {
             let what = format!("it is {} bytes long; {most} are the most", descriptor.size);
             return Err(Error::lied(what).at("", &step));
         }
-        let mut stream = self.blob(descriptor, 0).await?;
-        let mut gathered = Vec::with_capacity(usize::try_from(descriptor.size).unwrap_or(0));
-        while let Some(chunk) = stream.next().await? {
-            gathered.extend_from_slice(&chunk);
+        loop {
+            let mut stream = self.blob(descriptor, 0).await?;
+            let mut gathered = Vec::with_capacity(usize::try_from(descriptor.size).unwrap_or(0));
+            while let Some(chunk) = stream.next().await? {
+                gathered.extend_from_slice(&chunk);
+            }
+            if descriptor.digest.matches(&gathered) {
+                return Ok(gathered.into());
+            }
+            if !stream.reject() {
+                return Err(stream.error(Error::lied("what came has another digest")));
+            }
         }
-        if !descriptor.digest.matches(&gathered) {
-            return Err(stream.error(Error::lied("what came has another digest")));
-        }
-        Ok(gathered.into())
     }
 }
 
@@ -95,11 +102,11 @@ impl BlobStream {
                 continue;
             };
             match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    if let Some(chunk) = self.take(chunk)? {
-                        return Ok(Some(chunk));
-                    }
-                }
+                Ok(Some(chunk)) => match self.take(chunk) {
+                    Ok(Some(chunk)) => return Ok(Some(chunk)),
+                    Ok(None) => {}
+                    Err(error) => self.doubt(error)?,
+                },
                 Ok(None) => {
                     let what = format!(
                         "the blob ended after {} of {} bytes",
@@ -110,6 +117,17 @@ impl BlobStream {
                 Err(error) => self.broken(transport::failed(error)).await?,
             }
         }
+    }
+
+    /// The bytes have not the digest that they should have. The mirrors that they came from are asked nothing more; false
+    /// where no mirror is to blame, so that the same would come again.
+    pub fn reject(&self) -> bool {
+        let lines = self.repository.lines();
+        let mut blamed = false;
+        for number in &self.sources {
+            blamed |= lines.reject(*number);
+        }
+        blamed
     }
 
     /// How many bytes were given out, counted from the blob's beginning.
@@ -142,7 +160,25 @@ impl BlobStream {
         }
         let waited = tries.wait(error, None).await;
         self.failed = tries.failed();
-        waited.map_err(|e| self.error(e))
+        match waited {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.failed = 0;
+                self.doubt(error)
+            }
+        }
+    }
+
+    /// Turns from a mirror that cannot send the blob to the next server; an error where there is none.
+    fn doubt(&mut self, error: Error) -> Result<()> {
+        let error = self.error(error);
+        self.response = None;
+        let lines = self.repository.lines();
+        let line = self.sources.last().and_then(|number| lines.get(*number));
+        match line {
+            Some(line) => self.repository.doubt(line, error, &self.step()),
+            None => Err(error),
+        }
     }
 
     async fn connect(&mut self) -> Result<()> {
@@ -155,17 +191,29 @@ impl BlobStream {
             headers.insert(RANGE, range);
         }
         let repository = self.repository.clone();
-        let asked = repository
-            .ask(Method::GET, &rest, &[], &headers, &step)
-            .await;
-        let response = match asked {
-            Ok((response, _)) => response,
-            Err(error) if error.kind() == Kind::NotFound && !self.descriptor.urls.is_empty() => {
-                self.elsewhere(&headers).await.ok_or(error)?
+        loop {
+            let asked = repository
+                .ask(Method::GET, &rest, &[], &headers, &step)
+                .await;
+            let (response, line) = match asked {
+                Ok((response, line)) => (response, Some(line)),
+                Err(e) if e.kind() == Kind::NotFound && !self.descriptor.urls.is_empty() => {
+                    (self.elsewhere(&headers).await.ok_or(e)?, None)
+                }
+                Err(error) => return Err(error),
+            };
+            let host = host_of(response.url());
+            let number = line.and_then(|line| repository.lines().number(line));
+            self.sources.retain(|known| Some(*known) != number);
+            self.sources.extend(number);
+            match (self.begin(response), line) {
+                (Ok(()), _) => return Ok(()),
+                (Err(error), Some(line)) => {
+                    repository.doubt(line, error.at(&host, &step), &step)?
+                }
+                (Err(error), None) => return Err(error.at(&host, &step)),
             }
-            Err(error) => return Err(error),
-        };
-        self.begin(response).map_err(|e| self.error(e))
+        }
     }
 
     /// Foreign layers: not in the registry, but at addresses that the manifest names. TLS only: nobody vouches for them.
@@ -227,7 +275,7 @@ impl BlobStream {
 
     fn error(&self, error: Error) -> Error {
         let url = self.response.as_ref().map(Response::url);
-        let host = url.map_or_else(|| self.repository.host(), host_of);
+        let host = url.map_or_else(|| self.repository.lines().host(), host_of);
         error.at(&host, &self.step())
     }
 }

@@ -53,6 +53,10 @@ pub(super) struct Line {
     pub(super) scopes: Scopes,
     /// Whether it ever answered: what never did is not tried again and again.
     pub(super) answered: AtomicBool,
+    /// Whether it ever had what it was asked for.
+    pub(super) served: AtomicBool,
+    /// A mirror that lied.
+    pub(super) distrusted: AtomicBool,
 }
 
 impl Line {
@@ -63,6 +67,8 @@ impl Line {
             credentials: self.credentials.clone(),
             scopes: self.scopes.clone().with(more),
             answered: AtomicBool::new(self.answered.load(Ordering::Relaxed)),
+            served: AtomicBool::new(self.served.load(Ordering::Relaxed)),
+            distrusted: AtomicBool::new(self.distrusted.load(Ordering::Relaxed)),
         }
     }
 

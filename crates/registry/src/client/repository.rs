@@ -1,7 +1,6 @@
 //! One repository at its registry, or at whichever mirror has what is asked for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use oci::{Descriptor, Digest, Index, MAX_DOCUMENT, media_type};
@@ -13,6 +12,7 @@ use super::Shared;
 use super::body;
 use super::error::{Error, Kind, Result};
 use super::exchange::{Ask, Line};
+use super::lines::Lines;
 use super::link::next_link;
 
 /// Media types of manifests and indexes, the OCI's first.
@@ -36,9 +36,7 @@ pub struct Repository {
 struct Inner {
     shared: Arc<Shared>,
     path: String,
-    lines: Vec<Line>,
-    /// The line that answered last: the next request begins there.
-    best: AtomicUsize,
+    lines: Lines,
 }
 
 /// Which manifest is meant.
@@ -71,8 +69,7 @@ impl Repository {
             inner: Arc::new(Inner {
                 shared,
                 path: path.to_owned(),
-                lines,
-                best: AtomicUsize::new(0),
+                lines: Lines::new(lines),
             }),
         }
     }
@@ -82,135 +79,60 @@ impl Repository {
         &self.inner.path
     }
 
-    /// Host of the server that answered last.
-    pub(super) fn host(&self) -> String {
-        let lines = &self.inner.lines;
-        let best = self.inner.best.load(Ordering::Relaxed).min(lines.len() - 1);
-        lines[best].endpoint.host()
-    }
-
     pub(super) fn shared(&self) -> &Shared {
         &self.inner.shared
     }
 
+    pub(super) fn lines(&self) -> &Lines {
+        &self.inner.lines
+    }
+
     /// The registry itself, for what changes something there.
     pub(super) async fn origin(&self) -> Result<&Line> {
-        let lines = &self.inner.lines;
-        let mut origins = lines.iter().filter(|line| line.endpoint.is_origin);
-        let chosen = &lines[self.inner.best.load(Ordering::Relaxed).min(lines.len() - 1)];
-        if chosen.answered.load(Ordering::Relaxed) && chosen.endpoint.is_origin {
-            return Ok(chosen);
-        }
-        let first = origins.next().unwrap_or(&lines[0]);
-        let Some(plain) = origins.next() else {
-            return Ok(first);
-        };
-        // An insecure registry: whether it speaks TLS shows when it is asked.
-        let ask = Ask::new(Method::GET, first.endpoint.url("", &[])?);
-        match first.send(&self.inner.shared, &ask).await {
-            Err(error) if error.kind() == Kind::Unreachable => {
-                self.prefer(plain);
-                Ok(plain)
-            }
-            _ => Ok(first),
-        }
+        self.inner.lines.origin(&self.inner.shared).await
     }
 
-    fn prefer(&self, line: &Line) {
-        let lines = &self.inner.lines;
-        let place = lines.iter().position(|known| std::ptr::eq(known, line));
-        self.inner.best.store(place.unwrap_or(0), Ordering::Relaxed);
-        line.answered.store(true, Ordering::Relaxed);
+    /// From now on only the registry itself is asked. Says whether that makes a difference: whether anything that a
+    /// mirror said was believed so far. A mirror's word for what a tag stands for can be held against nothing.
+    pub fn give_up_mirrors(&self) -> bool {
+        self.inner.lines.distrust_mirrors()
     }
 
-    /// A URL below this repository at one endpoint.
+    /// A URL below this endpoint.
     pub(super) fn url(&self, line: &Line, rest: &str, query: &[(&str, &str)]) -> Result<Url> {
         line.endpoint
             .url(&format!("{}/{rest}", self.inner.path), query)
-    }
-
-    /// Asks one endpoint after the other. The last one's error is the one to tell: that is the registry itself. An
-    /// insecure registry's second line, without TLS, is for when the first cannot be reached.
-    pub(super) async fn ask(
-        &self,
-        method: Method,
-        rest: &str,
-        query: &[(&str, &str)],
-        headers: &HeaderMap,
-        step: &str,
-    ) -> Result<(Response, &Line)> {
-        let lines = &self.inner.lines;
-        let best = self.inner.best.load(Ordering::Relaxed).min(lines.len() - 1);
-        let order = std::iter::once(best).chain((0..lines.len()).filter(|n| *n != best));
-        let mut told: Option<Error> = None;
-        for number in order {
-            let line = &lines[number];
-            let ask = Ask {
-                headers: headers.clone(),
-                ..Ask::new(method.clone(), self.url(line, rest, query)?)
-            };
-            match line.send(&self.inner.shared, &ask).await {
-                Ok(response) => {
-                    self.inner.best.store(number, Ordering::Relaxed);
-                    return Ok((response, line));
-                }
-                Err(error) => {
-                    let error = error.at(&line.endpoint.host(), step);
-                    tracing::debug!(%error, "an endpoint failed");
-                    let final_word = line.endpoint.is_origin && error.kind() != Kind::Unreachable;
-                    told = Some(worse(told, error, line.endpoint.is_origin));
-                    if final_word {
-                        break;
-                    }
-                }
-            }
-        }
-        Err(told.unwrap_or_else(|| Error::local("there is no server to ask")))
     }
 
     /// A manifest or an index.
     pub async fn manifest(&self, wanted: Wanted<'_>) -> Result<Fetched> {
         let step = format!("manifest of {}", self.named(wanted));
         let rest = format!("manifests/{wanted}");
-        let (response, line) = self
-            .ask(Method::GET, &rest, &[], &accept(MANIFESTS), &step)
-            .await?;
-        self.fetched(response, wanted)
-            .await
-            .map_err(|e| e.at(&line.endpoint.host(), &step))
-    }
-
-    async fn fetched(&self, response: Response, wanted: Wanted<'_>) -> Result<Fetched> {
-        let said = content_type(&response);
-        let promised = digest_header(response.headers())?;
-        let bytes = body::whole(response, MAX_DOCUMENT).await?;
-        let media_type = media_type_of(said.as_deref(), &bytes)?;
-        let digest = match (wanted, promised) {
-            (Wanted::Digest(digest), _) => digest.clone(),
-            (Wanted::Tag(_), Some(promised)) => promised,
-            (Wanted::Tag(_), None) => Digest::sha256(&bytes),
-        };
-        if !digest.matches(&bytes) {
-            return Err(Error::lied(format!(
-                "manifest verification failed for digest {digest}: what came has the digest {}",
-                Digest::sha256(&bytes)
-            )));
+        loop {
+            let (response, line) = self
+                .ask(Method::GET, &rest, &[], &accept(MANIFESTS), &step)
+                .await?;
+            match fetched(response, wanted).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => self.doubt(line, error, &step)?,
+            }
         }
-        Ok(Fetched {
-            descriptor: Descriptor::new(&media_type, digest, bytes.len() as u64),
-            bytes,
-        })
     }
 
     /// What a tag points at, without fetching it. `NotFound` when there is none.
     pub async fn head(&self, wanted: Wanted<'_>) -> Result<Descriptor> {
         let step = format!("manifest of {}", self.named(wanted));
         let rest = format!("manifests/{wanted}");
-        let (response, _) = self
-            .ask(Method::HEAD, &rest, &[], &accept(MANIFESTS), &step)
-            .await?;
+        let (response, digest) = loop {
+            let (response, line) = self
+                .ask(Method::HEAD, &rest, &[], &accept(MANIFESTS), &step)
+                .await?;
+            match digest_header(response.headers()) {
+                Ok(digest) => break (response, digest),
+                Err(error) => self.doubt(line, error, &step)?,
+            }
+        };
         let size = length_header(response.headers());
-        let digest = digest_header(response.headers())?;
         match (content_type(&response), digest, size) {
             (Some(media_type), Some(digest), Some(size)) => {
                 Ok(Descriptor::new(&media_type, digest, size))
@@ -222,38 +144,42 @@ impl Repository {
 
     /// All tags, as the registry orders them.
     pub async fn tags(&self) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(default)]
-            tags: Option<Vec<String>>,
-        }
         let step = format!("tags of {}", self.inner.path);
         let mut tags = Vec::new();
         let mut next: Option<String> = None;
         loop {
             let last = next.take();
-            let mut query = vec![("n", TAGS_PER_PAGE)];
-            query.extend(last.as_deref().map(|last| ("last", last)));
-            let (response, line) = self
-                .ask(Method::GET, "tags/list", &query, &HeaderMap::new(), &step)
-                .await?;
-            let link = next_page(response.headers(), response.url());
-            let at = |e: Error| e.at(&line.endpoint.host(), &step);
-            let bytes = body::whole(response, MAX_DOCUMENT).await.map_err(at)?;
-            let page: Page = serde_json::from_slice(&bytes)
-                .map_err(|e| at(Error::lied("the list of tags is not understood").caused_by(e)))?;
-            let found = page.tags.unwrap_or_default();
-            let came = found.len();
-            tags.extend(found);
+            let (page, link) = self.tags_after(last.as_deref(), &step).await?;
+            let came = page.len();
+            tags.extend(page);
             if tags.len() > MOST_TAGS {
-                return Err(at(Error::lied(format!(
-                    "it lists more than {MOST_TAGS} tags"
-                ))));
+                let what = format!("it lists more than {MOST_TAGS} tags");
+                return Err(Error::lied(what).at(&self.inner.lines.host(), &step));
             }
             // A page that brings nothing, or the same place again, is no next page.
             match link.filter(|link| came > 0 && Some(link) != last.as_ref()) {
                 Some(link) => next = Some(link),
                 None => return Ok(tags),
+            }
+        }
+    }
+
+    /// One page of tags, and after which tag the next one begins.
+    async fn tags_after(
+        &self,
+        last: Option<&str>,
+        step: &str,
+    ) -> Result<(Vec<String>, Option<String>)> {
+        let mut query = vec![("n", TAGS_PER_PAGE)];
+        query.extend(last.map(|last| ("last", last)));
+        loop {
+            let (response, line) = self
+                .ask(Method::GET, "tags/list", &query, &HeaderMap::new(), step)
+                .await?;
+            let link = next_page(response.headers(), response.url());
+            match tags_of(response).await {
+                Ok(tags) => return Ok((tags, link)),
+                Err(error) => self.doubt(line, error, step)?,
             }
         }
     }
@@ -287,7 +213,7 @@ impl Repository {
             Err(error) => return Err(error),
         };
         Index::parse(&bytes)
-            .map_err(|e| Error::lied(e.to_string()).at(&self.inner.lines[0].endpoint.host(), &step))
+            .map_err(|e| Error::lied(e.to_string()).at(&self.inner.lines.host(), &step))
     }
 
     /// Puts a manifest or index under a tag or under its digest; gives the digest back.
@@ -333,13 +259,39 @@ impl Repository {
     }
 }
 
-/// Of two errors the one to tell: the registry's own over a mirror's, and one that names a reason over one that says
-/// that nobody was there.
-fn worse(told: Option<Error>, new: Error, from_origin: bool) -> Error {
-    match told {
-        Some(old) if !from_origin => old,
-        _ => new,
+async fn tags_of(response: Response) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Page {
+        #[serde(default)]
+        tags: Option<Vec<String>>,
     }
+    let bytes = body::whole(response, MAX_DOCUMENT).await?;
+    let page: Page = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::lied("the list of tags is not understood").caused_by(e))?;
+    Ok(page.tags.unwrap_or_default())
+}
+
+/// A manifest that came, held against what was asked for.
+async fn fetched(response: Response, wanted: Wanted<'_>) -> Result<Fetched> {
+    let said = content_type(&response);
+    let promised = digest_header(response.headers())?;
+    let bytes = body::whole(response, MAX_DOCUMENT).await?;
+    let media_type = media_type_of(said.as_deref(), &bytes)?;
+    let digest = match (wanted, promised) {
+        (Wanted::Digest(digest), _) => digest.clone(),
+        (Wanted::Tag(_), Some(promised)) => promised,
+        (Wanted::Tag(_), None) => Digest::sha256(&bytes),
+    };
+    if !digest.matches(&bytes) {
+        return Err(Error::lied(format!(
+            "manifest verification failed for digest {digest}: what came has the digest {}",
+            Digest::sha256(&bytes)
+        )));
+    }
+    Ok(Fetched {
+        descriptor: Descriptor::new(&media_type, digest, bytes.len() as u64),
+        bytes,
+    })
 }
 
 fn accept(types: &'static str) -> HeaderMap {

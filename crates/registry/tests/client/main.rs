@@ -3,6 +3,7 @@
 mod blobs;
 mod getting_in;
 mod manifests;
+mod mirrors;
 mod scripted;
 mod tls;
 mod uploads;

@@ -147,39 +147,3 @@ async fn nobody_there_is_said_at_once() {
     assert!(error.to_string().contains("connection refused"), "{error}");
     assert!(error.to_string().contains(&host), "{error}");
 }
-
-#[tokio::test]
-async fn a_mirror_is_asked_first_and_its_failures_do_not_count() {
-    let origin = Scripted::new(|_| Reply::ok(manifest())).await;
-    for (reply, at_origin) in [
-        (Reply::ok(manifest()), 0),
-        (Reply::new(404), 1),
-        (Reply::new(500), 1),
-        (Reply::ok("").cut_after(0), 0),
-    ] {
-        let mirror = Scripted::new(move |_| reply.clone()).await;
-        let mut settings = crate::settings();
-        let text = format!("{}=http://{}", origin.host(), mirror.host());
-        settings.mirrors.push(text.parse().unwrap());
-        let before = origin.asked().len();
-        let repository = registry::client::Client::new(settings)
-            .repository(
-                &crate::name(&origin, "a/b"),
-                &crate::basic(),
-                registry::client::Access::Pull,
-            )
-            .await
-            .unwrap();
-        let fetched = repository.manifest(Wanted::Tag("x")).await;
-        assert_eq!(
-            fetched.is_ok(),
-            at_origin == 1 || origin.asked().len() == before && fetched.is_ok()
-        );
-        assert_eq!(origin.asked().len() - before, at_origin);
-        let seen = mirror.asked();
-        assert!(
-            seen.iter()
-                .all(|asked| asked.header("authorization").is_empty())
-        );
-    }
-}
