@@ -70,8 +70,11 @@ fn make(
     let mut options = request.options;
     check::check(&options, &shared.config)?;
     check::machine(&options.host.resources, &shared.host)?;
-    let image = shared.images.resolve(&options.image)?;
-    check_platform(&options, &image.config)?;
+    let platform = platform(&options)?;
+    let image = shared
+        .images
+        .resolve_for(&options.image, platform.as_ref())?;
+    check_platform(&options, platform.as_ref(), &image.config)?;
     let warnings = merge(&mut options, &image.config);
     let (path, args) = command(&options)?;
     check_host(shared, &mut options.host)?;
@@ -262,21 +265,33 @@ fn command(options: &ContainerOptions) -> Result<(String, Vec<String>)> {
     Ok((first, words.collect()))
 }
 
-/// The image must be of the platform that the request names, if it names one.
-fn check_platform(options: &ContainerOptions, image: &ImageConfig) -> Result<()> {
-    let Some(text) = options.platform.as_deref().filter(|text| !text.is_empty()) else {
+/// The platform that the request names, if it names one.
+fn platform(options: &ContainerOptions) -> Result<Option<oci::Platform>> {
+    let text = options.platform.as_deref().filter(|text| !text.is_empty());
+    text.map(|text| {
+        let invalid = |e| Error::invalid(format!("invalid platform {text:?}")).caused_by(e);
+        text.parse().map_err(invalid)
+    })
+    .transpose()
+}
+
+/// The image must be of that platform.
+fn check_platform(
+    options: &ContainerOptions,
+    wanted: Option<&oci::Platform>,
+    image: &ImageConfig,
+) -> Result<()> {
+    let Some(wanted) = wanted else {
         return Ok(());
     };
-    let wanted: oci::Platform = text
-        .parse()
-        .map_err(|e| Error::invalid(format!("invalid platform {text:?}")).caused_by(e))?;
     let same = wanted.os == image.os && wanted.architecture == image.architecture;
     if same && (wanted.variant.is_none() || wanted.variant == image.variant) {
         return Ok(());
     }
     Err(Error::not_found(format!(
-        "image with reference {} was found but does not provide the specified platform ({text})",
-        options.image
+        "image with reference {} was found but does not provide the specified platform ({})",
+        options.image,
+        options.platform.as_deref().unwrap_or_default()
     )))
 }
 

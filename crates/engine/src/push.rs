@@ -1,5 +1,6 @@
 //! Pushing: the blobs that the registry does not have, then the manifest that names them.
 
+mod index;
 mod layers;
 mod source;
 
@@ -20,7 +21,7 @@ use crate::transfer::{Report, Reporter};
 pub struct PushRequest {
     /// With the tag to push; without one all tags of that name go.
     pub name: Reference,
-    /// Push only if the image is for this platform.
+    /// Push only the image for this platform, without the index that it came from.
     pub platform: Option<Platform>,
     pub credentials: Credentials,
 }
@@ -32,7 +33,7 @@ impl Engine {
         reporter
             .line(format!("The push refers to repository [{}]", bare.name()))
             .await;
-        let images = self
+        let names = self
             .tagged(&request.name, request.platform.as_ref())
             .await?;
         let opened =
@@ -41,51 +42,61 @@ impl Engine {
                 .client
                 .repository(&bare, &request.credentials, Access::PullPush);
         let repository = opened.await.map_err(|e| failure(&e))?;
-        for (name, image) in images {
-            let one = One {
+        for (name, images) in &names {
+            let each = images.iter().map(|image| One {
                 engine: self,
                 repository: &repository,
                 reporter,
-                name: &name,
-                image: &image,
-            };
-            one.push().await?;
+                name,
+                image,
+            });
+            let each: Vec<One<'_>> = each.collect();
+            match &each[..] {
+                [one] => one.push().await?,
+                several => index::push(several).await?,
+            }
         }
         Ok(())
     }
 
-    /// The images that go: one for a tag, else one for each tag of the name.
+    /// What goes under which tag: an image, or those for the platforms of one index.
     async fn tagged(
         &self,
         name: &Reference,
         platform: Option<&Platform>,
-    ) -> Result<Vec<(Reference, Image)>> {
+    ) -> Result<Vec<(Reference, Vec<Image>)>> {
         let store = self.images().clone();
         let wanted = name.clone();
-        let found = blocking(move || tagged(&store, &wanted)).await?;
+        let mut found = blocking(move || tagged(&store, &wanted)).await?;
         if found.is_empty() {
             return Err(Error::not_found(format!(
                 "An image does not exist locally with the tag: {}",
                 name.clone().without_tag().without_digest().familiar_name()
             )));
         }
-        let other = |(_, image): &&(Reference, Image)| {
-            platform.is_some_and(|wanted| wanted.rank(&image.config.platform()).is_none())
-        };
-        if let (Some((name, _)), Some(platform)) = (found.iter().find(other), platform) {
-            return Err(Error::not_found(format!(
-                "image with reference {} was found but does not provide the specified platform ({platform})",
-                name.familiar()
-            )));
+        for (name, images) in &mut found {
+            let Some(platform) = platform else {
+                continue;
+            };
+            let rank = |image: &Image| platform.rank(&image.config.platform());
+            images.retain(|image| rank(image).is_some());
+            images.sort_by_key(rank);
+            images.truncate(1);
+            if images.is_empty() {
+                return Err(Error::not_found(format!(
+                    "image with reference {} was found but does not provide the specified platform ({platform})",
+                    name.familiar()
+                )));
+            }
         }
         Ok(found)
     }
 }
 
-fn tagged(store: &image::Store, name: &Reference) -> image::Result<Vec<(Reference, Image)>> {
+fn tagged(store: &image::Store, name: &Reference) -> image::Result<Vec<(Reference, Vec<Image>)>> {
     if name.tag().is_some() {
-        return match store.resolve(&name.canonical()) {
-            Ok(image) => Ok(vec![(name.clone(), image)]),
+        return match store.variants(&name.canonical()) {
+            Ok(images) => Ok(vec![(name.clone(), images)]),
             Err(error) if error.kind() == image::Kind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         };
@@ -94,14 +105,12 @@ fn tagged(store: &image::Store, name: &Reference) -> image::Result<Vec<(Referenc
         all: true,
         ..image::ListQuery::default()
     })?;
-    let mut found = Vec::new();
-    for image in all {
-        for tag in image.tags.iter().filter(|tag| tag.name() == name.name()) {
-            found.push((tag.clone(), image.clone()));
-        }
-    }
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(found)
+    let tags = all.into_iter().flat_map(|image| image.tags);
+    let mut tags: Vec<Reference> = tags.filter(|tag| tag.name() == name.name()).collect();
+    tags.sort();
+    tags.dedup();
+    let images = |tag: Reference| Ok((tag.clone(), store.variants(&tag.canonical())?));
+    tags.into_iter().map(images).collect()
 }
 
 /// One tag on its way.
@@ -114,18 +123,33 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    async fn push(self) -> Result<()> {
-        let tag = self.name.tag().unwrap_or("latest").to_owned();
-        let (descriptor, bytes) = match self.as_it_came().await? {
-            Some(same) => same,
-            None => self.anew().await?,
-        };
-        let put =
-            self.repository
-                .put_manifest(Wanted::Tag(&tag), &descriptor.media_type, bytes.clone());
-        put.await.map_err(|e| failure(&e))?;
+    async fn push(&self) -> Result<()> {
+        let tag = self.name.tag().unwrap_or("latest");
+        let (descriptor, bytes) = self.send().await?;
+        self.put(Wanted::Tag(tag), &descriptor, &bytes).await?;
         self.remember(&descriptor, &bytes).await?;
-        let (digest, size) = (descriptor.digest, descriptor.size);
+        self.done(tag, descriptor).await;
+        Ok(())
+    }
+
+    /// Has everything at the registry that the image's manifest names; gives that, which is not there yet.
+    async fn send(&self) -> Result<(Descriptor, Bytes)> {
+        match self.as_it_came().await? {
+            Some(same) => Ok(same),
+            None => self.anew().await,
+        }
+    }
+
+    async fn put(&self, wanted: Wanted<'_>, what: &Descriptor, bytes: &Bytes) -> Result<()> {
+        let put = self
+            .repository
+            .put_manifest(wanted, &what.media_type, bytes.clone());
+        put.await.map(drop).map_err(|e| failure(&e))
+    }
+
+    /// Tells that the tag stands for this now.
+    async fn done(&self, tag: &str, what: Descriptor) {
+        let (tag, digest, size) = (tag.to_owned(), what.digest, what.size);
         self.reporter
             .line(format!("{tag}: digest: {digest} size: {size}"))
             .await;
@@ -133,7 +157,6 @@ impl One<'_> {
             .tell(Report::Pushed { tag, digest, size })
             .await;
         self.publish();
-        Ok(())
     }
 
     /// The manifest that the image came with, if the registry has or gets all its blobs without packing a layer anew: then
@@ -194,19 +217,19 @@ impl One<'_> {
 
     /// The image is known by the digest now that it has at the registry.
     async fn remember(&self, descriptor: &Descriptor, bytes: &Bytes) -> Result<()> {
-        let config = self.document(&self.image.id).await?.unwrap_or_default();
-        let by_digest = self
-            .name
-            .clone()
-            .without_tag()
-            .with_digest(descriptor.digest.clone());
-        let manifest =
-            (self.image.manifest.is_none()).then(|| (descriptor.clone(), bytes.to_vec()));
+        let kept = (descriptor.clone(), bytes.to_vec());
+        let is_index = media_type::is_index(&descriptor.media_type);
+        let is_new = !is_index && self.image.manifest.is_none();
+        let name = self.name.clone().without_tag();
         let image = PulledImage {
-            config: config.to_vec(),
-            manifest,
-            index: None,
-            names: vec![by_digest],
+            config: self
+                .document(&self.image.id)
+                .await?
+                .unwrap_or_default()
+                .to_vec(),
+            manifest: is_new.then(|| kept.clone()),
+            index: is_index.then_some(kept),
+            names: vec![name.with_digest(descriptor.digest.clone())],
         };
         let store = self.engine.images().clone();
         blocking(move || store.pull().finish(image)).await?;

@@ -210,9 +210,8 @@ impl Check<'_> {
         }
         let _holders = self.store.holders();
         let reader = self.store.read()?;
-        if reader.name(name)?.as_ref() == Some(id) && reader.image(id)?.is_none() {
-            let database = &self.store.inner.database;
-            database.write(|tables| tables.remove_name(name))?;
+        if reader.bearers(name)?.contains(id) && reader.image(id)?.is_none() {
+            self.store.take_name(&reader, name, id)?;
         }
         Ok(())
     }

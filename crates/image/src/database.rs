@@ -125,13 +125,18 @@ impl Reader {
             .map(|v| v.value().to_vec()))
     }
 
+    /// The image that a name means where nothing is said of a platform.
     pub(crate) fn name(&self, name: &Reference) -> Result<Option<Digest>> {
+        Ok(self.bearers(name)?.into_iter().next())
+    }
+
+    /// All images that bear a name, [`Reader::name`]'s first: several where they are of one index.
+    pub(crate) fn bearers(&self, name: &Reference) -> Result<Vec<Digest>> {
         let table = self.0.open_table(NAMES).map_err(failed("open names"))?;
-        table
+        let found = table
             .get(&*name.canonical())
-            .map_err(failed("read a name"))?
-            .map(|v| digest(v.value()))
-            .transpose()
+            .map_err(failed("read a name"))?;
+        found.map_or(Ok(Vec::new()), |v| digests(v.value()))
     }
 
     pub(crate) fn images(&self) -> Result<Vec<(Digest, ImageRecord)>> {
@@ -148,15 +153,17 @@ impl Reader {
         })
     }
 
-    /// All names, sorted.
+    /// All names, sorted, each with every image that bears it.
     pub(crate) fn names(&self) -> Result<Vec<(Reference, Digest)>> {
         let table = self.0.open_table(NAMES).map_err(failed("open names"))?;
-        collect(&table, |key, value: &str| {
-            let name = key
+        let all = collect(&table, |key, value: &str| {
+            let name: Reference = key
                 .parse()
                 .map_err(|_| Error::Damaged(format!("image store: {key:?} is no name")))?;
-            Ok((name, digest(value)?))
-        })
+            let pairs = digests(value)?.into_iter();
+            Ok(pairs.map(|id| (name.clone(), id)).collect::<Vec<_>>())
+        })?;
+        Ok(all.into_iter().flatten().collect())
     }
 
     pub(crate) fn documents(&self) -> Result<Vec<Digest>> {
@@ -212,10 +219,12 @@ impl Writer {
         self.put(DOCUMENTS, digest, bytes)
     }
 
-    pub(crate) fn put_name(&mut self, name: &Reference, id: &Digest) -> Result<()> {
+    /// Gives a name to these images, the one it means by itself first, and takes it from all others.
+    pub(crate) fn put_name(&mut self, name: &Reference, bearers: &[Digest]) -> Result<()> {
         let mut table = self.0.open_table(NAMES).map_err(failed("open names"))?;
+        let ids: Vec<&str> = bearers.iter().map(Digest::as_str).collect();
         table
-            .insert(&*name.canonical(), id.as_str())
+            .insert(&*name.canonical(), &*ids.join(" "))
             .map_err(failed("write a name"))
             .map(drop)
     }
@@ -290,6 +299,11 @@ fn encode(record: &impl Serialize) -> Vec<u8> {
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes)
         .map_err(|e| Error::Damaged(format!("image store: unreadable record: {e}")))
+}
+
+/// What a name stands for: one image, or several with spaces between.
+fn digests(text: &str) -> Result<Vec<Digest>> {
+    text.split(' ').map(digest).collect()
 }
 
 fn digest(text: &str) -> Result<Digest> {

@@ -243,7 +243,7 @@ impl Pull {
         let mut moved = Vec::new();
         let id = Digest::sha256(&image.config);
         for name in image.names.iter().filter(|name| name.digest().is_none()) {
-            if reader.name(name)?.as_ref() != Some(&id) {
+            if !reader.bearers(name)?.contains(&id) {
                 moved.push(name.clone());
             }
         }

@@ -53,6 +53,7 @@ mod mount_points;
 mod names;
 mod pattern;
 mod pins;
+mod platforms;
 mod query;
 mod removal;
 mod save;

@@ -3,7 +3,7 @@
 use oci::{AnyReference, Digest, Reference};
 
 use crate::database::Reader;
-use crate::{Error, Image, ImageId, Result, Store};
+use crate::{Error, Image, ImageId, Result, Store, platforms};
 
 impl Store {
     /// The image that a user means: a name, a name with digest, an id, or an unambiguous prefix of one.
@@ -27,13 +27,14 @@ impl Store {
         let _holders = self.holders();
         let reader = self.read()?;
         let id = find(&reader, source)?;
+        let bearers = platforms::meant(&reader, source)?;
         let mut record = reader
             .image(&id)?
             .ok_or_else(|| Error::NoSuchImage(source.to_owned()))?;
         record.last_tagged = Some(jiff::Timestamp::now());
         self.inner.database.write(|tables| {
             tables.put_image(&id, &record)?;
-            tables.put_name(&target, &id)
+            tables.put_name(&target, &bearers)
         })?;
         Ok(id)
     }
@@ -64,10 +65,15 @@ pub(crate) fn find(reader: &Reader, text: &str) -> Result<ImageId> {
 
 /// A digest decides over a tag beside it.
 fn by_name(reader: &Reader, reference: &Reference) -> Result<Option<Digest>> {
-    if reference.digest().is_some() {
-        return reader.name(&reference.clone().without_tag());
+    reader.name(&key(reference))
+}
+
+/// The name under which a reference is in the store.
+pub(crate) fn key(reference: &Reference) -> Reference {
+    match reference.digest() {
+        Some(_) => reference.clone().without_tag(),
+        None => reference.clone(),
     }
-    reader.name(reference)
 }
 
 pub(crate) fn id_prefix(text: &str) -> Option<&str> {

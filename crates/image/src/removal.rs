@@ -9,7 +9,7 @@ use crate::database::Reader;
 use crate::layers::Staging;
 use crate::listing::created_of;
 use crate::store::Holders;
-use crate::{Error, ImageId, PruneQuery, Result, Store, names};
+use crate::{Error, ImageId, PruneQuery, Result, Store, names, platforms};
 
 /// A container that was made from an image.
 #[derive(Clone, Debug)]
@@ -153,39 +153,56 @@ impl Removal<'_> {
         let id = names::find(&reader, name)?;
         let references = references(&reader, &id)?;
         let by_id = names::id_prefix(name).is_some_and(|prefix| id.hex().starts_with(prefix));
-        let mut untagged = false;
-        if by_id {
-            if is_single(&references) {
-                let mind = Mind {
-                    references: false,
-                    stopped: !options.force,
-                };
-                if let Some(obstacle) = self.obstacle(&reader, &id, mind)? {
-                    return Err(obstacle.conflict(&id));
-                }
-                references
-                    .iter()
-                    .try_for_each(|name| self.untag(name, &id))?;
-            }
-        } else {
-            if self.untag_one(name, &id, &references, options.force)? {
-                return Ok(());
-            }
-            untagged = true;
+        if !by_id {
+            return self.remove_named(&reader, name, &id, options);
         }
-        self.delete(&id, options.force, !options.no_prune, untagged)
+        if is_single(&references) {
+            let mind = Mind {
+                references: false,
+                stopped: !options.force,
+            };
+            if let Some(obstacle) = self.obstacle(&reader, &id, mind)? {
+                return Err(obstacle.conflict(&id));
+            }
+            references
+                .iter()
+                .try_for_each(|name| self.untag(name, &id))?;
+        }
+        self.delete(&id, options.force, !options.no_prune, false)
     }
 
-    /// Takes one name away. True if the image has others, so that nothing more is to do.
-    fn untag_one(
+    /// Takes a name away, and with it the images that bear no other: one, or one a platform.
+    fn remove_named(
         &mut self,
+        reader: &Reader,
         text: &str,
         id: &ImageId,
-        references: &[Reference],
-        force: bool,
-    ) -> Result<bool> {
-        if !force
-            && is_single(references)
+        options: RemoveOptions,
+    ) -> Result<()> {
+        let variants = platforms::meant(reader, text)?;
+        if !options.force {
+            for variant in &variants {
+                self.check_last_name(reader, text, variant)?;
+            }
+        }
+        let name = names::key(&Reference::parse(text)?.or_latest());
+        self.store
+            .inner
+            .database
+            .write(|tables| tables.remove_name(&name))?;
+        self.done
+            .push(Removed::Untagged(name.familiar(), id.clone()));
+        for variant in &variants {
+            if !self.untag_digests(&name, variant)? {
+                self.delete(variant, options.force, !options.no_prune, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last name of an image that a container needs is not taken without force.
+    fn check_last_name(&self, reader: &Reader, text: &str, id: &ImageId) -> Result<()> {
+        if is_single(&references(reader, id)?)
             && let Some(user) = (self.users)(id).first()
         {
             return Err(Error::Conflict(format!(
@@ -195,34 +212,34 @@ impl Removal<'_> {
                 id.short()
             )));
         }
-        let name = Reference::parse(text)?.or_latest();
-        let name = if name.digest().is_some() {
-            name.without_tag()
-        } else {
-            name
-        };
-        self.untag(&name, id)?;
-        let mut left: Vec<&Reference> = references.iter().filter(|other| **other != name).collect();
+        Ok(())
+    }
+
+    /// Once a repository's last tag is gone, its names by digest go too: they stand for what was pulled under it, and nobody
+    /// means them. True if the image has other names still.
+    fn untag_digests(&mut self, gone: &Reference, id: &ImageId) -> Result<bool> {
+        let mut left = references(&self.store.read()?, id)?;
+        let of_repository = |other: &Reference| other.name() == gone.name();
         let tag_left = left
             .iter()
-            .any(|other| other.digest().is_none() && other.name() == name.name());
-        if name.digest().is_none() && !tag_left {
-            // Names by digest stand for what was pulled under this repository; without a tag nobody means them.
-            for other in left.iter().filter(|other| other.name() == name.name()) {
+            .any(|other| other.digest().is_none() && of_repository(other));
+        if gone.digest().is_none() && !tag_left {
+            for other in left.iter().filter(|other| of_repository(other)) {
                 self.untag(other, id)?;
             }
-            left.retain(|other| other.name() != name.name());
+            left.retain(|other| !of_repository(other));
         }
         Ok(!left.is_empty())
     }
 
     fn untag(&mut self, name: &Reference, id: &ImageId) -> Result<()> {
-        self.store
-            .inner
-            .database
-            .write(|tables| tables.remove_name(name))?;
-        self.done
-            .push(Removed::Untagged(name.familiar(), id.clone()));
+        let reader = self.store.read()?;
+        let is_last = reader.bearers(name)?.iter().all(|bearer| bearer == id);
+        self.store.take_name(&reader, name, id)?;
+        if is_last {
+            let line = Removed::Untagged(name.familiar(), id.clone());
+            self.done.push(line);
+        }
         Ok(())
     }
 

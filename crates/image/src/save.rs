@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use oci::{AnyReference, Descriptor, Digest, Hasher, Index, Manifest, Reference, media_type};
+use oci::{
+    AnyReference, Descriptor, Digest, Hasher, Index, Manifest, Platform, Reference, media_type,
+};
 use serde::Serialize;
 
 use crate::database::Reader;
@@ -11,16 +13,26 @@ use crate::listing::created_of;
 use crate::state::LayerRecord;
 use crate::store::missing_layer;
 use crate::tar::{Entry, EntryKind, Time, Writer};
-use crate::{Error, ImageId, Result, Store, names};
+use crate::{Error, ImageId, Result, Store};
 
 impl Store {
     /// Writes the images that `names` mean. A repository's name without a tag means all its tags. The same images give
     /// the same bytes.
     pub fn save(&self, names: &[&str], out: impl Write) -> Result<()> {
+        self.save_for(names, None, out)
+    }
+
+    /// The same; of a name with several platforms the image for `platform` alone.
+    pub fn save_for(
+        &self,
+        names: &[&str],
+        platform: Option<&Platform>,
+        out: impl Write,
+    ) -> Result<()> {
         // The lock is not held: the transaction keeps the records, and open files keep contents.
         let reader = self.read()?;
         let mut plan = Plan::default();
-        for (id, names) in self.wanted(&reader, names)? {
+        for (id, names) in self.wanted(&reader, names, platform)? {
             self.plan_image(&reader, &id, &names, &mut plan)?;
         }
         let written = self.write_archive(&plan, out);
@@ -31,7 +43,12 @@ impl Store {
     }
 
     /// Which images, each with the names it is saved under, in the order they were asked for.
-    fn wanted(&self, reader: &Reader, asked: &[&str]) -> Result<Vec<(ImageId, Vec<Reference>)>> {
+    fn wanted(
+        &self,
+        reader: &Reader,
+        asked: &[&str],
+        platform: Option<&Platform>,
+    ) -> Result<Vec<(ImageId, Vec<Reference>)>> {
         let mut wanted: Vec<(ImageId, Vec<Reference>)> = Vec::new();
         let mut add = |id: ImageId, name: Option<Reference>| {
             let at = wanted
@@ -49,24 +66,27 @@ impl Store {
                 AnyReference::Named(name) if name.is_name_only() => Some(name),
                 _ => None,
             };
-            let tags = reader.names()?.into_iter().filter(|(name, _)| {
-                repository.as_ref().is_some_and(|r| r.name() == name.name())
-                    && name.digest().is_none()
-            });
-            let mut any = false;
-            for (name, id) in tags {
-                add(id, Some(name));
-                any = true;
+            let names = reader.names()?.into_iter().map(|(name, _)| name);
+            let mut tags: Vec<Reference> = names
+                .filter(|name| {
+                    repository.as_ref().is_some_and(|r| r.name() == name.name())
+                        && name.digest().is_none()
+                })
+                .collect();
+            tags.dedup();
+            for name in &tags {
+                let found = self.resolve_for(&name.canonical(), platform)?;
+                add(found.id, Some(name.clone()));
             }
-            if !any {
-                let id = names::find(reader, text)?;
+            if tags.is_empty() {
+                let id = self.resolve_for(text, platform)?.id;
                 let tag = Reference::parse(text)
                     .ok()
                     .map(Reference::or_latest)
                     .filter(|name| name.digest().is_none());
                 let is_its_name = tag
                     .as_ref()
-                    .is_some_and(|tag| reader.name(tag).ok().flatten().as_ref() == Some(&id));
+                    .is_some_and(|tag| reader.bearers(tag).is_ok_and(|ids| ids.contains(&id)));
                 add(id, tag.filter(|_| is_its_name));
             }
         }

@@ -13,7 +13,7 @@ use crate::layers::{INIT, Layers, Staged, Staging, io_error};
 use crate::pins::Pins;
 use crate::snapshot::Kept;
 use crate::state::{ImageRecord, LayerRecord};
-use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, snapshot};
+use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, platforms, snapshot};
 
 /// The images of one data root. Cheap to clone; every method may be called from any thread, and blocks.
 #[derive(Clone)]
@@ -411,10 +411,10 @@ fn put_image(
     tables.put_document(&id, &image.config)?;
     tables.put_image(&id, &record)?;
     for name in &image.names {
-        if let Some(old) = reader.name(name)?.filter(|old| *old != id) {
-            moved.push((name.clone(), old));
-        }
-        tables.put_name(name, &id)?;
+        let bearers = platforms::bearers(reader, name, (&id, config), record.index.as_ref())?;
+        let lost = reader.name(name)?.filter(|old| !bearers.contains(old));
+        moved.extend(lost.map(|old| (name.clone(), old)));
+        tables.put_name(name, &bearers)?;
     }
     Ok(id)
 }

@@ -11,8 +11,8 @@ use oci::Digest;
 use super::{inspect, status_text};
 use crate::networks::Networks;
 
-/// What each name that containers were made from means today; a name that means nothing is missing.
-pub(crate) type ImageNames = HashMap<String, Digest>;
+/// What each name that containers were made from means today, for every platform; a name that means nothing is missing.
+pub(crate) type ImageNames = HashMap<String, Vec<Digest>>;
 
 /// One entry of the list at the moment `now`.
 pub(crate) fn summary(
@@ -54,7 +54,7 @@ pub(crate) fn summary(
 fn image_name(view: &ContainerView, names: &ImageNames) -> String {
     let said = &view.options.image;
     match &view.image {
-        Some(id) if names.get(said) != Some(id) => id.to_string(),
+        Some(id) if !names.get(said).is_some_and(|of| of.contains(id)) => id.to_string(),
         _ => said.clone(),
     }
 }

@@ -67,9 +67,10 @@ pub(super) async fn summaries(
     said.dedup();
     let store = app.engine.images().clone();
     let names = engine::blocking(move || -> ImageNames {
-        let resolved = said.into_iter().map(|name| (store.resolve(&name), name));
+        let resolved = said.into_iter().map(|name| (store.variants(&name), name));
+        let ids = |images: Vec<image::Image>| images.into_iter().map(|image| image.id).collect();
         resolved
-            .filter_map(|(image, name)| Some((name, image.ok()?.id)))
+            .filter_map(|(images, name)| Some((name, ids(images.ok()?))))
             .collect()
     })
     .await;

@@ -125,14 +125,18 @@ fn until(filters: &Filters) -> Result<Option<Timestamp>, Failure> {
 pub(super) async fn inspect(call: Call) -> Reply {
     refuse(&call, &["manifests"])?;
     let (name, platform) = (call.name().to_owned(), platform(&call)?);
-    let image = on_store(&call.app.engine, move |store| store.resolve(&name)).await?;
+    let wanted = platform.clone();
+    let image = on_store(&call.app.engine, move |store| {
+        store.resolve_for(&name, wanted.as_ref())
+    })
+    .await?;
     fits(&image, platform.as_ref(), call.name())?;
     let mut document = wire::inspect(&image);
     compat::image(call.version, &mut document);
     body::json(&document)
 }
 
-/// One image is here for one platform; another platform of it is not here.
+/// The image that was found is for the platform that was asked for.
 fn fits(image: &Image, platform: Option<&Platform>, name: &str) -> Result<(), Failure> {
     match platform {
         Some(platform) if !platform.accepts(&image.config.platform()) => {
@@ -162,8 +166,11 @@ pub(super) fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
 
 pub(super) async fn history(call: Call) -> Reply {
     let (name, platform) = (call.name().to_owned(), platform(&call)?);
+    let wanted = platform.clone();
     let (image, history) = on_store(&call.app.engine, move |store| {
-        Ok((store.resolve(&name)?, store.history(&name)?))
+        let image = store.resolve_for(&name, wanted.as_ref())?;
+        let history = store.history(image.id.as_str())?;
+        Ok((image, history))
     })
     .await?;
     fits(&image, platform.as_ref(), call.name())?;
@@ -261,11 +268,11 @@ pub(super) async fn save_many(call: Call) -> Reply {
 /// Resolves every name before the first byte, so that a wrong one is a 404 and not half an archive.
 async fn save_names(call: Call, names: Vec<String>) -> Reply {
     let platform = platform(&call)?;
-    let wanted = names.clone();
+    let (wanted, of) = (names.clone(), platform.clone());
     let images = on_store(&call.app.engine, move |store| {
         wanted
             .iter()
-            .map(|name| store.resolve(name))
+            .map(|name| store.resolve_for(name, of.as_ref()))
             .collect::<image::Result<Vec<_>>>()
     })
     .await?;
@@ -280,7 +287,7 @@ async fn save_names(call: Call, names: Vec<String>) -> Reply {
     tokio::task::spawn_blocking(move || {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let saved = store
-            .save(&names, &mut sender)
+            .save_for(&names, platform.as_ref(), &mut sender)
             .map_err(|e| std::io::Error::other(chain(&e)));
         if let Err(error) = saved.and_then(|()| std::io::Write::flush(&mut sender)) {
             sender.fail(error);

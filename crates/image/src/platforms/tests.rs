@@ -1,0 +1,134 @@
+use super::*;
+use crate::ingest::PulledImage;
+use crate::{ListQuery, PruneQuery, RemoveOptions, Removed};
+use oci::media_type;
+
+const NAME: &str = "reg:5000/a:1";
+
+/// Pulls an image without layers, which came out of the index `index`.
+fn pulled(store: &Store, platform: &str, index: &str) -> Digest {
+    let (os, architecture) = platform.split_once('/').unwrap();
+    let config = serde_json::json!({
+        "architecture": architecture, "os": os, "config": {},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    });
+    let descriptor = |text: &str| Descriptor::of(media_type::OCI_INDEX, text.as_bytes());
+    let name: Reference = NAME.parse().unwrap();
+    let by_digest = name.clone().without_tag();
+    let image = PulledImage {
+        config: config.to_string().into_bytes(),
+        manifest: None,
+        index: Some((descriptor(index), index.as_bytes().to_vec())),
+        names: vec![by_digest.with_digest(descriptor(index).digest), name],
+    };
+    store.pull().finish(image).unwrap().id
+}
+
+fn opened() -> (tempfile::TempDir, Store) {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    (root, store)
+}
+
+/// This machine's platform, and one that it is not.
+fn platforms() -> (String, String) {
+    let host = Platform::host();
+    let own = format!("{}/{}", host.os, host.architecture);
+    (own, "linux/s390x".to_owned())
+}
+
+#[test]
+fn platforms_of_one_index_share_the_name() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    let mine = pulled(&store, &own, "i");
+    let others = pulled(&store, &other, "i");
+    assert_eq!(store.resolve(NAME).unwrap().id, mine);
+    let is = |text: &str, id: &Digest| {
+        let found = store.resolve_for(NAME, Some(&text.parse().unwrap()));
+        assert_eq!(found.unwrap().id, *id, "{text}");
+    };
+    is(&own, &mine);
+    is(&other, &others);
+    is("linux/riscv64", &mine);
+    let tags = store.image(&others).unwrap().tags;
+    assert_eq!(tags, [NAME.parse().unwrap()]);
+    // A name given anew is given to all of them.
+    store.tag(NAME, &"b:2".parse().unwrap()).unwrap();
+    assert_eq!(store.variants("b:2").unwrap().len(), 2);
+    // The same again changes nothing.
+    assert_eq!(pulled(&store, &other, "i"), others);
+    assert_eq!(store.variants(NAME).unwrap().len(), 2);
+    assert!(
+        store
+            .check(false, &|_| Vec::new())
+            .unwrap()
+            .problems
+            .is_empty()
+    );
+}
+
+#[test]
+fn another_index_takes_the_name() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    let mine = pulled(&store, &own, "i");
+    let others = pulled(&store, &other, "newer");
+    assert_eq!(store.resolve(NAME).unwrap().id, others);
+    assert_eq!(store.variants(NAME).unwrap().len(), 1);
+    let left = store.image(&mine).unwrap();
+    assert!(left.tags.is_empty());
+}
+
+#[test]
+fn a_name_goes_with_all_its_platforms() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    for platform in [&own, &other] {
+        pulled(&store, platform, "i");
+    }
+    let removed = store
+        .remove(NAME, RemoveOptions::default(), &|_| Vec::new())
+        .unwrap();
+    let untagged = |line: &&Removed| matches!(line, Removed::Untagged(..));
+    let deleted = |line: &&Removed| matches!(line, Removed::Deleted(_));
+    assert_eq!(removed.iter().filter(untagged).count(), 2, "{removed:?}");
+    assert_eq!(removed.iter().filter(deleted).count(), 2, "{removed:?}");
+    assert!(store.list(&ListQuery::default()).unwrap().is_empty());
+    assert!(
+        store
+            .check(false, &|_| Vec::new())
+            .unwrap()
+            .problems
+            .is_empty()
+    );
+}
+
+#[test]
+fn one_platform_goes_by_its_id() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    let (mine, others) = (pulled(&store, &own, "i"), pulled(&store, &other, "i"));
+    let removed = store.remove(mine.hex(), RemoveOptions::default(), &|_| Vec::new());
+    assert_eq!(removed.unwrap(), [Removed::Deleted(mine)]);
+    assert_eq!(store.resolve(NAME).unwrap().id, others);
+}
+
+#[test]
+fn pruning_keeps_what_bears_a_name() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    for platform in [&own, &other] {
+        pulled(&store, platform, "i");
+    }
+    let prune = |dangling_only| {
+        let query = PruneQuery {
+            dangling_only,
+            ..PruneQuery::default()
+        };
+        store.prune(&query, &|_| Vec::new()).unwrap().removed.len()
+    };
+    assert_eq!(prune(true), 0);
+    assert_eq!(prune(false), 4);
+    assert!(store.list(&ListQuery::default()).unwrap().is_empty());
+}
