@@ -22,6 +22,7 @@ mod registry;
 mod run;
 mod runtime;
 mod sdk;
+mod short_names;
 mod start;
 mod store;
 mod system;

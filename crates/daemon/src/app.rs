@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use engine::Engine;
+use engine::{Engine, Event, Subject};
 use jiff::Timestamp;
 
 use crate::config::Config;
@@ -37,19 +37,27 @@ impl App {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes over what a running daemon can take over from a new configuration; says what that was.
-    pub(crate) fn reload(&self, new: &Config) -> String {
-        let mut held = self.config.write().unwrap_or_else(PoisonError::into_inner);
-        let mut config = Config::clone(&held);
-        config.debug = new.debug;
-        config.labels.clone_from(&new.labels);
-        config.shutdown_timeout = new.shutdown_timeout;
-        let text = format!(
-            "debug={} labels={:?} shutdown-timeout={}",
-            config.debug, config.labels, config.shutdown_timeout
-        );
-        *held = Arc::new(config);
-        text
+    /// Takes over what a running daemon can take over from a new configuration, and tells so by an event.
+    pub(crate) fn reload(&self, new: &Config) {
+        let config = {
+            let mut held = self.config.write().unwrap_or_else(PoisonError::into_inner);
+            let mut config = Config::clone(&held);
+            config.debug = new.debug;
+            config.labels.clone_from(&new.labels);
+            config.shutdown_timeout = new.shutdown_timeout;
+            config.registries.clone_from(&new.registries);
+            *held = Arc::new(config);
+            Arc::clone(&held)
+        };
+        // Certificates, and which CAs the system trusts, are read anew with the settings.
+        self.engine.set_registries(&config.registries);
+        self.engine.publish(Event {
+            subject: Subject::Daemon,
+            action: "reload".to_owned(),
+            actor: self.id.clone(),
+            attributes: crate::convert::reload::attributes(&config),
+            time: Timestamp::now(),
+        });
     }
 
     /// Counts a listener to events for as long as the guard lives.

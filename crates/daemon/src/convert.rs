@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod progress_bar;
 pub(crate) mod registries;
+pub(crate) mod reload;
 pub(crate) mod status_text;
 #[cfg(test)]
 mod tests;

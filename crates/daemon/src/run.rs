@@ -179,9 +179,11 @@ async fn serve(
 fn reload(command_line: &CommandLine, app: &App, logging: &Logging) {
     match command_line.config() {
         Ok(config) => {
-            let taken = app.reload(&config);
+            app.reload(&config);
             logging.change(&config);
-            tracing::info!("configuration reloaded: {taken}; other changes need a restart");
+            tracing::info!(
+                "configuration reloaded: debug, labels, shutdown-timeout and what is about registries; other changes need a restart"
+            );
         }
         Err(error) => tracing::error!(%error, "configuration not reloaded"),
     }

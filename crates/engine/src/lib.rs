@@ -71,8 +71,8 @@ pub use logs::{LogQuery, LogStream};
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{
-    Credentials, Distribution, Found, Insecure, InvalidRegistrySetting, LoggedIn, Mirror, Proxies,
-    Registries, SearchRequest,
+    Candidates, Credentials, Distribution, Found, Insecure, InvalidRegistrySetting, LoggedIn,
+    Mirror, Proxies, Registries, SearchRequest,
 };
 pub use stream::{ByteReceiver, ByteSender, pipe};
 pub use transfer::{Report, Reporter};

@@ -13,7 +13,7 @@ use crate::blocking;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Subject};
-use crate::remote::{Credentials, pull_failure, wanted};
+use crate::remote::{Attempts, Candidates, Credentials, Way, pull_failure, wanted};
 use crate::transfer::{Report, Reporter};
 
 /// Layers of one image; overlayfs takes no more below a mount.
@@ -24,35 +24,49 @@ const MAX_DEPTH: usize = 4;
 /// What is to be pulled.
 #[derive(Debug, Clone)]
 pub struct PullRequest {
-    /// With tag or digest; without both it is `latest`, or every tag.
-    pub name: Reference,
+    /// What the name may mean: with tag or digest; without both it is `latest`, or every tag.
+    pub names: Candidates,
     pub all_tags: bool,
     /// Of an image for several platforms the one to take; without it this machine's.
     pub platform: Option<Platform>,
-    pub credentials: Credentials,
 }
 
 impl Engine {
     /// Pulls. When the future is dropped, what has arrived is kept for the next attempt.
     pub async fn pull(&self, request: PullRequest, reporter: &Reporter) -> Result<()> {
-        let shared = self.shared();
-        let repository = shared
-            .remote
-            .source(&request.name, &request.credentials)
-            .await?;
+        let mut attempts = Attempts::default();
+        for (name, credentials) in &request.names {
+            let done = self.pull_named(&request, name, credentials, reporter).await;
+            if let Some(done) = attempts.outcome(done) {
+                return done;
+            }
+        }
+        Err(attempts.error())
+    }
+
+    async fn pull_named(
+        &self,
+        request: &PullRequest,
+        name: &Reference,
+        credentials: &Credentials,
+        reporter: &Reporter,
+    ) -> Result<()> {
+        let way = self.shared().remote.way();
+        let repository = way.source(name, credentials).await?;
         let one = |name| One {
             engine: self,
+            way: &way,
             repository: &repository,
             platform: request.platform.as_ref(),
             reporter,
             name,
         };
         if !request.all_tags {
-            let name = request.name.clone().or_latest();
+            let name = name.clone().or_latest();
             let shown = name.familiar();
             return one(name).pull(&shown).await;
         }
-        let bare = request.name.clone().without_tag().without_digest();
+        let bare = name.clone().without_tag().without_digest();
         let tags = repository
             .tags()
             .await
@@ -70,6 +84,7 @@ impl Engine {
 /// One name on its way.
 struct One<'a> {
     engine: &'a Engine,
+    way: &'a Way,
     repository: &'a Repository,
     platform: Option<&'a Platform>,
     reporter: &'a Reporter,

@@ -13,38 +13,33 @@ use crate::blocking;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::{Event, Subject};
-use crate::remote::{Credentials, failure};
+use crate::remote::{Candidates, Credentials, Way, failure};
 use crate::transfer::{Report, Reporter};
 
 /// What is to be pushed.
 #[derive(Debug, Clone)]
 pub struct PushRequest {
-    /// With the tag to push; without one all tags of that name go.
-    pub name: Reference,
+    /// What the name may mean; the first that is here is pushed. With the tag to push; without one all tags of that
+    /// name go.
+    pub names: Candidates,
     /// Push only the image for this platform, without the index that it came from.
     pub platform: Option<Platform>,
-    pub credentials: Credentials,
 }
 
 impl Engine {
     /// Pushes. When the future is dropped, blobs that are at the registry stay there, and no tag moves.
     pub async fn push(&self, request: PushRequest, reporter: &Reporter) -> Result<()> {
-        let bare = request.name.clone().without_tag().without_digest();
-        reporter
-            .line(format!("The push refers to repository [{}]", bare.name()))
-            .await;
-        let names = self
-            .tagged(&request.name, request.platform.as_ref())
-            .await?;
-        let opened =
-            self.shared()
-                .remote
-                .client
-                .repository(&bare, &request.credentials, Access::PullPush);
+        let (name, credentials, names) = self.here(&request, reporter).await?;
+        let bare = name.clone().without_tag().without_digest();
+        reporter.line(refers_to(&bare)).await;
+        let names = for_platform(names, request.platform.as_ref())?;
+        let way = self.shared().remote.way();
+        let opened = way.client.repository(&bare, credentials, Access::PullPush);
         let repository = opened.await.map_err(|e| failure(&e))?;
         for (name, images) in &names {
             let each = images.iter().map(|image| One {
                 engine: self,
+                way: &way,
                 repository: &repository,
                 reporter,
                 name,
@@ -59,41 +54,59 @@ impl Engine {
         Ok(())
     }
 
-    /// What goes under which tag: an image, or those for the platforms of one index.
-    async fn tagged(
+    /// Which of the names is here, and what goes under which of its tags: an image, or those for the platforms of one
+    /// index.
+    async fn here<'r>(
         &self,
-        name: &Reference,
-        platform: Option<&Platform>,
-    ) -> Result<Vec<(Reference, Vec<Image>)>> {
-        let store = self.images().clone();
-        let wanted = name.clone();
-        let mut found = blocking(move || tagged(&store, &wanted)).await?;
-        if found.is_empty() {
-            return Err(Error::not_found(format!(
-                "An image does not exist locally with the tag: {}",
-                name.clone().without_tag().without_digest().familiar_name()
-            )));
-        }
-        for (name, images) in &mut found {
-            let Some(platform) = platform else {
-                continue;
-            };
-            let rank = |image: &Image| platform.rank(&image.config.platform());
-            images.retain(|image| rank(image).is_some());
-            images.sort_by_key(rank);
-            images.truncate(1);
-            if images.is_empty() {
-                return Err(Error::not_found(format!(
-                    "image with reference {} was found but does not provide the specified platform ({platform})",
-                    name.familiar()
-                )));
+        request: &'r PushRequest,
+        reporter: &Reporter,
+    ) -> Result<(&'r Reference, &'r Credentials, Tagged)> {
+        for (name, credentials) in &request.names {
+            let (store, wanted) = (self.images().clone(), name.clone());
+            let found = blocking(move || tagged(&store, &wanted)).await?;
+            if !found.is_empty() {
+                return Ok((name, credentials, found));
             }
         }
-        Ok(found)
+        let first = request.names.first().map(|(name, _)| name.clone());
+        let first = first.ok_or_else(|| Error::invalid("no name is given"))?;
+        let bare = first.without_tag().without_digest();
+        reporter.line(refers_to(&bare)).await;
+        Err(Error::not_found(format!(
+            "An image does not exist locally with the tag: {}",
+            bare.familiar_name()
+        )))
     }
 }
 
-fn tagged(store: &image::Store, name: &Reference) -> image::Result<Vec<(Reference, Vec<Image>)>> {
+fn refers_to(bare: &Reference) -> String {
+    format!("The push refers to repository [{}]", bare.name())
+}
+
+/// Tags, each with its images.
+type Tagged = Vec<(Reference, Vec<Image>)>;
+
+/// Of each tag the image for that platform alone.
+fn for_platform(mut names: Tagged, platform: Option<&Platform>) -> Result<Tagged> {
+    let Some(platform) = platform else {
+        return Ok(names);
+    };
+    let rank = |image: &Image| platform.rank(&image.config.platform());
+    for (name, images) in &mut names {
+        images.retain(|image| rank(image).is_some());
+        images.sort_by_key(rank);
+        images.truncate(1);
+        if images.is_empty() {
+            return Err(Error::not_found(format!(
+                "image with reference {} was found but does not provide the specified platform ({platform})",
+                name.familiar()
+            )));
+        }
+    }
+    Ok(names)
+}
+
+fn tagged(store: &image::Store, name: &Reference) -> image::Result<Tagged> {
     if name.tag().is_some() {
         return match store.variants(&name.canonical()) {
             Ok(images) => Ok(vec![(name.clone(), images)]),
@@ -116,6 +129,7 @@ fn tagged(store: &image::Store, name: &Reference) -> image::Result<Vec<(Referenc
 /// One tag on its way.
 struct One<'a> {
     engine: &'a Engine,
+    way: &'a Way,
     repository: &'a Repository,
     reporter: &'a Reporter,
     name: &'a Reference,

@@ -1,6 +1,6 @@
 //! Registries as the engine knows them: the client, its limits, and errors in Docker's words.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use oci::{
     Descriptor, ImageConfig, Index, MAX_DOCUMENT, Manifest, Platform, Reference, media_type,
@@ -26,6 +26,8 @@ pub struct Registries {
     pub uploads: usize,
     /// Registries that `search` asks when a term names none (Docker Hub).
     pub search: Vec<String>,
+    /// Registries where a name without one is looked for, the first before the others (Docker Hub).
+    pub unqualified: Vec<String>,
 }
 
 impl Default for Registries {
@@ -35,26 +37,44 @@ impl Default for Registries {
             downloads: 3,
             uploads: 5,
             search: vec![HUB.to_owned()],
+            unqualified: vec![HUB.to_owned()],
         }
     }
 }
 
 const HUB: &str = "docker.io";
 
-/// The way to registries that all pulls and pushes share.
+/// The way to registries that all pulls and pushes share, until the settings change: those under way keep theirs.
 #[derive(Debug)]
-pub(crate) struct Remote {
+pub(crate) struct Remote(RwLock<Arc<Way>>);
+
+/// It as the settings are now.
+#[derive(Debug)]
+pub(crate) struct Way {
     pub(crate) client: Client,
     pub(crate) downloads: Arc<Semaphore>,
     pub(crate) uploads: Arc<Semaphore>,
+    search: Vec<String>,
 }
 
 impl Remote {
     pub(crate) fn new(registries: &Registries) -> Self {
-        Remote {
+        Remote(RwLock::new(Arc::new(Way::new(registries))))
+    }
+
+    pub(crate) fn way(&self) -> Arc<Way> {
+        // One assignment cannot be left half done.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Way {
+    fn new(registries: &Registries) -> Self {
+        Way {
             client: Client::new(registries.client.clone()),
             downloads: Arc::new(Semaphore::new(registries.downloads.max(1))),
             uploads: Arc::new(Semaphore::new(registries.uploads.max(1))),
+            search: registries.search.clone(),
         }
     }
 
@@ -68,6 +88,9 @@ impl Remote {
         opened.await.map_err(|e| failure(&e))
     }
 }
+
+/// What a name may mean, with the credentials that are for its registry: looked for in this order.
+pub type Candidates = Vec<(Reference, Credentials)>;
 
 /// What `search` looks for.
 #[derive(Debug, Clone)]
@@ -86,10 +109,22 @@ pub struct Distribution {
 }
 
 impl Engine {
+    /// Takes over other settings of registries, for all that begins from now on.
+    pub fn set_registries(&self, registries: &Registries) {
+        let shared = self.shared();
+        shared.images.look_at(&registries.unqualified);
+        let way = Arc::new(Way::new(registries));
+        *shared
+            .remote
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = way;
+    }
+
     /// Whether the credentials are good at the registry `domain` (`docker.io` for Docker Hub).
     pub async fn login(&self, domain: &str, credentials: &Credentials) -> Result<LoggedIn> {
-        let client = &self.shared().remote.client;
-        client
+        let way = self.shared().remote.way();
+        way.client
             .login(domain, credentials)
             .await
             .map_err(|e| failure(&e))
@@ -97,10 +132,10 @@ impl Engine {
 
     /// Looks for repositories; where several registries are asked, the names say whose they are.
     pub async fn search(&self, request: &SearchRequest) -> Result<Vec<Found>> {
-        let usual = &self.config().registries.search;
+        let way = self.shared().remote.way();
         let (domains, term) = match named_registry(&request.term) {
             Some((domain, term)) => (vec![domain.to_owned()], term),
-            None => (usual.clone(), request.term.as_str()),
+            None => (way.search.clone(), request.term.as_str()),
         };
         let mut all = Vec::new();
         for domain in &domains {
@@ -109,8 +144,8 @@ impl Engine {
                 term,
                 limit: request.limit,
             };
-            let client = &self.shared().remote.client;
-            let found = client
+            let found = way
+                .client
                 .search(&query, &request.credentials)
                 .await
                 .map_err(|e| failure(&e))?;
@@ -127,12 +162,24 @@ impl Engine {
     }
 
     /// What a name stands for at its registry, and for which platforms.
-    pub async fn distribution(
+    pub async fn distribution(&self, names: &Candidates) -> Result<Distribution> {
+        let mut attempts = Attempts::default();
+        for (name, credentials) in names {
+            let done = self.distribution_of(name, credentials).await;
+            if let Some(done) = attempts.outcome(done) {
+                return done;
+            }
+        }
+        Err(attempts.error())
+    }
+
+    async fn distribution_of(
         &self,
         name: &Reference,
         credentials: &Credentials,
     ) -> Result<Distribution> {
-        let repository = self.shared().remote.source(name, credentials).await?;
+        let way = self.shared().remote.way();
+        let repository = way.source(name, credentials).await?;
         let fetched = repository
             .manifest(wanted(name))
             .await
@@ -165,6 +212,29 @@ impl Engine {
             descriptor: fetched.descriptor,
             platforms,
         })
+    }
+}
+
+/// Names that are tried one after the other, as long as their registries say that they have none such. A registry that cannot be
+/// reached is an error: else whoever keeps it from answering decided which image is taken.
+#[derive(Default)]
+pub(crate) struct Attempts(Option<Error>);
+
+impl Attempts {
+    /// The outcome if it is the last word; else it is kept, and the next name is to be tried.
+    pub(crate) fn outcome<T>(&mut self, done: Result<T>) -> Option<Result<T>> {
+        match done {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.0.get_or_insert(error);
+                None
+            }
+            done => Some(done),
+        }
+    }
+
+    /// What to tell when none is left: what the first one's registry said.
+    pub(crate) fn error(self) -> Error {
+        self.0.unwrap_or_else(|| Error::invalid("no name is given"))
     }
 }
 

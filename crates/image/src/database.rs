@@ -1,6 +1,7 @@
 //! The tables of `store.redb`. One writer at a time, readers never wait; every commit is durable.
 
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 mod counters;
 
@@ -26,9 +27,13 @@ const BLOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("blobs");
 /// Metadata is small: a larger cache would only be memory.
 const CACHE: usize = 2 << 20;
 
-pub(crate) struct Database(redb::Database);
+pub(crate) struct Database {
+    redb: redb::Database,
+    /// Registries that a name without one may be of.
+    unqualified: RwLock<Arc<[String]>>,
+}
 
-pub(crate) struct Reader(redb::ReadTransaction);
+pub(crate) struct Reader(redb::ReadTransaction, Arc<[String]>);
 
 pub(crate) struct Writer(redb::WriteTransaction);
 
@@ -43,7 +48,10 @@ impl Database {
                 },
                 other => failed("open")(other),
             })?;
-        let database = Database(database);
+        let database = Database {
+            redb: database,
+            unqualified: RwLock::new([].into()),
+        };
         database.write(|tables| {
             tables.0.open_table(IMAGES).map_err(failed("make tables"))?;
             tables.0.open_table(NAMES).map_err(failed("make tables"))?;
@@ -80,15 +88,29 @@ impl Database {
     }
 
     pub(crate) fn read(&self) -> Result<Reader> {
-        self.0
-            .begin_read()
-            .map(Reader)
-            .map_err(failed("begin to read"))
+        let unqualified = Arc::clone(&self.unqualified());
+        let begun = self.redb.begin_read().map_err(failed("begin to read"));
+        Ok(Reader(begun?, unqualified))
+    }
+
+    /// See [`crate::Store::look_at`].
+    pub(crate) fn look_at(&self, domains: &[String]) {
+        *self
+            .unqualified
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = domains.into();
+    }
+
+    fn unqualified(&self) -> RwLockReadGuard<'_, Arc<[String]>> {
+        // One assignment cannot be left half done.
+        self.unqualified
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` in one transaction, which becomes visible and durable as a whole, or not at all after an error.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
-        let mut tables = Writer(self.0.begin_write().map_err(failed("begin to write"))?);
+        let mut tables = Writer(self.redb.begin_write().map_err(failed("begin to write"))?);
         let result = work(&mut tables)?;
         tables.0.commit().map_err(failed("commit"))?;
         Ok(result)
@@ -96,6 +118,11 @@ impl Database {
 }
 
 impl Reader {
+    /// Registries that a name without one may be of.
+    pub(crate) fn unqualified(&self) -> &[String] {
+        &self.1
+    }
+
     pub(crate) fn image(&self, id: &Digest) -> Result<Option<ImageRecord>> {
         let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
         table

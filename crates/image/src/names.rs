@@ -1,6 +1,6 @@
 //! Names: what they mean, and moving them.
 
-use oci::{AnyReference, Digest, Reference};
+use oci::{AnyReference, Reference};
 
 use crate::database::Reader;
 use crate::{Error, Image, ImageId, Result, Store, platforms};
@@ -14,6 +14,12 @@ impl Store {
             .image(&id)?
             .ok_or_else(|| Error::NoSuchImage(name.to_owned()))?;
         self.view(&reader, &id, &record, &reader.names()?)
+    }
+
+    /// Registries that a name without one may be of, in the order in which they are looked at; Docker Hub is always
+    /// the last.
+    pub fn look_at(&self, domains: &[String]) {
+        self.inner.database.look_at(domains);
     }
 
     /// Gives the image that `source` means another name, taking that from the image that had it.
@@ -40,35 +46,42 @@ impl Store {
     }
 }
 
-/// Docker's order: a full id, a name, a prefix of an id.
+/// The image that a user's text means.
 pub(crate) fn find(reader: &Reader, text: &str) -> Result<ImageId> {
-    let reference = match AnyReference::parse(text)? {
+    Ok(found(reader, text)?.0)
+}
+
+/// The same with the name that it has in the store, where it was found by one. Docker's order: a full id, a name, a prefix of
+/// an id.
+pub(crate) fn found(reader: &Reader, text: &str) -> Result<(ImageId, Option<Reference>)> {
+    let mut meant = match AnyReference::parse(text)? {
         AnyReference::Id(id) => {
             return match reader.image(&id)? {
-                Some(_) => Ok(id),
+                Some(_) => Ok((id, None)),
                 None => Err(Error::NoSuchImage(id.to_string())),
             };
         }
-        AnyReference::Named(reference) => reference.or_latest(),
+        AnyReference::Named(_) => Reference::candidates(text, reader.unqualified())?,
     };
-    if let Some(id) = by_name(reader, &reference)? {
-        return Ok(id);
+    // What was tagged or built without a registry's name is Docker Hub's by name.
+    meant.push(Reference::parse(text)?);
+    for reference in &meant {
+        let name = key(&reference.clone().or_latest());
+        if let Some(id) = reader.name(&name)? {
+            return Ok((id, Some(name)));
+        }
     }
     if let Some(prefix) = id_prefix(text) {
         let found = reader.images_by_prefix(prefix)?;
         if let [only] = &found[..] {
-            return Ok(only.clone());
+            return Ok((only.clone(), None));
         }
     }
-    Err(Error::NoSuchImage(reference.familiar()))
+    let first = meant.swap_remove(0);
+    Err(Error::NoSuchImage(first.or_latest().familiar()))
 }
 
-/// A digest decides over a tag beside it.
-fn by_name(reader: &Reader, reference: &Reference) -> Result<Option<Digest>> {
-    reader.name(&key(reference))
-}
-
-/// The name under which a reference is in the store.
+/// The name under which a reference is in the store. A digest decides over a tag beside it.
 pub(crate) fn key(reference: &Reference) -> Reference {
     match reference.digest() {
         Some(_) => reference.clone().without_tag(),

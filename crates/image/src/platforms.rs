@@ -4,7 +4,7 @@
 //! that fits this machine best, else the one that came last. An image joins those that bear its name already if all came
 //! out of the same index; otherwise it takes the name from them, as it always was.
 
-use oci::{AnyReference, Descriptor, Digest, ImageConfig, Platform, Reference};
+use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
 
 use crate::database::Reader;
 use crate::{Image, Result, Store, names};
@@ -53,14 +53,9 @@ impl Store {
 
 /// The images that a user's text means; an id means one.
 pub(crate) fn meant(reader: &Reader, text: &str) -> Result<Vec<Digest>> {
-    let id = names::find(reader, text)?;
-    let bearers = match AnyReference::parse(text)? {
-        AnyReference::Named(name) => reader.bearers(&names::key(&name.or_latest()))?,
-        AnyReference::Id(_) => Vec::new(),
-    };
-    match bearers.first() == Some(&id) {
-        true => Ok(bearers),
-        false => Ok(vec![id]),
+    match names::found(reader, text)? {
+        (_, Some(name)) => reader.bearers(&name),
+        (id, None) => Ok(vec![id]),
     }
 }
 

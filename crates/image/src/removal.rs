@@ -9,7 +9,7 @@ use crate::database::Reader;
 use crate::layers::Staging;
 use crate::listing::created_of;
 use crate::store::Holders;
-use crate::{Error, ImageId, PruneQuery, Result, Store, names, platforms};
+use crate::{Error, ImageId, PruneQuery, Result, Store, names};
 
 /// A container that was made from an image.
 #[derive(Clone, Debug)]
@@ -150,11 +150,11 @@ impl Store {
 impl Removal<'_> {
     fn remove(&mut self, name: &str, options: RemoveOptions) -> Result<()> {
         let reader = self.store.read()?;
-        let id = names::find(&reader, name)?;
+        let (id, named) = names::found(&reader, name)?;
         let references = references(&reader, &id)?;
         let by_id = names::id_prefix(name).is_some_and(|prefix| id.hex().starts_with(prefix));
-        if !by_id {
-            return self.remove_named(&reader, name, &id, options);
+        if let Some(named) = named.filter(|_| !by_id) {
+            return self.remove_named(&reader, name, &named, options);
         }
         if is_single(&references) {
             let mind = Mind {
@@ -176,24 +176,24 @@ impl Removal<'_> {
         &mut self,
         reader: &Reader,
         text: &str,
-        id: &ImageId,
+        name: &Reference,
         options: RemoveOptions,
     ) -> Result<()> {
-        let variants = platforms::meant(reader, text)?;
+        let variants = reader.bearers(name)?;
         if !options.force {
             for variant in &variants {
                 self.check_last_name(reader, text, variant)?;
             }
         }
-        let name = names::key(&Reference::parse(text)?.or_latest());
         self.store
             .inner
             .database
-            .write(|tables| tables.remove_name(&name))?;
+            .write(|tables| tables.remove_name(name))?;
+        let first = variants.first().cloned();
         self.done
-            .push(Removed::Untagged(name.familiar(), id.clone()));
+            .extend(first.map(|id| Removed::Untagged(name.familiar(), id)));
         for variant in &variants {
-            if !self.untag_digests(&name, variant)? {
+            if !self.untag_digests(name, variant)? {
                 self.delete(variant, options.force, !options.no_prune, true)?;
             }
         }

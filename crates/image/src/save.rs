@@ -13,7 +13,7 @@ use crate::listing::created_of;
 use crate::state::LayerRecord;
 use crate::store::missing_layer;
 use crate::tar::{Entry, EntryKind, Time, Writer};
-use crate::{Error, ImageId, Result, Store};
+use crate::{Error, ImageId, Result, Store, names};
 
 impl Store {
     /// Writes the images that `names` mean. A repository's name without a tag means all its tags. The same images give
@@ -62,35 +62,40 @@ impl Store {
             names.extend(name.filter(|name| !names.contains(name)));
         };
         for text in asked {
-            let repository = match AnyReference::parse(text)? {
-                AnyReference::Named(name) if name.is_name_only() => Some(name),
-                _ => None,
-            };
-            let names = reader.names()?.into_iter().map(|(name, _)| name);
-            let mut tags: Vec<Reference> = names
-                .filter(|name| {
-                    repository.as_ref().is_some_and(|r| r.name() == name.name())
-                        && name.digest().is_none()
-                })
-                .collect();
-            tags.dedup();
+            let tags = self.tags_of(reader, text)?;
             for name in &tags {
                 let found = self.resolve_for(&name.canonical(), platform)?;
                 add(found.id, Some(name.clone()));
             }
             if tags.is_empty() {
+                let tag = names::found(reader, text)?.1;
                 let id = self.resolve_for(text, platform)?.id;
-                let tag = Reference::parse(text)
-                    .ok()
-                    .map(Reference::or_latest)
-                    .filter(|name| name.digest().is_none());
-                let is_its_name = tag
-                    .as_ref()
-                    .is_some_and(|tag| reader.bearers(tag).is_ok_and(|ids| ids.contains(&id)));
-                add(id, tag.filter(|_| is_its_name));
+                add(id, tag.filter(|name| name.digest().is_none()));
             }
         }
         Ok(wanted)
+    }
+
+    /// All tags of the repository that a text without a tag means; none where it means something else.
+    fn tags_of(&self, reader: &Reader, text: &str) -> Result<Vec<Reference>> {
+        let repository = match AnyReference::parse(text)? {
+            AnyReference::Named(name) if name.is_name_only() => name,
+            _ => return Ok(Vec::new()),
+        };
+        let mut meant = Reference::candidates(text, reader.unqualified())?;
+        meant.push(repository);
+        let mut all: Vec<Reference> = reader.names()?.into_iter().map(|(name, _)| name).collect();
+        all.dedup();
+        let of = |repository: &Reference| -> Vec<Reference> {
+            let its =
+                |name: &&Reference| name.name() == repository.name() && name.digest().is_none();
+            all.iter().filter(its).cloned().collect()
+        };
+        Ok(meant
+            .iter()
+            .map(of)
+            .find(|tags| !tags.is_empty())
+            .unwrap_or_default())
     }
 
     fn plan_image(

@@ -78,6 +78,20 @@ impl Reference {
         parse_remote(domain, &rest)
     }
 
+    /// What a name without a registry may mean where several are looked at, in their order; one with a registry means
+    /// that one. Without any to look at it is Docker Hub's.
+    pub fn candidates(text: &str, domains: &[String]) -> Result<Vec<Reference>, InvalidReference> {
+        let plain = Reference::parse(text)?;
+        if domains.is_empty() || names_domain(text) {
+            return Ok(vec![plain]);
+        }
+        let at = |domain: &String| match domain.as_str() {
+            DEFAULT_DOMAIN => Ok(plain.clone()),
+            other => Reference::parse(&format!("{other}/{text}")),
+        };
+        domains.iter().map(at).collect()
+    }
+
     /// The registry's domain, `docker.io` for Docker Hub.
     pub fn domain(&self) -> &str {
         &self.domain
@@ -190,6 +204,14 @@ fn is_identifier(text: &str) -> bool {
 
 /// Docker's rule for what before the first slash is a registry: `localhost`, anything with a dot or a colon, or with an
 /// upper-case letter (no repository has one, so it must be a host).
+/// Whether a name says which registry it is of.
+fn names_domain(text: &str) -> bool {
+    let first = text.split_once('/').map(|(first, _)| first);
+    first.is_some_and(|first| {
+        first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase)
+    })
+}
+
 fn split_domain(text: &str) -> (String, String) {
     let (domain, rest) = match text.split_once('/') {
         None => (DEFAULT_DOMAIN, text),

@@ -34,10 +34,41 @@ pub(super) fn read(settings: &Settings) -> Result<Registries, ConfigError> {
     };
     client.trusted = TRUSTED.map(PathBuf::from).to_vec();
     client.proxies = proxies(settings)?;
+    unqualified(settings, &mut registries)?;
+    Ok(registries)
+}
+
+/// Where names without a registry are looked for: at the default registry, then at those that are searched.
+fn unqualified(settings: &Settings, registries: &mut Registries) -> Result<(), ConfigError> {
+    if let Some(Given::Text(domain)) = settings.get("default-registry") {
+        check_domain("default-registry", domain)?;
+        registries.unqualified = vec![domain.clone()];
+    }
+    registries.search.clone_from(&registries.unqualified);
     if let Some(Given::List(hosts)) = settings.get("search-registry") {
+        for host in hosts {
+            check_domain("search-registry", host)?;
+            if !registries.unqualified.contains(host) {
+                registries.unqualified.push(host.clone());
+            }
+        }
         registries.search.clone_from(hosts);
     }
-    Ok(registries)
+    Ok(())
+}
+
+/// A registry as it stands before a name.
+fn check_domain(option: &'static str, domain: &str) -> Result<(), ConfigError> {
+    let named = oci::Reference::parse(&format!("{domain}/x"));
+    if named.is_ok_and(|name| name.domain() == domain && !domain.contains('/')) {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        option,
+        value: domain.to_owned(),
+        why: "wanted is a registry as in image names: HOST.DOMAIN, HOST:PORT or localhost"
+            .to_owned(),
+    })
 }
 
 fn number(settings: &Settings, name: &'static str, usual: usize) -> Result<usize, ConfigError> {
@@ -151,6 +182,38 @@ mod tests {
         let bad = Given::List(vec!["https://m".into()]);
         let error = with("insecure-registry", bad).unwrap_err().to_string();
         assert!(error.contains("should not contain '://'"), "{error}");
+    }
+
+    #[test]
+    fn where_names_without_a_registry_are_looked_for() {
+        let text = |text: &str| Given::Text(text.to_owned());
+        let usual = read(&Settings::new()).unwrap();
+        assert_eq!(usual.unqualified, ["docker.io"]);
+        let list = || Given::List(vec!["quay.io".into(), "reg:5000".into()]);
+        let both = Settings::from([
+            ("default-registry", text("reg:5000")),
+            ("search-registry", list()),
+        ]);
+        let both = read(&both).unwrap();
+        assert_eq!(both.unqualified, ["reg:5000", "quay.io"]);
+        assert_eq!(both.search, ["quay.io", "reg:5000"]);
+        let listed = with("search-registry", list()).unwrap();
+        assert_eq!(listed.unqualified, ["docker.io", "quay.io", "reg:5000"]);
+        let default = with("default-registry", text("localhost")).unwrap();
+        assert_eq!(
+            (default.unqualified, default.search.len()),
+            (vec!["localhost".to_owned()], 1)
+        );
+        for bad in [
+            "",
+            "plain",
+            "https://reg:5000",
+            "reg:5000/x",
+            "Reg_1:5000",
+            "a b.c",
+        ] {
+            assert!(with("default-registry", text(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -147,6 +147,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "Default mode for containers ipc (\"shareable\" | \"private\")",
     ),
     yes(
+        "default-registry",
+        "default-registry",
+        Text,
+        "Registry where names without one are looked for first (default docker.io)",
+    ),
+    yes(
         "default-runtime",
         "default-runtime",
         Text,
@@ -312,7 +318,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "search-registry",
         "search-registries",
         List,
-        "Registry that search asks when none is named (default docker.io)",
+        "Registry where search, and names without a registry behind the default one, are looked for",
     ),
     yes(
         "seccomp-profile",

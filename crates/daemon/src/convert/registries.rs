@@ -38,10 +38,28 @@ pub(crate) fn config(registries: &Registries) -> RegistryConfig {
             }
         }
     }
+    for domain in &registries.unqualified {
+        let insecure = Insecure::Host(domain.clone());
+        let secure = !settings.insecure.contains(&insecure);
+        let index = || IndexConfig {
+            name: domain.clone(),
+            secure,
+            ..IndexConfig::default()
+        };
+        index_configs.entry(domain.clone()).or_insert_with(index);
+    }
     RegistryConfig {
         index_configs,
         insecure_registry_cidrs: networks,
         mirrors: (!mirrors.is_empty()).then_some(mirrors),
+    }
+}
+
+/// Where names without a registry are looked for first; Docker Hub by the address of its old index, as clients know it.
+pub(crate) fn index_server(registries: &Registries) -> String {
+    match registries.unqualified.first().map(String::as_str) {
+        None | Some(HUB) => "https://index.docker.io/v1/".to_owned(),
+        Some(domain) => format!("https://{domain}/v1/"),
     }
 }
 
@@ -80,6 +98,11 @@ mod tests {
         assert_eq!(shown.mirrors, Some(vec!["https://m.example/".to_owned()]));
         assert!(!shown.index_configs["h:5000"].secure);
         assert!(shown.index_configs[HUB].official);
+        assert_eq!(index_server(&registries), "https://index.docker.io/v1/");
+        registries.unqualified = vec!["q.io".to_owned(), "h:5000".to_owned()];
+        let shown = config(&registries).index_configs;
+        assert!(shown["q.io"].secure && !shown["h:5000"].secure);
+        assert_eq!(index_server(&registries), "https://q.io/v1/");
     }
 
     #[test]

@@ -4,7 +4,9 @@ use api::types::progress::{Progress, ProgressDetail};
 use api::types::registry::{
     AUTH_HEADER, AuthConfig, AuthResponse, DistributionInspect, SearchResult,
 };
-use engine::{Credentials, Found, PullRequest, PushRequest, Report, Reporter, SearchRequest};
+use engine::{
+    Candidates, Credentials, Found, PullRequest, PushRequest, Report, Reporter, SearchRequest,
+};
 use oci::{Digest, Reference};
 use tokio::sync::mpsc;
 
@@ -27,12 +29,15 @@ const MOST_FOUND: i64 = 100;
 
 /// `POST /images/create?fromImage=`: an error before the first word is a status of its own.
 pub(super) async fn pull(call: Call) -> Reply {
-    let name = pulled_name(call.query.text("fromImage"), call.query.text("tag"))?;
+    let (image, tag) = (call.query.text("fromImage"), call.query.text("tag"));
+    let names = candidates(&call, image, &call.app.config().registries.unqualified)?;
+    let tagged = |(name, credentials)| Ok((pulled_name(name, tag)?, credentials));
+    let names = names.into_iter().map(tagged);
+    let names = names.collect::<Result<Candidates, Failure>>()?;
     let request = PullRequest {
-        all_tags: name.is_name_only(),
-        name,
+        all_tags: names.iter().all(|(name, _)| name.is_name_only()),
+        names,
         platform: platform(&call)?,
-        credentials: credentials(&call),
     };
     let engine = call.app.engine.clone();
     let (reporter, reports) = Reporter::new(AHEAD);
@@ -41,8 +46,7 @@ pub(super) async fn pull(call: Call) -> Reply {
 }
 
 /// The name with what `tag` says, which may be a digest.
-fn pulled_name(image: &str, tag: &str) -> Result<Reference, Failure> {
-    let name = Reference::parse(image)?;
+fn pulled_name(name: Reference, tag: &str) -> Result<Reference, Failure> {
     if name.name() == "docker.io/library/scratch" {
         return Err(Failure::bad_request("'scratch' is a reserved name"));
     }
@@ -57,18 +61,22 @@ fn pulled_name(image: &str, tag: &str) -> Result<Reference, Failure> {
 
 /// `POST /images/{name}/push`: without a tag all tags of the name go.
 pub(super) async fn push(call: Call) -> Reply {
-    let mut name = Reference::parse(call.name())?;
-    if name.digest().is_some() {
-        return Err(Failure::bad_request("cannot push a digest reference"));
-    }
+    // What has a tag without a registry's name is Docker Hub's by name, so that is looked for last.
+    let mut domains = call.app.config().registries.unqualified.clone();
+    domains.push(HUB.to_owned());
+    let mut names = candidates(&call, call.name(), &domains)?;
     let tag = call.query.text("tag");
-    if !tag.is_empty() {
-        name = name.with_tag(tag)?;
+    for (name, _) in &mut names {
+        if name.digest().is_some() {
+            return Err(Failure::bad_request("cannot push a digest reference"));
+        }
+        if !tag.is_empty() {
+            *name = name.with_tag(tag)?;
+        }
     }
     let request = PushRequest {
-        name,
+        names,
         platform: platform(&call)?,
-        credentials: credentials(&call),
     };
     let engine = call.app.engine.clone();
     let (reporter, reports) = Reporter::new(AHEAD);
@@ -170,9 +178,35 @@ fn progress(report: Report, version: ApiVersion) -> Progress {
 
 /// The header's credentials. One that cannot be read is none, as in Docker.
 fn credentials(call: &Call) -> Credentials {
-    let header = call.headers.get(AUTH_HEADER).and_then(|v| v.to_str().ok());
-    let read = header.map(AuthConfig::from_header).and_then(Result::ok);
-    read.map(who).unwrap_or_default()
+    auth(call).map(who).unwrap_or_default()
+}
+
+/// What a name may mean. Credentials go along to the registry that they are for: the one in the name or, where the name has
+/// none, the one that the credentials say, which is Docker Hub for clients that know nothing of others.
+fn candidates(call: &Call, text: &str, domains: &[String]) -> Result<Candidates, Failure> {
+    let plain = Reference::parse(text)?;
+    // Docker's client says docker.io where the user named no registry, so the two are the same here.
+    let names = Reference::candidates(&plain.familiar(), domains)?;
+    let several = names.len() > 1;
+    let given = credentials(call);
+    let address = auth(call).map(|auth| auth.server_address);
+    let domain = registry_of(&address.unwrap_or_default());
+    let with = |name: Reference| {
+        let is_theirs = (!several && name == plain) || name.domain() == domain;
+        let credentials = if is_theirs {
+            given.clone()
+        } else {
+            Credentials::None
+        };
+        (name, credentials)
+    };
+    Ok(names.into_iter().map(with).collect())
+}
+
+/// The header, if it can be read.
+fn auth(call: &Call) -> Option<AuthConfig> {
+    let header = call.headers.get(AUTH_HEADER)?.to_str().ok()?;
+    AuthConfig::from_header(header).ok()
 }
 
 fn who(auth: AuthConfig) -> Credentials {
@@ -231,12 +265,10 @@ pub(super) async fn distribution(call: Call) -> Reply {
     if call.name().parse::<Digest>().is_ok() {
         return Err(Failure::bad_request("no manifest found for full image ID"));
     }
-    let name = Reference::parse(call.name())?.or_latest();
-    let found = call
-        .app
-        .engine
-        .distribution(&name, &credentials(&call))
-        .await?;
+    let domains = call.app.config().registries.unqualified.clone();
+    let names = candidates(&call, call.name(), &domains)?.into_iter();
+    let names = names.map(|(name, credentials)| (name.or_latest(), credentials));
+    let found = call.app.engine.distribution(&names.collect()).await?;
     body::json(&DistributionInspect {
         descriptor: found.descriptor,
         platforms: found.platforms,
@@ -313,15 +345,15 @@ mod tests {
     #[test]
     fn names_to_pull() {
         let check = |image, tag, expect: &str| {
-            assert_eq!(pulled_name(image, tag).unwrap().canonical(), expect);
+            let name = Reference::parse(image).unwrap();
+            assert_eq!(pulled_name(name, tag).unwrap().canonical(), expect);
         };
         check("busybox", "", "docker.io/library/busybox");
         check("busybox", "1", "docker.io/library/busybox:1");
         check("h:5000/a:2", "", "h:5000/a:2");
         let digest = format!("sha256:{}", "0".repeat(64));
         check("a", &digest, &format!("docker.io/library/a@{digest}"));
-        assert!(pulled_name("Abc", "").is_err());
-        assert!(pulled_name("scratch", "latest").is_err());
+        assert!(pulled_name("scratch".parse().unwrap(), "latest").is_err());
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn gather(app: &App) -> Result<Info, Failure> {
         operating_system: host::operating_system(),
         os_type: "linux".to_owned(),
         architecture: host::machine().to_owned(),
-        index_server_address: "https://index.docker.io/v1/".to_owned(),
+        index_server_address: registries::index_server(&config.registries),
         registry_config: Some(registries::config(&config.registries)),
         http_proxy: shown_proxy(proxies.http.as_deref()),
         https_proxy: shown_proxy(proxies.https.as_deref()),

@@ -61,7 +61,7 @@ pub(super) async fn all(
             pull: pull.clone(),
             repository: one.repository.clone(),
             name: one.name.clone(),
-            permits: Arc::clone(&one.engine.shared().remote.downloads),
+            permits: Arc::clone(&one.way.downloads),
             blob: blob.clone(),
             diff_id: diff_id.clone(),
             reporter: one.reporter.layer(&blob.digest),

@@ -98,7 +98,7 @@ async fn of_image(one: &One<'_>) -> Result<Vec<Layer>> {
         repository: one.repository.clone(),
         target: one.name.name(),
         domain: one.name.domain().to_owned(),
-        permits: Arc::clone(&one.engine.shared().remote.uploads),
+        permits: Arc::clone(&one.way.uploads),
         source,
         reporter: one.reporter.clone(),
     };

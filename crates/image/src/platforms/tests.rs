@@ -132,3 +132,28 @@ fn pruning_keeps_what_bears_a_name() {
     assert_eq!(prune(false), 4);
     assert!(store.list(&ListQuery::default()).unwrap().is_empty());
 }
+
+#[test]
+fn a_name_without_a_registry_is_looked_for_where_the_administrator_says() {
+    let (_root, store) = opened();
+    let (own, _) = platforms();
+    let id = pulled(&store, &own, "i");
+    assert!(store.resolve("a:1").is_err());
+    store.look_at(&["other".to_owned() + ":1", "reg:5000".to_owned()]);
+    assert_eq!(store.resolve("a:1").unwrap().id, id);
+    assert!(store.resolve("docker.io/library/a:1").is_err());
+    let mut saved = Vec::new();
+    store.save(&["a"], &mut saved).unwrap();
+    assert!(String::from_utf8_lossy(&saved).contains(NAME));
+    store.tag("a:1", &"b:1".parse().unwrap()).unwrap();
+    let removed = store.remove("a:1", RemoveOptions::default(), &|_| Vec::new());
+    assert!(
+        removed
+            .unwrap()
+            .contains(&Removed::Untagged(NAME.to_owned(), id))
+    );
+    assert!(
+        store.resolve("b:1").is_ok(),
+        "what is tagged without a registry is Docker Hub's"
+    );
+}

@@ -209,7 +209,7 @@ impl BlobStream {
             match (self.begin(response), line) {
                 (Ok(()), _) => return Ok(()),
                 (Err(error), Some(line)) => {
-                    repository.doubt(line, error.at(&host, &step), &step)?
+                    repository.doubt(line, error.at(&host, &step), &step)?;
                 }
                 (Err(error), None) => return Err(error.at(&host, &step)),
             }
