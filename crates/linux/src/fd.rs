@@ -132,6 +132,29 @@ pub fn wait_unread(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
     wait_for(fd, PollFlags::empty(), timeout)
 }
 
+/// Which of two descriptors can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    First,
+    Second,
+}
+
+/// Waits until reading one of two descriptors would not block; the second counts if both would not.
+pub fn wait_either(first: impl AsFd, second: impl AsFd) -> Result<Ready> {
+    loop {
+        let mut both = [
+            PollFd::new(&first, PollFlags::IN),
+            PollFd::new(&second, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut both, None) {
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).context(|| "ppoll()"),
+            Ok(_) if both[1].revents().is_empty() => return Ok(Ready::First),
+            Ok(_) => return Ok(Ready::Second),
+        }
+    }
+}
+
 fn wait_for(fd: impl AsFd, flags: PollFlags, timeout: Option<Duration>) -> Result<bool> {
     let timeout = timeout.map(|t| Timespec {
         tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),

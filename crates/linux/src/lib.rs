@@ -17,6 +17,7 @@ pub mod file;
 pub mod inotify;
 pub mod memory;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod pidfd;
 pub mod process;

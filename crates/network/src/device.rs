@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Identity};
+use crate::{Error, Identity, Owner};
 
 /// The name of a network device, as the kernel takes it: 1 to 15 bytes, without slashes, colons and white space.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,10 +26,16 @@ impl DeviceName {
         Self(format!("br-{}", network.short()).into())
     }
 
+    /// What the names of an engine's ports begin with.
+    pub(crate) fn port_prefix(owner: Owner) -> String {
+        format!("tv{:04x}", owner.tag() & 0xffff)
+    }
+
     /// The host's end of an endpoint's pair.
     #[must_use]
-    pub fn of_port(endpoint: &Identity) -> Self {
-        Self(format!("tv-{}", endpoint.short()).into())
+    pub fn of_port(owner: Owner, endpoint: &Identity) -> Self {
+        let id = &endpoint.as_str()[..9];
+        Self(format!("{}{id}", Self::port_prefix(owner)).into())
     }
 }
 

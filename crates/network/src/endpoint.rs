@@ -63,6 +63,13 @@ pub struct Route {
     pub via: Option<IpAddr>,
 }
 
+impl Endpoint {
+    /// All its addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.v4.iter().chain(&self.v6).chain(&self.extra)
+    }
+}
+
 impl Identity {
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -53,6 +53,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Tells that taking back failed too, if it did.
+    pub(crate) fn with_undo(self, others: Vec<Self>) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        Self::Undo {
+            first: Box::new(self),
+            others,
+        }
+    }
+
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {

@@ -1,8 +1,18 @@
 //! The host's side: what is done with networks and endpoints.
 
+use std::collections::HashSet;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Endpoint, Identity, Network, Prefix, Published, Result};
+use linux::netlink::Protocol;
+
+use crate::error::Doing as _;
+use crate::firewall::{self, Firewall, Watcher};
+use crate::netlink::Connection;
+use crate::{
+    DeviceName, Driver, Endpoint, Identity, Network, Prefix, Published, Result, devices,
+    forwarding, inside, link,
+};
 
 /// Whose devices and tables these are. Several engines live side by side on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +35,10 @@ impl Owner {
         }
     }
 
+    pub(crate) const fn tag(self) -> u32 {
+        self.tag
+    }
+
     /// The device group of everything this engine makes.
     #[must_use]
     pub const fn group(self) -> u32 {
@@ -39,8 +53,11 @@ impl Owner {
 }
 
 /// One engine's hold on the host's networks. All methods may be called from any thread; each returns when the kernel is done.
+#[derive(Debug)]
 pub struct Host {
     owner: Owner,
+    route: Mutex<Connection>,
+    firewall: Mutex<Firewall>,
 }
 
 /// What connecting gives back.
@@ -76,36 +93,118 @@ pub struct Reconciled {
 }
 
 impl Host {
-    /// Opens the sockets; changes nothing. The calling thread's network namespace is the host's from now on.
+    /// Opens the sockets; changes nothing. The calling thread's network namespace is the host's from now on, and the other
+    /// methods are called from threads that are in it too.
     pub fn open(owner: Owner) -> Result<Self> {
-        Ok(Self { owner })
+        Ok(Self {
+            owner,
+            route: Mutex::new(Connection::open(Protocol::Route)?),
+            firewall: Mutex::new(Firewall::open(owner)?),
+        })
     }
 
     /// Every prefix that the host has a route or an address for, so that no subnet is taken out of one
     /// ([`crate::ipam::Subnets::allocate`]). The default route does not count, nor do our own devices.
     pub fn prefixes(&self) -> Result<Vec<Prefix>> {
-        todo!()
+        let mut route = locked(&self.route);
+        let links = link::list(&mut route)?;
+        let own: HashSet<u32> = links
+            .iter()
+            .filter(|link| link.group == self.owner.group())
+            .map(|link| link.index)
+            .collect();
+        let routes = link::routes(&mut route)?;
+        let mut prefixes: Vec<_> = routes
+            .into_iter()
+            .filter(|(_, device)| !own.contains(device))
+            .map(|(prefix, _)| prefix)
+            .collect();
+        prefixes.sort();
+        prefixes.dedup();
+        Ok(prefixes)
     }
 
     /// Makes a network: devices, addresses, forwarding, rules. What is there already is left as it is, so it may be
     /// called again. Takes itself back if it fails.
     pub fn create(&self, network: &Network) -> Result<()> {
-        todo!()
+        let is_known = self.firewall().knows(&network.id);
+        // Rules first: there is no moment in which a device is without them.
+        self.firewall().add_network(network)?;
+        self.make_devices(network).map_err(|error| {
+            let undo = (!is_known).then(|| self.firewall().remove_network(&network.id));
+            error.with_undo(undo.into_iter().filter_map(Result::err).collect())
+        })
+    }
+
+    fn make_devices(&self, network: &Network) -> Result<()> {
+        let is_new = devices::make(&mut locked(&self.route), self.owner, network)?;
+        let settled = match &network.driver {
+            Driver::Bridge(bridge) => forwarding::settle(&bridge.device),
+            Driver::Macvlan(_) | Driver::Ipvlan(_) => Ok(()),
+        };
+        settled
+            .and_then(|()| self.forward_for(network))
+            .map_err(|error| {
+                let undo =
+                    is_new.then(|| devices::remove(&mut locked(&self.route), self.owner, network));
+                error.with_undo(undo.into_iter().filter_map(Result::err).collect())
+            })
+    }
+
+    /// The guard is there before forwarding is.
+    fn forward_for(&self, network: &Network) -> Result<()> {
+        let missing = forwarding::missing(network);
+        if missing.is_none() {
+            return Ok(());
+        }
+        let devices = forwarding::devices(&mut locked(&self.route), self.owner.group())?;
+        self.firewall().guard(devices.clone())?;
+        forwarding::turn_on(missing, &devices)
     }
 
     /// Takes a network without endpoints away. Goes on after an error and tells the first.
     pub fn remove(&self, network: &Network) -> Result<()> {
-        todo!()
+        let devices = devices::remove(&mut locked(&self.route), self.owner, network);
+        let rules = self.firewall().remove_network(&network.id);
+        first_error([devices, rules])
     }
 
     /// Connects an endpoint to the network namespace `netns`, and publishes its ports. Takes itself back if it fails.
+    ///
+    /// The endpoint's id is a new one for each connection: the kernel removes the devices of a container that has ended in
+    /// its own time.
     pub fn connect(
         &self,
         network: &Network,
         endpoint: &Endpoint,
         netns: BorrowedFd<'_>,
     ) -> Result<Connected> {
-        todo!()
+        let plugged = devices::plug(
+            &mut locked(&self.route),
+            self.owner,
+            network,
+            endpoint,
+            netns,
+        );
+        plugged?;
+        let done = inside::configure(netns, endpoint).and_then(|names| {
+            self.firewall().add_endpoint(network, endpoint)?;
+            Ok(Connected { names })
+        });
+        done.map_err(|error| {
+            let undo = self.unplug(network, endpoint, netns).err();
+            error.with_undo(undo.into_iter().collect())
+        })
+    }
+
+    fn unplug(&self, network: &Network, endpoint: &Endpoint, netns: BorrowedFd<'_>) -> Result<()> {
+        match network.driver {
+            Driver::Bridge(_) => {
+                let port = DeviceName::of_port(self.owner, &endpoint.id);
+                devices::delete(&mut locked(&self.route), port.as_str())
+            }
+            Driver::Macvlan(_) | Driver::Ipvlan(_) => inside::remove(netns, &endpoint.device),
+        }
     }
 
     /// Takes an endpoint away. Without a namespace its container has ended, and with that the devices: only the rules are
@@ -116,54 +215,139 @@ impl Host {
         endpoint: &Endpoint,
         netns: Option<BorrowedFd<'_>>,
     ) -> Result<()> {
-        todo!()
+        let rules = self.firewall().remove_endpoint(network, &endpoint.id);
+        let device = netns.map_or(Ok(()), |netns| self.unplug(network, endpoint, netns));
+        first_error([rules, device])
     }
 
     /// Changes a running container's default routes, after the endpoint that has them has changed.
     pub fn set_default_routes(&self, endpoint: &Endpoint, netns: BorrowedFd<'_>) -> Result<()> {
-        todo!()
+        inside::set_default_routes(netns, endpoint)
     }
 
     /// Publishes further ports of a connected endpoint. The caller has reserved them ([`crate::port::reserve`]).
     pub fn publish(
         &self,
         network: &Network,
-        endpoint: &Endpoint,
+        endpoint: &Identity,
         ports: &[Published],
     ) -> Result<()> {
-        todo!()
+        let mut firewall = self.firewall();
+        let mut all = firewall.ports(network, endpoint)?;
+        all.extend(ports);
+        firewall.set_ports(network, endpoint, &all)
     }
 
-    /// Ends what [`Host::publish`] began, including connections of UDP that are open.
+    /// Ends what [`Host::publish`] began.
     pub fn unpublish(
         &self,
         network: &Network,
-        endpoint: &Endpoint,
+        endpoint: &Identity,
         ports: &[Published],
     ) -> Result<()> {
-        todo!()
+        let mut firewall = self.firewall();
+        let mut all = firewall.ports(network, endpoint)?;
+        all.retain(|port| !ports.contains(port));
+        firewall.set_ports(network, endpoint, &all)
     }
 
     /// Brings the kernel to what the records say, whatever a killed daemon has left: tables are replaced in one
     /// transaction (no packet of a running connection is lost), missing bridges made, devices without an owner removed.
     pub fn reconcile(&self, expected: &[Expected<'_>]) -> Result<Reconciled> {
-        todo!()
+        self.firewall().replace(expected)?;
+        for one in expected {
+            self.make_devices(one.network)?;
+        }
+        let mut route = locked(&self.route);
+        let links = link::list(&mut route)?;
+        let wanted = self.wanted(expected);
+        let mut done = Reconciled::default();
+        for link in links.iter().filter(|l| l.group == self.owner.group()) {
+            if !wanted.contains(&link.name) {
+                devices::delete(&mut route, &link.name)?;
+                done.removed.push(link.name.clone());
+            }
+        }
+        let there: HashSet<&str> = links.iter().map(|link| link.name.as_str()).collect();
+        let of_bridges = expected.iter().filter(|one| one.network.bridge().is_some());
+        for endpoint in of_bridges.flat_map(|one| one.endpoints) {
+            let port = DeviceName::of_port(self.owner, &endpoint.id);
+            if !there.contains(port.as_str()) {
+                done.missing.push(endpoint.id.clone());
+            }
+        }
+        Ok(done)
+    }
+
+    fn wanted(&self, expected: &[Expected<'_>]) -> HashSet<String> {
+        let mut names = HashSet::new();
+        for one in expected {
+            let device = match &one.network.driver {
+                Driver::Bridge(bridge) => &bridge.device,
+                Driver::Macvlan(shared) => shared.parent.device(),
+                Driver::Ipvlan(shared) => shared.parent.device(),
+            };
+            names.insert(device.to_string());
+            for endpoint in one.endpoints {
+                names.insert(DeviceName::of_port(self.owner, &endpoint.id).to_string());
+            }
+        }
+        names
     }
 
     /// Waits until somebody changes the machine's rules, and makes ours again if they are gone or wrong; until
-    /// `stop` is readable. For a thread of the caller.
+    /// `stop` is readable. For a thread of the caller, in the host's network namespace.
     pub fn guard_rules(&self, stop: BorrowedFd<'_>) -> Result<()> {
-        todo!()
+        let port = self.firewall().socket_port()?;
+        let mut watcher = Watcher::open(self.owner.table(), port)?;
+        loop {
+            let ready = linux::fd::wait_either(watcher.connection(), stop)
+                .doing(|| "failed to wait for changes of the firewall")?;
+            if ready == linux::fd::Ready::Second {
+                return Ok(());
+            }
+            if watcher.is_damaged()? {
+                self.firewall().restore()?;
+            }
+        }
     }
 
     /// Chains of other tables that drop what is forwarded unless a rule of theirs takes it, each as a sentence for the
     /// user. We cannot overrule them, and do not change them.
     pub fn forwarding_obstacles(&self) -> Result<Vec<String>> {
-        todo!()
+        firewall::obstacles()
     }
 
     /// Removes every device and table with our mark.
     pub fn remove_all(&self) -> Result<()> {
-        todo!()
+        let mut route = locked(&self.route);
+        let mut results = Vec::new();
+        for link in link::list(&mut route)? {
+            if link.group == self.owner.group() {
+                results.push(devices::delete(&mut route, &link.name));
+            }
+        }
+        results.push(self.firewall().remove());
+        first_error(results)
+    }
+
+    fn firewall(&self) -> MutexGuard<'_, Firewall> {
+        locked(&self.firewall)
     }
 }
+
+/// A thread that panicked has left the socket usable: each use begins with a message of its own number.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn first_error(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+    let mut errors = results.into_iter().filter_map(Result::err);
+    match errors.next() {
+        None => Ok(()),
+        Some(first) => Err(first.with_undo(errors.collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -52,15 +52,22 @@
 #![forbid(unsafe_code)]
 
 pub mod device;
+mod devices;
 pub mod dns;
 mod endpoint;
 mod error;
+mod firewall;
+mod forwarding;
 mod host;
+mod inside;
 pub mod ipam;
+mod link;
 mod mac;
+mod netlink;
 mod network;
 pub mod port;
 mod prefix;
+mod resolver;
 
 pub use device::DeviceName;
 pub use endpoint::{Address, Endpoint, Identity, Route};
@@ -72,3 +79,4 @@ pub use network::{
 };
 pub use port::{Protocol, Published};
 pub use prefix::Prefix;
+pub use resolver::ADDRESS as NAME_SERVER;

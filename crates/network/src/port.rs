@@ -49,6 +49,32 @@ pub struct Published {
     pub count: u16,
 }
 
+impl Protocol {
+    /// As IP has it.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
+impl Published {
+    /// The last port of the host.
+    #[must_use]
+    pub const fn last_of_host(&self) -> u16 {
+        self.host.saturating_add(self.count.saturating_sub(1))
+    }
+
+    /// The last port of the container.
+    #[must_use]
+    pub const fn last_of_container(&self) -> u16 {
+        self.container.saturating_add(self.count.saturating_sub(1))
+    }
+}
+
 /// Ports that are wanted, before a choice is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {

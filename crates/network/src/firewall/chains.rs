@@ -1,0 +1,471 @@
+//! The chains and their rules, which never change.
+
+use super::expression::{Expressions, Load, Nat, Verdict, register};
+use super::sets::{self, Family, OfFamily};
+
+/// A chain that the kernel calls, with its rules.
+pub(super) struct Chain {
+    pub(super) family: Family,
+    pub(super) name: &'static str,
+    /// The chain's type, hook and priority; none for one that rules jump to.
+    pub(super) hook: Option<(&'static str, u32, i32)>,
+    pub(super) rules: Vec<Rule>,
+}
+
+pub(super) type Rule = Box<dyn Fn(&mut Expressions<'_, '_>)>;
+
+const PREROUTING: u32 = 0;
+const FORWARD: u32 = 2;
+const OUTPUT: u32 = 3;
+const POSTROUTING: u32 = 4;
+
+const RAW: i32 = -300;
+const DNAT: i32 = -100;
+const FILTER: i32 = 0;
+const SNAT: i32 = 100;
+
+const ESTABLISHED_RELATED: [u8; 4] = 6u32.to_ne_bytes();
+const DESTINATION_TRANSLATED: [u8; 4] = (1u32 << 5).to_ne_bytes();
+/// `RTN_LOCAL`.
+const LOCAL_ROUTE: [u8; 4] = 2u32.to_ne_bytes();
+
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+const ECHO_REQUEST: u8 = 8;
+const ECHO_REQUEST6: u8 = 128;
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const REDIRECT: u8 = 137;
+
+const LINK_LOCAL: [u8; 2] = [0xfe, 0x80];
+const LINK_LOCAL_MASK: [u8; 2] = [0xff, 0xc0];
+
+/// All chains; those that others jump to first. `ports` is what the names of our bridges' ports begin with.
+pub(super) fn all(ports: &str) -> Vec<Chain> {
+    let chain = |name, kind, hook, priority, rules| Chain {
+        family: Family::Inet,
+        name,
+        hook: Some((kind, hook, priority)),
+        rules,
+    };
+    vec![
+        chain("raw", "filter", PREROUTING, RAW, raw()),
+        chain("prerouting", "nat", PREROUTING, DNAT, prerouting()),
+        chain("output", "nat", OUTPUT, DNAT, output()),
+        chain("forward", "filter", FORWARD, FILTER, forward()),
+        chain("postrouting", "nat", POSTROUTING, SNAT, postrouting()),
+        Chain {
+            family: Family::Bridge,
+            name: "neighbours",
+            hook: None,
+            rules: neighbours(),
+        },
+        Chain {
+            family: Family::Bridge,
+            name: "senders",
+            hook: Some(("filter", PREROUTING, RAW)),
+            rules: senders(ports.as_bytes().to_vec()),
+        },
+    ]
+}
+
+fn rule(write: impl Fn(&mut Expressions<'_, '_>) + 'static) -> Rule {
+    Box::new(write)
+}
+
+/// One of the two families of addresses, and what belongs to it.
+#[derive(Clone, Copy)]
+struct Side {
+    /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+    number: u8,
+    sets: &'static OfFamily,
+    source: Load,
+    destination: Load,
+    loopback: &'static [u8],
+    echo: (u8, u8),
+}
+
+const SIDE4: Side = Side {
+    number: 2,
+    sets: &sets::V4,
+    source: Load::Source4,
+    destination: Load::Destination4,
+    loopback: &[127],
+    echo: (ICMP, ECHO_REQUEST),
+};
+
+const SIDE6: Side = Side {
+    number: 10,
+    sets: &sets::V6,
+    source: Load::Source6,
+    destination: Load::Destination6,
+    loopback: &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+    echo: (ICMP6, ECHO_REQUEST6),
+};
+
+impl Side {
+    fn is(self, e: &mut Expressions<'_, '_>) {
+        e.load(Load::Family, register(0))
+            .compare(register(0), true, &[self.number]);
+    }
+
+    /// Loads an address and then more behind it; returns nothing, since keys always begin at the first register.
+    fn key(e: &mut Expressions<'_, '_>, parts: &[Load]) {
+        let mut at = 0;
+        for &part in parts {
+            e.load(part, register(at));
+            at += part.registers();
+        }
+    }
+}
+
+/// A bridge lets loopback addresses be routed, for connections of the host itself to published ports. Nothing with such an
+/// address comes out of a container.
+fn raw() -> Vec<Rule> {
+    let from_bridge = |address: Load| {
+        rule(move |e| {
+            e.load(Load::InDevice, register(0))
+                .lookup(sets::BRIDGES.name, register(0), true);
+            SIDE4.is(e);
+            e.load(address, register(0))
+                .compare(register(0), true, SIDE4.loopback)
+                .decide(Verdict::Drop);
+        })
+    };
+    vec![from_bridge(Load::Source4), from_bridge(Load::Destination4)]
+}
+
+/// From elsewhere nobody reaches what is published on a loopback address, whatever the devices' `route_localnet` says.
+fn prerouting() -> Vec<Rule> {
+    let mut rules = translations(SIDE4, true);
+    rules.extend(translations(SIDE6, true));
+    rules
+}
+
+/// The host's own connections. To `::1` they are the proxy's: IPv6 loopback addresses cannot be routed.
+fn output() -> Vec<Rule> {
+    let mut rules = translations(SIDE4, false);
+    rules.extend(translations(SIDE6, true));
+    rules
+}
+
+fn translations(side: Side, not_loopback: bool) -> Vec<Rule> {
+    use Load::{DestinationPort, L4Protocol};
+    let sets = side.sets;
+    let address = register(0);
+    let port = register(side.destination.registers());
+    let translate = move |map: &'static str, one_address: bool, with_port: bool| {
+        rule(move |e| {
+            side.is(e);
+            if not_loopback {
+                e.load(side.destination, register(0))
+                    .compare(register(0), false, side.loopback);
+            }
+            if one_address {
+                Side::key(e, &[side.destination, L4Protocol, DestinationPort]);
+            } else {
+                e.load(Load::DestinationType, register(0))
+                    .compare(register(0), true, &LOCAL_ROUTE);
+                Side::key(e, &[L4Protocol, DestinationPort]);
+            }
+            e.map(map, register(0), register(0)).translate(Nat {
+                destination: true,
+                family: side.number.into(),
+                address,
+                port: with_port.then_some(port),
+            });
+        })
+    };
+    vec![
+        translate(sets.ports.name, true, true),
+        translate(sets.ranges.name, true, false),
+        translate(sets.ports_any.name, false, true),
+        translate(sets.ranges_any.name, false, false),
+    ]
+}
+
+/// What goes into one of our bridges, and what leaves one that must not be left.
+fn forward() -> Vec<Rule> {
+    let in_set = |set: &'static str, parts: &'static [Load], verdict| {
+        rule(move |e| {
+            Side::key(e, parts);
+            e.lookup(set, register(0), true).decide(verdict);
+        })
+    };
+    let (incoming, outgoing) = (Load::InDevice, Load::OutDevice);
+    let both: &'static [Load] = &[Load::InDevice, Load::OutDevice];
+    let mut rules = vec![
+        rule(|e| {
+            e.load(Load::CtState, register(0))
+                .mask(register(0), &ESTABLISHED_RELATED)
+                .compare(register(0), false, &[0; 4])
+                .decide(Verdict::Accept);
+        }),
+        in_set(sets::TOGETHER.name, both, Verdict::Accept),
+        in_set(sets::INTERNAL.name, &[Load::InDevice], Verdict::Drop),
+        in_set(sets::INTERNAL.name, &[Load::OutDevice], Verdict::Drop),
+        rule(move |e| {
+            e.load(incoming, register(0))
+                .lookup(sets::GUARDED.name, register(0), true)
+                .load(outgoing, register(0))
+                .lookup(sets::GUARDED.name, register(0), true)
+                .decide(Verdict::Drop);
+        }),
+        rule(move |e| {
+            e.load(outgoing, register(0))
+                .lookup(sets::BRIDGES.name, register(0), false)
+                .decide(Verdict::Accept);
+        }),
+        rule(|e| {
+            e.load(Load::CtStatus, register(0))
+                .mask(register(0), &DESTINATION_TRANSLATED)
+                .compare(register(0), false, &[0; 4])
+                .decide(Verdict::Accept);
+        }),
+        in_set(sets::TRUSTED.name, both, Verdict::Accept),
+        rule(move |e| {
+            e.load(incoming, register(0))
+                .lookup(sets::BRIDGES.name, register(0), false);
+            Side::key(e, &[Load::Family, outgoing]);
+            e.lookup(sets::UNPROTECTED.name, register(0), true)
+                .decide(Verdict::Accept);
+        }),
+    ];
+    for side in [SIDE4, SIDE6] {
+        rules.extend(routed(side));
+    }
+    rules.push(rule(|e| {
+        e.decide(Verdict::Drop);
+    }));
+    rules
+}
+
+fn routed(side: Side) -> [Rule; 2] {
+    [
+        rule(move |e| {
+            side.is(e);
+            Side::key(
+                e,
+                &[side.destination, Load::L4Protocol, Load::DestinationPort],
+            );
+            e.lookup(side.sets.open.name, register(0), true)
+                .decide(Verdict::Accept);
+        }),
+        rule(move |e| {
+            side.is(e);
+            Side::key(e, &[Load::Family, Load::OutDevice]);
+            e.lookup(sets::ROUTED.name, register(0), true)
+                .load(Load::L4Protocol, register(0))
+                .compare(register(0), true, &[side.echo.0])
+                .load(Load::IcmpType, register(0))
+                .compare(register(0), true, &[side.echo.1])
+                .decide(Verdict::Accept);
+        }),
+    ]
+}
+
+/// What comes back to its own bridge through a published port, and what leaves.
+fn postrouting() -> Vec<Rule> {
+    let mut rules = vec![rule(|e| {
+        SIDE4.is(e);
+        e.load(Load::Source4, register(0))
+            .compare(register(0), true, SIDE4.loopback)
+            .load(Load::OutDevice, register(0))
+            .lookup(sets::BRIDGES.name, register(0), true)
+            .masquerade();
+    })];
+    for side in [SIDE4, SIDE6] {
+        let sets = side.sets;
+        rules.extend([
+            rule(move |e| {
+                side.is(e);
+                e.load(Load::CtStatus, register(0))
+                    .mask(register(0), &DESTINATION_TRANSLATED)
+                    .compare(register(0), false, &[0; 4]);
+                Side::key(e, &[side.source, Load::OutDevice]);
+                e.lookup(sets.local.name, register(0), true).masquerade();
+            }),
+            rule(move |e| {
+                side.is(e);
+                Side::key(e, &[side.source, Load::OutDevice]);
+                e.lookup(sets.local.name, register(0), true)
+                    .decide(Verdict::Accept);
+            }),
+            rule(move |e| {
+                side.is(e);
+                e.load(side.source, register(0))
+                    .map(sets.source.name, register(0), register(0))
+                    .translate(Nat {
+                        destination: false,
+                        family: side.number.into(),
+                        address: register(0),
+                        port: None,
+                    });
+            }),
+            rule(move |e| {
+                side.is(e);
+                e.load(side.source, register(0))
+                    .lookup(sets.masquerade.name, register(0), true)
+                    .masquerade();
+            }),
+        ]);
+    }
+    rules
+}
+
+const IPV4: [u8; 2] = [0x08, 0x00];
+const ARP: [u8; 2] = [0x08, 0x06];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+
+fn ether_type(e: &mut Expressions<'_, '_>, value: [u8; 2]) {
+    e.load(Load::EtherType, register(0))
+        .compare(register(0), true, &value);
+}
+
+fn accept_member(e: &mut Expressions<'_, '_>, set: &str, mac: Load, address: Load) {
+    Side::key(e, &[Load::InDevice, mac, address]);
+    e.lookup(set, register(0), true).decide(Verdict::Accept);
+}
+
+/// Goes on if the frame comes from a port with its own hardware address.
+fn own_mac(e: &mut Expressions<'_, '_>) {
+    Side::key(e, &[Load::InDevice, Load::EtherSource]);
+    e.lookup(sets::SENDERS.name, register(0), true);
+}
+
+fn link_local(e: &mut Expressions<'_, '_>, address: Load) {
+    e.load(address, register(0))
+        .mask(register(0), &LINK_LOCAL_MASK)
+        .compare(register(0), true, &LINK_LOCAL);
+}
+
+/// What comes from a port of ours has the hardware address and an address of its endpoint. A port without an endpoint sends nothing.
+fn senders(ports: Vec<u8>) -> Vec<Rule> {
+    vec![
+        rule(move |e| {
+            e.load(Load::InDevice, register(0))
+                .compare(register(0), false, &ports)
+                .decide(Verdict::Accept);
+        }),
+        rule(|e| {
+            e.load(Load::InDevice, register(0))
+                .lookup(sets::FREE.name, register(0), true)
+                .decide(Verdict::Accept);
+        }),
+        rule(|e| {
+            ether_type(e, IPV4);
+            accept_member(e, sets::V4.members.name, Load::EtherSource, Load::Source4);
+        }),
+        rule(|e| {
+            ether_type(e, ARP);
+            own_mac(e);
+            accept_member(
+                e,
+                sets::V4.members.name,
+                Load::ArpSourceMac,
+                Load::ArpSource,
+            );
+        }),
+        // Somebody who asks whether an address is free has none yet.
+        rule(|e| {
+            ether_type(e, ARP);
+            own_mac(e);
+            e.load(Load::ArpSource, register(0))
+                .compare(register(0), true, &[0; 4])
+                .decide(Verdict::Accept);
+        }),
+        rule(|e| {
+            ether_type(e, IPV6);
+            e.load(Load::L4Protocol, register(0))
+                .compare(register(0), true, &[ICMP6])
+                .decide(Verdict::Jump("neighbours"));
+        }),
+        rule(|e| {
+            ether_type(e, IPV6);
+            accept_member(e, sets::V6.members.name, Load::EtherSource, Load::Source6);
+        }),
+        rule(|e| {
+            ether_type(e, IPV6);
+            own_mac(e);
+            link_local(e, Load::Source6);
+            e.decide(Verdict::Accept);
+        }),
+        rule(|e| {
+            ether_type(e, IPV6);
+            own_mac(e);
+            e.load(Load::Source6, register(0))
+                .compare(register(0), true, &[0; 16])
+                .decide(Verdict::Accept);
+        }),
+        rule(|e| {
+            e.decide(Verdict::Drop);
+        }),
+    ]
+}
+
+/// No container is a router (CVE-2020-13401), and each speaks for its own addresses only.
+fn neighbours() -> Vec<Rule> {
+    let of_type = |e: &mut Expressions<'_, '_>, value: u8| {
+        e.load(Load::IcmpType, register(0))
+            .compare(register(0), true, &[value]);
+    };
+    let dropped = move |value: u8| {
+        rule(move |e| {
+            of_type(e, value);
+            e.decide(Verdict::Drop);
+        })
+    };
+    vec![
+        dropped(ROUTER_ADVERTISEMENT),
+        dropped(REDIRECT),
+        rule(move |e| {
+            of_type(e, NEIGHBOUR_ADVERTISEMENT);
+            accept_member(
+                e,
+                sets::V6.members.name,
+                Load::EtherSource,
+                Load::NeighbourTarget,
+            );
+        }),
+        rule(move |e| {
+            of_type(e, NEIGHBOUR_ADVERTISEMENT);
+            own_mac(e);
+            link_local(e, Load::NeighbourTarget);
+            e.decide(Verdict::Accept);
+        }),
+        dropped(NEIGHBOUR_ADVERTISEMENT),
+    ]
+}
+
+fn names(address: std::net::Ipv4Addr, ports: (u16, u16)) -> Vec<Rule> {
+    let lead = |protocol: u8, port: u16| {
+        rule(move |e| {
+            SIDE4.is(e);
+            e.load(Load::Destination4, register(0))
+                .compare(register(0), true, &address.octets())
+                .load(Load::L4Protocol, register(0))
+                .compare(register(0), true, &[protocol])
+                .load(Load::DestinationPort, register(0))
+                .compare(register(0), true, &53u16.to_be_bytes())
+                .set(register(0), &address.octets())
+                .set(register(1), &port.to_be_bytes())
+                .translate(Nat {
+                    destination: true,
+                    family: SIDE4.number.into(),
+                    address: register(0),
+                    port: Some(register(1)),
+                });
+        })
+    };
+    vec![lead(17, ports.0), lead(6, ports.1)]
+}
+
+/// A chain for a container's own namespace, which leads port 53 of its name server to the ports at which that listens (UDP, TCP).
+pub(super) fn of_names(address: std::net::Ipv4Addr, ports: (u16, u16)) -> Chain {
+    Chain {
+        family: Family::Inet,
+        name: "names",
+        hook: Some(("nat", OUTPUT, DNAT)),
+        rules: names(address, ports),
+    }
+}

@@ -1,0 +1,168 @@
+//! Looking at the machine's rules: whether somebody has changed ours, and who else drops what is forwarded.
+
+use linux::netlink::Protocol;
+
+use super::transaction::{SUBSYSTEM, generic};
+use crate::netlink::{Batch, Connection, Message, flag};
+use crate::{DeviceName, Result};
+
+const GETCHAIN: u16 = SUBSYSTEM | 4;
+const GETSETELEM: u16 = SUBSYSTEM | 13;
+const NEWGEN: u16 = SUBSYSTEM | 15;
+/// `NFNLGRP_NFTABLES`.
+const CHANGES: u32 = 7;
+
+/// Hears of every change of rules.
+pub(crate) struct Watcher {
+    connection: Connection,
+    table: String,
+    /// Whose changes are ours.
+    port: u32,
+    touched: bool,
+}
+
+impl Watcher {
+    pub(crate) fn open(table: String, port: u32) -> Result<Self> {
+        let connection = Connection::open(Protocol::Netfilter)?;
+        connection.join(CHANGES)?;
+        Ok(Self {
+            connection,
+            table,
+            port,
+            touched: false,
+        })
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Reads what has happened; true if somebody else has changed our tables. A transaction's changes come first, then the number of
+    /// the generation it made.
+    pub(crate) fn is_damaged(&mut self) -> Result<bool> {
+        let (table, port, touched) = (&self.table, self.port, &mut self.touched);
+        let mut damaged = false;
+        let complete = self.connection.read_changes(|message| {
+            if message.port == port {
+                return;
+            }
+            if message.kind == NEWGEN {
+                damaged |= std::mem::take(touched);
+            } else {
+                *touched |= message.attributes(4).text(1) == Some(table);
+            }
+        })?;
+        Ok(damaged || !complete)
+    }
+}
+
+/// Chains on the way of what is forwarded whose policy is to drop. Ours have none.
+pub(crate) fn obstacles() -> Result<Vec<String>> {
+    let mut connection = Connection::open(Protocol::Netfilter)?;
+    let mut batch = Batch::new();
+    batch.message(
+        GETCHAIN,
+        flag::DUMP,
+        &generic(0, 0),
+        "list the machine's firewall chains",
+    );
+    let mut found = Vec::new();
+    connection.ask(&batch, |message| {
+        found.extend(obstacle(message));
+    })?;
+    Ok(found)
+}
+
+fn obstacle(message: &Message<'_>) -> Option<String> {
+    const NEWCHAIN: u16 = SUBSYSTEM | 3;
+    const FORWARD: u32 = 2;
+    const DROP: u32 = 0;
+    let attributes = message.attributes(4);
+    let hook = attributes.nested(4).be32(1)?;
+    let family = match *message.payload.first()? {
+        1 => "inet",
+        2 => "ip",
+        10 => "ip6",
+        _ => return None,
+    };
+    let (table, chain) = (attributes.text(1)?, attributes.text(3)?);
+    if message.kind != NEWCHAIN || hook != FORWARD {
+        return None;
+    }
+    let text = if table == "firewalld" {
+        "firewalld rejects what comes from devices without a zone: put the bridges into the zone trusted".to_owned()
+    } else if attributes.be32(5)? == DROP {
+        format!(
+            "the chain {chain} of the firewall table {family} {table} drops what is forwarded, unless it has a rule that accepts it: containers may not reach other hosts, nor be reached"
+        )
+    } else {
+        return None;
+    };
+    Some(text)
+}
+
+/// The devices in our set `guarded`, if the table is there.
+pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<Vec<DeviceName>> {
+    let set = super::sets::GUARDED.name;
+    let mut batch = Batch::new();
+    batch
+        .message(
+            GETSETELEM,
+            flag::DUMP,
+            &generic(super::sets::GUARDED.family.number(), 0),
+            "read our firewall table",
+        )
+        .text(1, table)
+        .text(2, set);
+    let mut devices = Vec::new();
+    let asked = connection.ask(&batch, |message| {
+        for (_, element) in message.attributes(4).nested(3) {
+            let key = crate::netlink::Attributes::new(element).nested(1);
+            let name = key.get(1).and_then(|name| name.split(|b| *b == 0).next());
+            let name = name.and_then(|name| std::str::from_utf8(name).ok());
+            devices.extend(name.and_then(|name| name.parse().ok()));
+        }
+    });
+    match asked {
+        Err(error) if error.errno() == Some(linux::Errno::NOENT) => Ok(Vec::new()),
+        result => result.map(|()| devices),
+    }
+}
+
+/// Every element of our tables: the set and the bytes of the element.
+#[cfg(test)]
+pub(crate) fn dump(table: &str) -> Vec<(String, Vec<u8>)> {
+    let mut connection = Connection::open(Protocol::Netfilter).unwrap();
+    let mut found = Vec::new();
+    for set in super::sets::ALL {
+        let mut batch = Batch::new();
+        let fixed = generic(set.family.number(), 0);
+        batch
+            .message(GETSETELEM, flag::DUMP, &fixed, "dump")
+            .text(1, table)
+            .text(2, set.name);
+        let _ = connection.ask(&batch, |message| {
+            for (_, element) in message.attributes(4).nested(3) {
+                found.push((set.name.to_owned(), element.to_vec()));
+            }
+        });
+    }
+    found.sort();
+    found
+}
+
+/// The names of all tables.
+#[cfg(test)]
+pub(crate) fn tables() -> Vec<String> {
+    const GETTABLE: u16 = SUBSYSTEM | 1;
+    let mut connection = Connection::open(Protocol::Netfilter).unwrap();
+    let mut batch = Batch::new();
+    batch.message(GETTABLE, flag::DUMP, &generic(0, 0), "dump");
+    let mut found = Vec::new();
+    connection
+        .ask(&batch, |m| {
+            found.extend(m.attributes(4).text(1).map(str::to_owned))
+        })
+        .unwrap();
+    found
+}

@@ -1,0 +1,143 @@
+//! Batches that the kernel carries out as a whole or not at all.
+
+use super::chains::{self, Chain};
+use super::expression::Expressions;
+use super::sets::{self, Element, Family};
+use crate::netlink::{Batch, MessageWriter, flag};
+
+pub(super) const SUBSYSTEM: u16 = 10 << 8;
+const NEWTABLE: u16 = SUBSYSTEM;
+const DELTABLE: u16 = SUBSYSTEM | 2;
+const NEWCHAIN: u16 = SUBSYSTEM | 3;
+const NEWRULE: u16 = SUBSYSTEM | 6;
+const NEWSET: u16 = SUBSYSTEM | 9;
+const NEWSETELEM: u16 = SUBSYSTEM | 12;
+const DELSETELEM: u16 = SUBSYSTEM | 14;
+const BEGIN: u16 = 0x10;
+const END: u16 = 0x11;
+/// A list of elements is an attribute, whose length has 16 bits.
+const ELEMENTS_PER_MESSAGE: usize = 400;
+
+/// A batch in the making, for the tables of one name.
+pub(super) struct Transaction<'a> {
+    table: &'a str,
+    batch: Batch,
+}
+
+/// `struct nfgenmsg`: family, version, resource.
+pub(super) const fn generic(family: u8, resource: u16) -> [u8; 4] {
+    let [high, low] = resource.to_be_bytes();
+    [family, 0, high, low]
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn new(table: &'a str) -> Self {
+        let mut batch = Batch::new();
+        batch.message(BEGIN, 0, &generic(0, SUBSYSTEM >> 8), "");
+        Self { table, batch }
+    }
+
+    fn message(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        family: Family,
+        doing: impl Into<String>,
+    ) -> MessageWriter<'_> {
+        let fixed = generic(family.number(), 0);
+        let mut message = self.batch.message(kind, flags, &fixed, doing);
+        message.text(1, self.table);
+        message
+    }
+
+    /// Both tables are gone after this, whether they were there or not.
+    pub(super) fn remove_tables(&mut self) {
+        for family in Family::ALL {
+            let doing = format!("remove the firewall table {}", self.table);
+            self.message(NEWTABLE, flag::CREATE, family, doing.clone());
+            self.message(DELTABLE, 0, family, doing);
+        }
+    }
+
+    /// One table with one chain, in place of the one that is there.
+    pub(super) fn replace_with(&mut self, chain: &Chain) {
+        let doing = format!("make the firewall table {}", self.table);
+        self.message(NEWTABLE, flag::CREATE, chain.family, doing.clone());
+        self.message(DELTABLE, 0, chain.family, doing.clone());
+        self.message(NEWTABLE, flag::CREATE, chain.family, doing);
+        self.make_chain(chain);
+    }
+
+    /// Both tables, with all chains, rules and sets, but without elements.
+    pub(super) fn make_tables(&mut self, ports: &str) {
+        for family in Family::ALL {
+            let doing = format!("make the firewall table {}", self.table);
+            self.message(NEWTABLE, flag::CREATE, family, doing);
+        }
+        for (id, set) in (1..).zip(sets::ALL) {
+            let doing = format!("make the firewall set {}", set.name);
+            let mut message = self.message(NEWSET, flag::CREATE, set.family, doing);
+            set.write(&mut message, id);
+        }
+        for chain in chains::all(ports) {
+            self.make_chain(&chain);
+        }
+    }
+
+    fn make_chain(&mut self, chain: &Chain) {
+        let doing = format!("make the firewall chain {}", chain.name);
+        let mut message = self.message(NEWCHAIN, flag::CREATE, chain.family, doing);
+        message.text(3, chain.name);
+        if let Some((kind, hook, priority)) = chain.hook {
+            message
+                .nest(4, |inside| {
+                    inside.be32(1, hook).be32(2, priority.cast_unsigned());
+                })
+                .text(7, kind);
+        }
+        drop(message);
+        for (number, rule) in chain.rules.iter().enumerate() {
+            let doing = format!(
+                "make rule {} of the firewall chain {}",
+                number + 1,
+                chain.name
+            );
+            let flags = flag::CREATE | flag::APPEND;
+            self.message(NEWRULE, flags, chain.family, doing)
+                .text(2, chain.name)
+                .nest(4, |list| rule(&mut Expressions::new(list)));
+        }
+    }
+
+    pub(super) fn add(&mut self, elements: &[Element]) {
+        self.change(NEWSETELEM, flag::CREATE, "put into", elements);
+    }
+
+    pub(super) fn remove(&mut self, elements: &[Element]) {
+        self.change(DELSETELEM, 0, "take out of", elements);
+    }
+
+    /// Elements of one set go into one message.
+    fn change(&mut self, kind: u16, flags: u16, what: &str, elements: &[Element]) {
+        let same = |a: &Element, b: &Element| std::ptr::eq(a.set, b.set);
+        for run in elements.chunk_by(same) {
+            let set = run[0].set;
+            for part in run.chunks(ELEMENTS_PER_MESSAGE) {
+                let doing = format!("{what} the firewall set {}", set.name);
+                self.message(kind, flags, set.family, doing)
+                    .text(2, set.name)
+                    .nest(3, |list| part.iter().for_each(|e| e.write(list)));
+            }
+        }
+    }
+
+    /// The batch; `None` if there is nothing in it.
+    pub(super) fn finish(mut self) -> Option<Batch> {
+        if self.batch.len() == 1 {
+            return None;
+        }
+        self.batch.acknowledge_last();
+        self.batch.message(END, 0, &generic(0, SUBSYSTEM >> 8), "");
+        Some(self.batch)
+    }
+}
