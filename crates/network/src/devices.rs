@@ -278,14 +278,15 @@ fn pair(
     // Its own IPv6 address would make it speak before anybody has asked.
     let mut message = link::change(&mut batch, &port, doing);
     link::without_link_local(&mut message);
-    if !bridge.inter_container {
-        message.nest(ifla::LINKINFO, |info| {
-            info.text(ifla::INFO_SLAVE_KIND, "bridge")
-                .nest(ifla::INFO_SLAVE_DATA, |data| {
-                    data.u8(ifla::BRPORT_ISOLATED, 1);
-                });
-        });
-    }
+    // Where br_netfilter translates, a container that reaches itself by a published port does so within the bridge.
+    let isolated = u8::from(!bridge.inter_container);
+    message.nest(ifla::LINKINFO, |info| {
+        info.text(ifla::INFO_SLAVE_KIND, "bridge")
+            .nest(ifla::INFO_SLAVE_DATA, |data| {
+                data.u8(ifla::BRPORT_HAIRPIN, 1)
+                    .u8(ifla::BRPORT_ISOLATED, isolated);
+            });
+    });
     drop(message);
     link::set_up(&mut batch, &port);
     batch

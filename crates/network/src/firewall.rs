@@ -52,6 +52,8 @@ use transaction::Transaction;
 pub(crate) use guard::{Watcher, obstacles};
 #[cfg(test)]
 pub(crate) use guard::{dump, tables};
+#[cfg(test)]
+pub(crate) use transaction::{add_dropping_chain, flush};
 
 /// What the tables are to hold.
 #[derive(Clone, Debug, Default)]

@@ -298,8 +298,14 @@ impl Host {
     /// Waits until somebody changes the machine's rules, and makes ours again if they are gone or wrong; until
     /// `stop` is readable. For a thread of the caller, in the host's network namespace.
     pub fn guard_rules(&self, stop: BorrowedFd<'_>) -> Result<()> {
+        self.guard_rules_from(stop, || {})
+    }
+
+    /// `listening` is called when no change is missed any more.
+    fn guard_rules_from(&self, stop: BorrowedFd<'_>, listening: impl FnOnce()) -> Result<()> {
         let port = self.firewall().socket_port()?;
         let mut watcher = Watcher::open(self.owner.table(), port)?;
+        listening();
         loop {
             let ready = linux::fd::wait_either(watcher.connection(), stop)
                 .doing(|| "failed to wait for changes of the firewall")?;

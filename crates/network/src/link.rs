@@ -30,6 +30,7 @@ pub(crate) mod ifla {
     pub(crate) const INFO_SLAVE_DATA: u16 = 5;
     pub(crate) const VETH_PEER: u16 = 1;
     pub(crate) const BR_FORWARD_DELAY: u16 = 1;
+    pub(crate) const BRPORT_HAIRPIN: u16 = 4;
     pub(crate) const BRPORT_ISOLATED: u16 = 33;
 }
 
@@ -301,4 +302,24 @@ fn route(message: &Message<'_>, width: usize) -> Option<(Prefix, u32)> {
     };
     let prefix = Prefix::of(address, fixed[1]).ok()?;
     Some((prefix, attributes.u32(OIF).unwrap_or(0)))
+}
+
+/// Takes an address from a link.
+#[cfg(test)]
+pub(crate) fn forget_address(connection: &mut Connection, device: &str, address: Address) {
+    const DELADDR: u16 = 21;
+    const LOCAL: u16 = 2;
+    let index = find(connection, &device.parse().unwrap())
+        .unwrap()
+        .unwrap()
+        .index;
+    let mut fixed = [0; 8];
+    (fixed[0], fixed[1]) = (family(address.ip), address.length());
+    fixed[4..].copy_from_slice(&index.to_ne_bytes());
+    let (bytes, length) = octets(address.ip);
+    let mut batch = Batch::new();
+    batch
+        .message(DELADDR, flag::ACK, &fixed, "forget an address")
+        .bytes(LOCAL, &bytes[..length]);
+    connection.run(batch).unwrap();
 }

@@ -15,7 +15,10 @@
 //! 3. **`publish-mode=host-socket`**, in which every port is a listener of the host's, so that its INPUT rules hold.
 //! 4. **A host whose own FORWARD rules drop** (see `firewall`): the proxy is a local process on both sides, so
 //!    nothing is forwarded. The caller decides with [`crate::Host::forwarding_obstacles`].
-//! 5. Containers of a network in gateway mode `routed` or `isolated` need none: nothing is published on the host.
+//! 5. **Another container of the same bridge without inter-container communication**, through an address of the host, where
+//!    br_netfilter is on: there the kernel bridges what it has translated, and isolated ports do not speak with each other.
+//!
+//! Containers of a network in gateway mode `routed` or `isolated` need none of it: nothing is published on the host.
 //!
 //! The keeper (crate docs, "Names") runs it: one epoll loop for all ports, `splice` for TCP, a table of flows for UDP.
 //! It gets the listening sockets from [`reserve`].

@@ -141,3 +141,41 @@ impl<'a> Transaction<'a> {
         Some(self.batch)
     }
 }
+
+/// What `nft flush ruleset` sends.
+#[cfg(test)]
+pub(crate) fn flush() {
+    in_a_batch(|batch| {
+        batch.message(DELTABLE, flag::ACK, &generic(0, 0), "flush");
+    });
+}
+
+/// A chain of somebody else's, which drops what is forwarded.
+#[cfg(test)]
+pub(crate) fn add_dropping_chain(table: &str, chain: &str) {
+    in_a_batch(|batch| {
+        batch
+            .message(NEWTABLE, flag::CREATE, &generic(2, 0), "table")
+            .text(1, table);
+        batch
+            .message(NEWCHAIN, flag::CREATE | flag::ACK, &generic(2, 0), "chain")
+            .text(1, table)
+            .text(3, chain)
+            .nest(4, |hook| {
+                hook.be32(1, 2).be32(2, 0);
+            })
+            .be32(5, 0)
+            .text(7, "filter");
+    });
+}
+
+#[cfg(test)]
+fn in_a_batch(write: impl FnOnce(&mut Batch)) {
+    let mut connection =
+        crate::netlink::Connection::open(linux::netlink::Protocol::Netfilter).unwrap();
+    let mut batch = Batch::new();
+    batch.message(BEGIN, 0, &generic(0, SUBSYSTEM >> 8), "");
+    write(&mut batch);
+    batch.message(END, 0, &generic(0, SUBSYSTEM >> 8), "");
+    connection.run(batch).unwrap();
+}

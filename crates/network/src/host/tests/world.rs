@@ -34,6 +34,10 @@ impl World {
         ns::on_thread(|| -> linux::Result<()> {
             ns::unshare(Kinds::NETWORK)?;
             ns::bring_loopback_up()?;
+            // A namespace may have what the machine has.
+            for path in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+                std::fs::write(Path::new("/proc/sys/net").join(path), "0").unwrap();
+            }
             test(&Self::new());
             Ok(())
         })
@@ -106,6 +110,136 @@ impl World {
 
     pub(super) fn ask(&self, address: &str, port: u16) -> io::Result<String> {
         ask(address, port)
+    }
+}
+
+/// What a neighbour of ours does.
+impl World {
+    pub(super) fn hear(&self, address: &str, port: u16) -> Heard {
+        Heard::at(address, port)
+    }
+
+    pub(super) fn send(&self, from: &str, to: &str, port: u16, bytes: &[u8]) -> io::Result<()> {
+        send(from, to, port, bytes)
+    }
+
+    pub(super) fn give(&self, device: &str, addresses: &[&str]) {
+        give(&device.parse().unwrap(), addresses, &[]);
+    }
+
+    /// Another cable from the host: its device's name and address, and the other's address.
+    pub(super) fn cable(&self, to: &Container, device: &str, addresses: [&str; 2]) {
+        let netns = to.netns().as_raw_fd().cast_unsigned();
+        let here: DeviceName = device.parse().unwrap();
+        make(&here, "veth", |data| {
+            data.nest(link::ifla::VETH_PEER, |peer| {
+                peer.raw(&link::ifinfo(0, 0, 0))
+                    .text(link::ifla::IFNAME, "eth0")
+                    .u32(link::ifla::NET_NS_FD, netns);
+            });
+        });
+        give(&here, &addresses[..1], &[]);
+        to.give("eth0", &addresses[1..]);
+    }
+
+    /// Whether frames between ports of a bridge pass the rules of IP as well (br_netfilter), if this kernel can do that.
+    pub(super) fn filter_bridged(value: &str) {
+        for family in ["ip", "ip6"] {
+            let path = format!("/proc/sys/net/bridge/bridge-nf-call-{family}tables");
+            if Path::new(&path).exists() {
+                std::fs::write(path, value).unwrap();
+            }
+        }
+    }
+
+    pub(super) fn forwarding() -> String {
+        let value = std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap();
+        value.trim().to_owned()
+    }
+
+    pub(super) fn accept_loopback_from(&self, device: &str) {
+        for (setting, value) in [("route_localnet", "1"), ("rp_filter", "0")] {
+            for device in [device, "all"] {
+                let path = format!("/proc/sys/net/ipv4/conf/{device}/{setting}");
+                std::fs::write(path, value).unwrap();
+            }
+        }
+    }
+
+    /// As `nft flush ruleset`.
+    pub(super) fn flush_rules(&self) {
+        crate::firewall::flush();
+    }
+
+    /// As `iptables -P FORWARD DROP`.
+    pub(super) fn add_dropping_chain(&self, table: &str, chain: &str) {
+        crate::firewall::add_dropping_chain(table, chain);
+    }
+
+    pub(super) fn changes(&self) -> Changes {
+        let connection = Connection::open(Protocol::Netfilter).unwrap();
+        connection.join(7).unwrap();
+        Changes(connection)
+    }
+}
+
+/// What is told of changed rules.
+pub(super) struct Changes(Connection);
+
+impl Changes {
+    /// Until a transaction has ended in which this table was made.
+    pub(super) fn wait_for_table(&mut self, table: &str) {
+        const NEWTABLE: u16 = 10 << 8;
+        const NEWGEN: u16 = NEWTABLE | 15;
+        let (mut made, mut ended) = (false, false);
+        while !ended {
+            assert!(
+                linux::fd::wait_readable(&self.0, Some(LONG)).unwrap(),
+                "nobody made {table}"
+            );
+            let complete = self.0.read_changes(|message| {
+                made |= message.kind == NEWTABLE && message.attributes(4).text(1) == Some(table);
+                ended |= made && message.kind == NEWGEN;
+            });
+            assert!(complete.unwrap());
+        }
+    }
+}
+
+fn send(from: &str, to: &str, port: u16, bytes: &[u8]) -> io::Result<()> {
+    let socket = UdpSocket::bind((ip(from), 0))?;
+    socket.send_to(bytes, (ip(to), port)).map(drop)
+}
+
+/// Datagrams that arrive.
+pub(super) struct Heard(UdpSocket);
+
+impl Heard {
+    fn at(address: &str, port: u16) -> Self {
+        let socket = UdpSocket::bind((ip(address), port)).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        Self(socket)
+    }
+
+    pub(super) fn next(&self) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        let length = self.0.recv(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+}
+
+/// A connection that stays open, seen from both ends.
+pub(super) struct Conversation(TcpStream, TcpStream);
+
+impl Conversation {
+    pub(super) fn say(&mut self, words: &[u8]) {
+        for (from, to) in [(&self.0, &self.1), (&self.1, &self.0)] {
+            let (mut from, mut to) = (from, to);
+            from.write_all(words).unwrap();
+            let mut heard = vec![0; words.len()];
+            to.read_exact(&mut heard).unwrap();
+            assert_eq!(heard, words);
+        }
     }
 }
 
@@ -236,12 +370,44 @@ impl Container {
         text.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
+    pub(super) fn hear(&self, address: &str, port: u16) -> Heard {
+        self.inside(|| Heard::at(address, port))
+    }
+
     /// Sends a datagram from an address of its own.
     pub(super) fn send(&self, from: &str, to: &str, port: u16, bytes: &[u8]) -> io::Result<()> {
+        self.inside(|| send(from, to, port, bytes))
+    }
+
+    pub(super) fn route(&self, to: &str, via: &str) {
+        self.inside(|| give(&"eth0".parse().unwrap(), &[], &[(to, via)]));
+    }
+
+    /// 127.0.0.1 is somebody else's address from now on, as far as this namespace is concerned.
+    pub(super) fn without_own_loopback(&self) {
         self.inside(|| {
-            let socket = UdpSocket::bind((ip(from), 0))?;
-            socket.send_to(bytes, (ip(to), port)).map(drop)
-        })
+            // The table of local addresses is asked after that of routes.
+            std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap();
+            std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
+            link::forget_address(&mut here(), "lo", address("127.0.0.1/8"));
+        });
+    }
+
+    /// Connects to a listener that is `server`'s, at `at`, by the address `by`.
+    pub(super) fn converse_with(
+        &self,
+        server: &Self,
+        at: (&str, u16),
+        by: (&str, u16),
+    ) -> Conversation {
+        let listener = server.inside(|| TcpListener::bind((ip(at.0), at.1)).unwrap());
+        let by = (ip(by.0), by.1).into();
+        let client = self.inside(|| TcpStream::connect_timeout(&by, LONG).unwrap());
+        let accepted = listener.accept().unwrap().0;
+        for stream in [&client, &accepted] {
+            stream.set_read_timeout(Some(LONG)).unwrap();
+        }
+        Conversation(client, accepted)
     }
 
     /// Gives a device of its another address, as somebody in it with the right to do so can.
