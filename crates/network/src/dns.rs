@@ -1,25 +1,24 @@
 //! Names of containers: tables, and answers out of them. No sockets: who has them gives the bytes of a query in, and sends
 //! the bytes that come out.
+//!
+//! What is answered, as Docker's embedded server does (moby, libnetwork/resolver.go): A, AAAA and PTR of names and
+//! addresses in the networks that the asking container is in. A name that we know but not with an address of the family that is
+//! asked for has an answer without records: nobody upstream may answer in our place. Everything else is forwarded.
+
+mod message;
+mod table;
+
+pub use message::{Question, RecordType, parse, servfail, truncate};
+pub use table::{Named, Table};
 
 use std::net::IpAddr;
 
-use crate::{Identity, Prefix};
+use message::{Reply, Wire};
 
-/// The names of one network.
-#[derive(Clone, Debug, Default)]
-pub struct Table {
-    network: String,
-    hosts: Vec<Named>,
-}
-
-/// An endpoint's names. Several endpoints may share a name: then all their addresses are answered, each time in another order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    pub endpoint: Identity,
-    /// The container's name first (PTR answers with it), then aliases and the short id.
-    pub names: Vec<String>,
-    pub addresses: Vec<IpAddr>,
-}
+/// How long others may remember an answer, in seconds. Docker's.
+const TTL: u32 = 600;
+/// What fits into a datagram without more being agreed on (RFC 1035, 2.3.4).
+const PLAIN_DATAGRAM: usize = 512;
 
 /// What to do with a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,30 +38,66 @@ pub enum Transport {
     Tcp,
 }
 
-impl Table {
-    /// An empty table of the network of this name, which may follow a container's: `web.frontend`.
-    #[must_use]
-    pub fn new(network: &str) -> Self {
-        Self {
-            network: network.to_owned(),
-            hosts: Vec::new(),
+/// Answers a query of a container that is in the networks of `tables`, that of its default route first. Other networks'
+/// names are not there for it. `turn` is another number each time, so that several addresses of a name take turns.
+#[must_use]
+pub fn answer(query: &[u8], transport: Transport, tables: &[&Table], turn: usize) -> Answer {
+    let parsed = match parse(query) {
+        Ok(parsed) => parsed,
+        Err(Wire::NotAQuery) => return Answer::Ignore,
+        Err(Wire::Malformed { id }) => {
+            return Answer::Reply(message::refuse(id, message::FORMAT_ERROR));
+        }
+        // Of updates, transfers and the like we know nothing, and nobody else is to be bothered with them.
+        Err(Wire::Unsupported { id }) => {
+            return Answer::Reply(message::refuse(id, message::NOT_IMPLEMENTED));
+        }
+    };
+    let room = match transport {
+        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Udp => parsed.datagram.max(PLAIN_DATAGRAM),
+    };
+    let mut reply = Reply::to(query, &parsed, room);
+    match parsed.question.kind {
+        RecordType::A | RecordType::Aaaa => {
+            let Some(found) = find(tables, &parsed.question.name) else {
+                return Answer::Forward;
+            };
+            let wanted = parsed.question.kind == RecordType::A;
+            let mut addresses: Vec<IpAddr> = found
+                .into_iter()
+                .filter(|a| a.is_ipv4() == wanted)
+                .collect();
+            if !addresses.is_empty() {
+                let by = turn % addresses.len();
+                addresses.rotate_left(by);
+            }
+            for address in addresses {
+                reply.address(address, TTL);
+            }
+        }
+        RecordType::Ptr => {
+            let name = table::reverse(&parsed.question.name)
+                .and_then(|address| tables.iter().find_map(|table| table.name_of(address)));
+            let Some(name) = name else {
+                return Answer::Forward;
+            };
+            reply.pointer(&name, TTL);
+        }
+        // A name of ours has no mail servers and no texts, and nobody upstream may say that it has.
+        RecordType::Other(_) => {
+            if find(tables, &parsed.question.name).is_none() {
+                return Answer::Forward;
+            }
         }
     }
-
-    /// Puts an endpoint's names in, in place of those it had.
-    pub fn set(&mut self, named: Named) {
-        self.remove(&named.endpoint);
-        self.hosts.push(named);
-    }
-
-    pub fn remove(&mut self, endpoint: &Identity) {
-        self.hosts.retain(|host| host.endpoint != *endpoint);
-    }
+    Answer::Reply(reply.finish())
 }
 
-/// Answers a query of a container that is in the networks of `tables`, that of its default route first. Other networks'
-/// names are not there for it. `subnets` are theirs: an address in one of them is not asked for upstream.
-#[must_use]
-pub fn answer(query: &[u8], transport: Transport, tables: &[&Table], subnets: &[Prefix]) -> Answer {
-    todo!()
+/// The addresses of a name in the first of the networks that knows it.
+fn find(tables: &[&Table], name: &str) -> Option<Vec<IpAddr>> {
+    tables.iter().find_map(|table| table.find(name))
 }
+
+#[cfg(test)]
+mod tests;

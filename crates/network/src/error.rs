@@ -1,6 +1,6 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::Prefix;
+use crate::{Prefix, Protocol};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -32,8 +32,18 @@ pub enum Error {
     NoAddress(Prefix),
     #[error("Address already in use")]
     AddressInUse(IpAddr),
-    #[error("Bind for {address}:{port} failed: port is already allocated")]
-    PortInUse { address: IpAddr, port: u16 },
+    /// An endpoint of ours has it.
+    #[error("Bind for {0} failed: port is already allocated")]
+    PortInUse(SocketAddr),
+    /// Somebody else has it, or the address is not the host's.
+    #[error("failed to bind host port {address}/{protocol}: {}", linux::errno_text(.source.errno()))]
+    PortRefused {
+        address: SocketAddr,
+        protocol: Protocol,
+        source: linux::Error,
+    },
+    #[error("all ports are allocated")]
+    NoPort,
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -70,9 +80,10 @@ impl Error {
             Self::Invalid(_) => Kind::Invalid,
             Self::Overlap { .. }
             | Self::AddressInUse(_)
-            | Self::PortInUse { .. }
+            | Self::PortInUse(_)
+            | Self::PortRefused { .. }
             | Self::Conflict(_) => Kind::Conflict,
-            Self::NoSubnet | Self::NoAddress(_) => Kind::Exhausted,
+            Self::NoSubnet | Self::NoAddress(_) | Self::NoPort => Kind::Exhausted,
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Kernel { .. } | Self::Malformed(_) => Kind::System,
             Self::Undo { first, .. } => first.kind(),
@@ -83,7 +94,7 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<linux::Errno> {
         match self {
-            Self::Kernel { source, .. } => Some(source.errno()),
+            Self::Kernel { source, .. } | Self::PortRefused { source, .. } => Some(source.errno()),
             Self::Undo { first, .. } => first.errno(),
             _ => None,
         }

@@ -23,12 +23,13 @@
 //! The keeper (crate docs, "Names") runs it: one epoll loop for all ports, `splice` for TCP, a table of flows for UDP.
 //! It gets the listening sockets from [`reserve`].
 
+mod reserve;
+
+pub use reserve::{HELD, Reserved, Wanted, merge, reserve};
+
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
-
-use crate::Result;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,35 +79,12 @@ impl Published {
     }
 }
 
-/// Ports that are wanted, before a choice is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    pub protocol: Protocol,
-    pub address: IpAddr,
-    /// The first and the last port of the host that may be taken; `None` leaves it to us, in the host's range for ephemeral ports.
-    pub host: Option<(u16, u16)>,
-    pub container: u16,
-    /// How many ports of the container, at least 1, each with one of the host's.
-    pub count: u16,
-}
-
-/// Published ports and what keeps them from being taken by somebody else on the host.
-#[derive(Debug)]
-pub struct Reserved {
-    pub published: Published,
-    /// Bound sockets, one a port, at most [`HELD`]; larger ranges are only tried. They are worth something as long as they are open: keep them in
-    /// who outlives the daemon.
-    pub sockets: Vec<OwnedFd>,
-}
-
-/// Of larger ranges no sockets are kept.
-pub const HELD: u16 = 64;
-
-/// Takes ports on the host that nobody has, `taken` being those of all other endpoints of this engine.
-///
-/// # Errors
-///
-/// [`crate::Error::PortInUse`] in Docker's words; nothing stays bound.
-pub fn reserve(wanted: &Wanted, taken: &[Published]) -> Result<Reserved> {
-    todo!()
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
 }

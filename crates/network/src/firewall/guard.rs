@@ -161,7 +161,7 @@ pub(crate) fn tables() -> Vec<String> {
     let mut found = Vec::new();
     connection
         .ask(&batch, |m| {
-            found.extend(m.attributes(4).text(1).map(str::to_owned))
+            found.extend(m.attributes(4).text(1).map(str::to_owned));
         })
         .unwrap();
     found

@@ -56,7 +56,7 @@ impl Family {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Set {
     pub(super) family: Family,
     pub(super) name: &'static str,
