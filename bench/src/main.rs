@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask bench [--peer unix:///run/peers/docker.sock] [--inside 'COMMAND PREFIX'] [--registry 127.0.0.1:5000] [--only WORD] [--quick]`; the method stands in
 //! bench/README.md. Times are medians of runs that alternate between the contestants, so that whatever else the
-//! machine does hits all of them alike. `bench image FILE` only writes the image that archives and registries are
-//! measured with.
+//! machine does hits all of them alike. `bench image FILE SALT` only writes the image that archives and registries are
+//! measured with, another one for each salt.
 #![forbid(unsafe_code)]
 
 mod archives;
@@ -78,10 +78,10 @@ impl Field<'_> {
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, file] = &words[..]
+    if let [command, file, salt] = &words[..]
         && command == "image"
     {
-        return image::write(std::path::Path::new(file));
+        return image::write(file.as_ref(), salt.parse().context("the salt is a number")?);
     }
     let args = parse(words.into_iter())?;
     let home = tempfile::tempdir().context("make a home")?;

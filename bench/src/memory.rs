@@ -21,6 +21,11 @@ pub(crate) fn idle(field: &Field<'_>, table: &mut Table) {
     table.values("an idle daemon, resident", "MB", &values);
 }
 
+/// Megabytes that a process had resident at most.
+pub(crate) fn most(pid: u32) -> f64 {
+    megabytes(pid, "status", "VmHWM:")
+}
+
 pub(crate) fn shims(field: &Field<'_>, table: &mut Table) {
     let mut values = Vec::new();
     for (who, cli) in [

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use crate::median;
+
 /// Rows of a Markdown table.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -17,7 +19,36 @@ struct Row {
     ratio: Option<f64>,
 }
 
+/// What one benchmark measures by and by, each time told at once: a round of a large thing takes a minute.
+pub(crate) struct Times {
+    what: &'static str,
+    by: Vec<(&'static str, Vec<Duration>)>,
+}
+
+impl Times {
+    pub(crate) fn new(what: &'static str) -> Times {
+        let by = Vec::new();
+        Times { what, by }
+    }
+
+    pub(crate) fn took(&mut self, who: &'static str, time: Duration) {
+        eprintln!("  {}: {who}: {:.2} s", self.what, time.as_secs_f64());
+        match self.by.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, times)) => times.push(time),
+            None => self.by.push((who, vec![time])),
+        }
+    }
+}
+
 impl Table {
+    /// Adds the medians of all contestants.
+    pub(crate) fn all(&mut self, times: Times) {
+        let medians: Vec<(&str, Duration)> = (times.by.into_iter())
+            .map(|(who, times)| (who, median(times)))
+            .collect();
+        self.times(times.what, &medians);
+    }
+
     /// Adds the times of one benchmark. The last contestant is the rival that the others are compared with.
     pub(crate) fn times(&mut self, what: &str, times: &[(&str, Duration)]) {
         let values: Vec<(&str, f64)> = times

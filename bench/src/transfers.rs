@@ -1,48 +1,70 @@
 //! `push` and `pull` of the large image, each against a docker-registry that is new to everybody.
 
-use std::fs::{self, File};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::{Cli, Connection, Registry};
 
-use crate::table::Table;
-use crate::{Field, image, median};
+use crate::table::{Table, Times};
+use crate::{Field, archives, image, memory};
 
 const ROUNDS: usize = 3;
 
 pub(crate) fn push_and_pull(field: &Field<'_>, table: &mut Table) {
-    let archive = field.daemon.folder().join("large.tar");
-    image::write(&archive).expect("make the image");
-    let (mut pushes, mut pulls) = (Vec::new(), Vec::new());
-    for (who, cli) in field.contestants() {
-        let (mut push, mut pull) = (Vec::new(), Vec::new());
-        for _ in 0..field.runs(ROUNDS).min(ROUNDS) {
+    let mut pushes = Times::new("`push`, 5 layers, 335 MB of gzip");
+    let mut pulls = Times::new("`pull` of them, 980 MB, 26,000 files");
+    // The client only tells how far it is, so each daemon has its own.
+    let mut contestants = field.contestants();
+    contestants.retain(|(who, _)| *who != "docker client, tare");
+    give(field, &contestants);
+    for round in 0..field.runs(ROUNDS).min(ROUNDS) {
+        let mut registries = Vec::new();
+        for (who, cli) in &contestants {
             let Some(registry) = Registry::open() else {
                 return;
             };
-            let file = File::open(&archive).expect("open the image");
-            let mut load = cli.command(&["load", "-q"]).into_inner();
-            let status = load.stdin(file).stdout(Stdio::null()).status();
-            assert!(status.expect("run load").success());
-            let name = format!("{}/large:latest", registry.host());
+            let name = name_at(&registry);
             cli.ok(&["tag", image::NAME, &name]);
-            push.push(timed(cli, &["push", "-q", &name]));
+            pushes.took(who, timed(cli, &["push", "-q", &name]));
             cli.ok(&["rmi", image::NAME, &name]);
-            pull.push(timed(cli, &["pull", "-q", &name]));
-            cli.ok(&["rmi", &name]);
-            if pulls.is_empty() && push.len() == 1 {
-                pulls.push((
-                    "curl | tar xz, all layers at once",
-                    by_hand(field, &registry),
-                ));
-            }
+            registries.push(registry);
         }
-        pushes.push((who, median(push)));
-        pulls.push((who, median(pull)));
+        pulls.took(BY_HAND, by_hand(field, &registries[0], round));
+        for ((who, cli), registry) in contestants.iter().zip(&registries) {
+            let name = name_at(registry);
+            pulls.took(who, timed(cli, &["pull", "-q", &name]));
+            cli.ok(&["tag", &name, image::NAME]);
+            cli.ok(&["rmi", &name]);
+        }
     }
-    table.times("`push`, 5 layers, 335 MB of gzip", &pushes);
-    table.times("`pull` of them, 980 MB, 26,000 files", &pulls);
+    for (_, cli) in &contestants {
+        cli.ok(&["rmi", image::NAME]);
+    }
+    table.all(pushes);
+    table.all(pulls);
+    let most = memory::most(field.daemon.pid());
+    table.values(
+        "a daemon's most in all of this, resident",
+        "MB",
+        &[("tare daemon", most)],
+    );
+}
+
+const BY_HAND: &str = "curl | tar xz, all layers at once";
+
+fn name_at(registry: &Registry) -> String {
+    format!("{}/large:latest", registry.host())
+}
+
+/// Has everybody load the image.
+fn give(field: &Field<'_>, contestants: &[(&'static str, &Cli)]) {
+    let archive = field.daemon.folder().join("large.tar");
+    image::write(&archive, u64::from(std::process::id()) * 2 + 1).expect("make the image");
+    for (_, cli) in contestants {
+        archives::load(cli, &archive);
+    }
+    fs::remove_file(&archive).expect("remove the image");
 }
 
 fn timed(cli: &Cli, words: &[&str]) -> Duration {
@@ -52,7 +74,7 @@ fn timed(cli: &Cli, words: &[&str]) -> Duration {
 }
 
 /// What a shell makes of the same blobs.
-fn by_hand(field: &Field<'_>, registry: &Registry) -> Duration {
+fn by_hand(field: &Field<'_>, registry: &Registry, round: usize) -> Duration {
     let mut connection =
         Connection::try_open(&format!("tcp://{}", registry.host())).expect("connect");
     let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
@@ -70,18 +92,15 @@ fn by_hand(field: &Field<'_>, registry: &Registry) -> Duration {
         ));
     }
     script.push_str("wait\n");
-    let times = (0..field.runs(ROUNDS).min(ROUNDS)).map(|round| {
-        let folder = field.daemon.folder().join(format!("by-hand-{round}"));
-        fs::create_dir(&folder).expect("mkdir");
-        let begun = Instant::now();
-        let status = Command::new("sh")
-            .args(["-c", &script])
-            .current_dir(&folder)
-            .status();
-        let time = begun.elapsed();
-        assert!(status.expect("run curl and tar").success());
-        fs::remove_dir_all(&folder).expect("remove");
-        time
-    });
-    median(times.collect())
+    let folder = field.daemon.folder().join(format!("by-hand-{round}"));
+    fs::create_dir(&folder).expect("mkdir");
+    let begun = Instant::now();
+    let status = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(&folder)
+        .status();
+    let time = begun.elapsed();
+    assert!(status.expect("run curl and tar").success());
+    fs::remove_dir_all(&folder).expect("remove");
+    time
 }

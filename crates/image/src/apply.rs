@@ -8,9 +8,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use oci::{Algorithm, Digest, Hasher};
+use oci::{Algorithm, Digest};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 
+use crate::hashing::Hashing;
 use crate::skeleton::Recorder;
 use crate::tar::{Entry, EntryKind, TarError, Time, Walker};
 
@@ -89,12 +90,12 @@ pub(crate) fn apply<W: Write>(
     skeleton: Recorder<W>,
     limits: Limits,
 ) -> Result<(Applied, W), ApplyError> {
-    let mut hashing = Hashing {
+    let mut tar = Tar {
         input,
-        hasher: algorithm.hasher(),
+        hashing: Hashing::new(algorithm),
         size: 0,
     };
-    let mut walker = Walker::with_raw(&mut hashing, skeleton);
+    let mut walker = Walker::with_raw(&mut tar, skeleton);
     let mut layer = Layer {
         target,
         limits,
@@ -117,24 +118,25 @@ pub(crate) fn apply<W: Write>(
     let skeleton = walker.into_raw().finish().map_err(ApplyError::Skeleton)?;
     Ok((
         Applied {
-            diff_id: hashing.hasher.finish(),
-            tar_size: hashing.size,
+            diff_id: tar.hashing.finish().map_err(TarError::Read)?,
+            tar_size: tar.size,
             size,
         },
         skeleton,
     ))
 }
 
-struct Hashing<'a> {
+/// What comes in, measured.
+struct Tar<'a> {
     input: &'a mut dyn Read,
-    hasher: Hasher,
+    hashing: Hashing,
     size: u64,
 }
 
-impl Read for Hashing<'_> {
+impl Read for Tar<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.input.read(buffer)?;
-        self.hasher.update(&buffer[..got]);
+        self.hashing.update(&buffer[..got]);
         self.size += got as u64;
         Ok(got)
     }
@@ -210,8 +212,8 @@ impl Layer<'_> {
         let file = self.create(parent, name, entry)?;
         let mut file = File::from(file);
         self.ordinal += 1;
-        let inode = fs::fstat(&file).map_err(fail("stat"))?.st_ino;
-        self.inodes.insert(inode, self.ordinal);
+        let made = fs::fstat(&file).map_err(fail("stat"))?;
+        self.inodes.insert(made.st_ino, self.ordinal);
         let runs = entry.runs();
         if !runs.is_empty() {
             walker
@@ -227,14 +229,14 @@ impl Layer<'_> {
                 .map_err(context("set the length of", &entry.path))?;
         }
         self.size += entry.size;
-        attributes::set_on(file.as_fd(), entry).map_err(fail("set attributes of"))?;
+        attributes::set_on_new(file.as_fd(), &made, entry).map_err(fail("set attributes of"))?;
         attributes::set_times_on(file.as_fd(), entry).map_err(fail("set times of"))
     }
 
     fn create(&mut self, parent: &[u8], name: &[u8], entry: &Entry) -> Result<OwnedFd, ApplyError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let mode = attributes::mode_of_new(entry);
         let open = context("open the directory of", &entry.path);
         let dir = self.parents.open(parent).map_err(&open)?;
         match fs::openat(dir, name, flags, mode) {

@@ -42,6 +42,7 @@ mod driver;
 mod error;
 mod gc;
 mod gzip;
+mod hashing;
 mod image;
 mod import;
 mod ingest;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use oci::{
-    AnyReference, Descriptor, Digest, Hasher, Index, Manifest, Platform, Reference, media_type,
-};
+use oci::{AnyReference, Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
 use serde::Serialize;
 
 use crate::database::Reader;
+use crate::hashing::Hashing;
 use crate::listing::created_of;
 use crate::state::LayerRecord;
 use crate::store::missing_layer;
@@ -206,10 +205,10 @@ impl Store {
     ) -> io::Result<()> {
         let mut checked = Checked {
             out,
-            hasher: diff_id.algorithm().hasher(),
+            hashing: Hashing::new(diff_id.algorithm()),
         };
         self.inner.layers.write_tar(record, &mut checked)?;
-        if checked.hasher.finish() != *diff_id {
+        if checked.hashing.finish()? != *diff_id {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("layer {diff_id} was changed on disk"),
@@ -302,13 +301,13 @@ impl Plan {
 
 struct Checked<'a> {
     out: &'a mut dyn Write,
-    hasher: Hasher,
+    hashing: Hashing,
 }
 
 impl Write for Checked<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
+        self.hashing.update(&bytes[..written]);
         Ok(written)
     }
 

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 
 use crate::transfer::LayerReporter;
 
-/// Bytes of a piece, and pieces that wait for the network.
-const PIECE: usize = 256 << 10;
-const AHEAD: usize = 8;
+/// Bytes of a piece at least (a member of gzip is more), and pieces that wait for the network.
+const PIECE: usize = 64 << 10;
+const AHEAD: usize = 16;
 
 /// A layer that is compressed anew each time it is opened; the packing always gives the same bytes, so it can go on where
 /// a connection broke.
@@ -35,7 +35,7 @@ impl Source for Packed {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let mut out = Pieces {
             sender: sender.clone(),
-            gathered: BytesMut::with_capacity(PIECE),
+            gathered: BytesMut::new(),
             skip: from,
             sent: from,
             reporter: Arc::clone(&self.reporter),
