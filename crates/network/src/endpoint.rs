@@ -38,7 +38,8 @@ pub struct Endpoint {
     /// of the device, as Docker has them: (`net.ipv4.conf.IFNAME.log_martians`, `1`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sysctls: Vec<(String, String)>,
-    /// Whether names are answered at 127.0.0.11: on every network but the default bridge.
+    /// Whether this connection makes the container's name server, at 127.0.0.11. A container has one: it is wanted of the first endpoint
+    /// on a network with names, which is every one but the default bridge. Wanted again, the port leads to the new sockets.
     #[serde(default)]
     pub names: bool,
     /// Whether it may send with other addresses than its own; for routers, and addresses that move between containers.

@@ -31,6 +31,7 @@
 //! forwarding among each other (set `guarded`); devices made later, as those of libvirt, are not concerned.
 
 mod chains;
+mod conntrack;
 mod elements;
 mod expression;
 mod guard;
@@ -142,7 +143,7 @@ impl Firewall {
         let new = all_of(self.owner, network, endpoint);
         let endpoints = self.endpoints(&network.id)?;
         endpoints.insert(endpoint.id.clone(), endpoint.clone());
-        let result = self.add(&new);
+        let result = self.add(&new).and_then(|()| self.forget(&endpoint.ports));
         if result.is_err() {
             self.endpoints(&network.id)?.remove(&endpoint.id);
         }
@@ -158,8 +159,9 @@ impl Firewall {
         if result.is_err() {
             let endpoints = self.endpoints(&network.id)?;
             endpoints.insert(endpoint.clone(), known);
+            return result;
         }
-        result
+        self.forget(&known.ports)
     }
 
     /// The ports of an endpoint are these from now on.
@@ -180,12 +182,14 @@ impl Firewall {
                 .copied()
                 .collect()
         };
-        let new = of_ports(network, known, &not_in(ports, &before));
-        let old = of_ports(network, known, &not_in(&before, ports));
+        let (added, removed) = (not_in(ports, &before), not_in(&before, ports));
+        let new = of_ports(network, known, &added);
+        let old = of_ports(network, known, &removed);
         let result = self.apply(|transaction| {
             transaction.remove(&old);
             transaction.add(&new);
         });
+        let result = result.and_then(|()| self.forget(&[added, removed].concat()));
         if let (Err(_), Some(known)) = (&result, self.endpoints(&network.id)?.get_mut(endpoint)) {
             known.ports = before;
         }
@@ -272,6 +276,10 @@ impl Firewall {
         self.run(batch)
     }
 
+    fn forget(&mut self, ports: &[Published]) -> Result<()> {
+        conntrack::forget(&mut self.connection, ports)
+    }
+
     fn add(&mut self, new: &[Element]) -> Result<()> {
         self.apply(|transaction| transaction.add(new))
     }
@@ -305,11 +313,22 @@ pub(crate) fn lead_names(
     address: Ipv4Addr,
     ports: (u16, u16),
 ) -> Result<()> {
-    let mut transaction = Transaction::new("tare-names");
-    transaction.replace_with(&chains::of_names(address, ports));
-    transaction
-        .finish()
-        .map_or(Ok(()), |batch| connection.run(batch))
+    let chain = chains::of_names(address, ports);
+    let mut run = |change: &dyn Fn(&mut Transaction<'_>)| {
+        let mut transaction = Transaction::new("tare-names");
+        change(&mut transaction);
+        transaction
+            .finish()
+            .map_or(Ok(()), |batch| connection.run(batch))
+    };
+    // Nothing is removed if nothing is there: whoever closes a socket waits 10 ms for what was removed to be gone.
+    match run(&|transaction| transaction.make_table_of(&chain)) {
+        Err(error) if error.errno() == Some(Errno::EXIST) => run(&|transaction| {
+            transaction.remove_table_of(&chain);
+            transaction.make_table_of(&chain);
+        }),
+        result => result,
+    }
 }
 
 fn unknown(network: &Identity) -> crate::Error {

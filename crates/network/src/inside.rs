@@ -46,6 +46,11 @@ pub(crate) fn set_default_routes(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> 
     })
 }
 
+/// Makes the name server's sockets only.
+pub(crate) fn listen_for_names(netns: BorrowedFd<'_>) -> Result<NameSockets> {
+    ns::in_namespace(netns, Kinds::NETWORK, resolver::listen)
+}
+
 /// Removes the device. That it is gone is no error.
 pub(crate) fn remove(netns: BorrowedFd<'_>, device: &DeviceName) -> Result<()> {
     ns::in_namespace(netns, Kinds::NETWORK, || {

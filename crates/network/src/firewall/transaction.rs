@@ -59,13 +59,18 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// One table with one chain, in place of the one that is there.
-    pub(super) fn replace_with(&mut self, chain: &Chain) {
+    /// One table with one chain. EEXIST if it is there.
+    pub(super) fn make_table_of(&mut self, chain: &Chain) {
         let doing = format!("make the firewall table {}", self.table);
-        self.message(NEWTABLE, flag::CREATE, chain.family, doing.clone());
-        self.message(DELTABLE, 0, chain.family, doing.clone());
-        self.message(NEWTABLE, flag::CREATE, chain.family, doing);
+        let flags = flag::CREATE | flag::EXCL;
+        self.message(NEWTABLE, flags, chain.family, doing);
         self.make_chain(chain);
+    }
+
+    /// The table of this chain is gone, or there is an error if it is not there.
+    pub(super) fn remove_table_of(&mut self, chain: &Chain) {
+        let doing = format!("remove the firewall table {}", self.table);
+        self.message(DELTABLE, 0, chain.family, doing);
     }
 
     /// Both tables, with all chains, rules and sets, but without elements.

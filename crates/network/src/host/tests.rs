@@ -237,7 +237,9 @@ fn names_lead_to_our_sockets_and_the_container_keeps_port_53() {
         let mut endpoint = endpoint(1, "10.9.0.2/16", None);
         endpoint.names = true;
         let connected = container.connect(world, &network, &endpoint);
-        let sockets = connected.names.unwrap();
+        drop(connected);
+        // Again, as after a restart of who answers.
+        let sockets = world.host.listen_for_names(container.netns()).unwrap();
         let udp = std::net::UdpSocket::from(sockets.udp);
         udp.set_nonblocking(false).unwrap();
         container.inside(|| {

@@ -155,6 +155,42 @@ fn datagrams() {
     });
 }
 
+/// Datagrams of a client that goes on sending follow the port, wherever it leads.
+#[test]
+fn datagrams_follow_a_port_that_comes_and_goes() {
+    World::run(|world| {
+        let (net, container) = publish(world, &[]);
+        let second = Container::new();
+        second.connect(world, &net, &endpoint(2, "10.9.0.3/24", None));
+        let mut port = published("0.0.0.0", 5353, 53, 1);
+        port.protocol = Protocol::Udp;
+        let client = world.outside.client("198.51.100.1", 5353);
+        let (one, two) = (container.hear("10.9.0.2", 53), second.hear("10.9.0.3", 53));
+        let (first_id, second_id) = (
+            endpoint(1, "10.9.0.2/24", None).id,
+            endpoint(2, "10.9.0.3/24", None).id,
+        );
+        // Nobody has the port yet, but the kernel remembers that somebody asked.
+        let _ = client.send(b"0");
+        world.host.publish(&net, &first_id, &[port]).unwrap();
+        client.send(b"1").or_else(|_| client.send(b"1")).unwrap();
+        assert_eq!(one.next(), b"1");
+        world.host.unpublish(&net, &first_id, &[port]).unwrap();
+        world.host.publish(&net, &second_id, &[port]).unwrap();
+        client.send(b"2").unwrap();
+        assert_eq!(two.next(), b"2");
+        let gone = Some(second.netns());
+        world
+            .host
+            .disconnect(&net, &endpoint(2, "10.9.0.3/24", None), gone)
+            .unwrap();
+        let host = world.hear("198.51.100.1", 5353);
+        world.host.unpublish(&net, &first_id, &[port]).unwrap();
+        client.send(b"3").unwrap();
+        assert_eq!(host.next(), b"3");
+    });
+}
+
 #[test]
 fn ports_come_and_go_while_a_container_runs() {
     World::run(|world| {

@@ -374,6 +374,15 @@ impl Container {
         self.inside(|| Heard::at(address, port))
     }
 
+    /// A socket that sends there, always from the same port.
+    pub(super) fn client(&self, address: &str, port: u16) -> UdpSocket {
+        self.inside(|| {
+            let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+            socket.connect((ip(address), port)).unwrap();
+            socket
+        })
+    }
+
     /// Sends a datagram from an address of its own.
     pub(super) fn send(&self, from: &str, to: &str, port: u16, bytes: &[u8]) -> io::Result<()> {
         self.inside(|| send(from, to, port, bytes))
