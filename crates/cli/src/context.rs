@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use api::client::{Client, Config};
 
@@ -122,7 +123,7 @@ impl Context {
         work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.run(async {
-            let client = self.connect(host).await?;
+            let client = self.connected(host).await?;
             work(&client).await
         })
     }
@@ -132,13 +133,9 @@ impl Context {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let result = runtime.block_on(work);
-        // A thread that reads a file for an upload that was refused must not hold the end up.
-        runtime.shutdown_background();
-        result
+        let mut result = None;
+        drive(Box::pin(async { result = Some(work.await) }))?;
+        result.expect("driven to its end, the work has left its result")
     }
 
     /// The failure of a command that could not bring its container to life: with the program's name, where to read on, and a
@@ -162,6 +159,14 @@ impl Context {
             failure.message
         );
         Failure::with_status(125, message)
+    }
+
+    /// As [`connect`](Self::connect), in the program once and not in every command.
+    fn connected<'a>(
+        &'a self,
+        host: &'a Host,
+    ) -> Pin<Box<dyn Future<Output = Result<Client, Failure>> + 'a>> {
+        Box::pin(self.connect(host))
     }
 
     async fn connect(&self, host: &Host) -> Result<Client, Failure> {
@@ -189,6 +194,18 @@ impl Context {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Drives a command to its end. Every command is a future of its own type, and large: behind a pointer, the machinery is in the
+/// program once, and the stack holds none of them.
+fn drive(work: Pin<Box<dyn Future<Output = ()> + '_>>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(work);
+    // A thread that reads a file for an upload that was refused must not hold the end up.
+    runtime.shutdown_background();
+    Ok(())
 }
 
 /// A variable that is set to something.

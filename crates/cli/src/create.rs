@@ -88,7 +88,7 @@ impl Plan {
     ) -> Result<String, Failure> {
         let image = self.image();
         if let (Pull::Always, Some(image)) = (self.pull, &image) {
-            self.fetch(context, client, image).await?;
+            Box::pin(self.fetch(context, client, image)).await?;
         }
         let created: CreateResponse = match (client.json(self.create_request()).await, &image) {
             (Err(error), Some(image)) if self.pull == Pull::Missing && is_missing_image(&error) => {
@@ -96,7 +96,7 @@ impl Plan {
                     let name = image.familiar();
                     warn(&format!("Unable to find image '{name}' locally"));
                 }
-                self.fetch(context, client, image).await?;
+                Box::pin(self.fetch(context, client, image)).await?;
                 client.json(self.create_request()).await?
             }
             (other, _) => other?,

@@ -46,12 +46,14 @@ pub(crate) async fn relay(
     } = connection;
     let output = async {
         let mut output = Output::new(framing);
-        let mut buffer = vec![0; PIECE];
+        // Not zeroed, since most of it is never touched.
+        let mut buffer = Vec::with_capacity(PIECE);
         loop {
-            match reader.read(&mut buffer).await {
+            buffer.clear();
+            match reader.read_buf(&mut buffer).await {
                 // A frame that a dying daemon cut short is an end like any other.
                 Ok(0) => return Ok(End::Output),
-                Ok(count) => output.write(&buffer[..count])?,
+                Ok(_) => output.write(&buffer)?,
                 // A daemon that dies takes the stream with it; what is left to know comes from waiting.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
                     return Ok(End::Output);

@@ -109,18 +109,17 @@ impl Run<'_> {
             tty: config.tty,
         };
         let removes = self.plan.request.host_config.auto_remove;
-        let proxy = if streams.any() && self.proxy {
-            Some(Proxy::catch()?)
+        let mut proxy = if streams.any() && self.proxy {
+            Some(Proxy::catch_named()?)
         } else {
             None
         };
-        // The connections for attach and wait are made while the daemon makes the container.
-        let (id, ..) = tokio::join!(
+        let (id, prepared) = tokio::join!(
             self.plan.create(context, client),
-            warm(client, &streams),
-            warm(client, &streams)
+            prepare(client, &streams, proxy.as_mut())
         );
         let id = id.map_err(no_container)?;
+        prepared?;
         if !streams.any() {
             print(&format!("{id}\n"))?;
             client
@@ -172,11 +171,20 @@ impl Streams {
     }
 }
 
-async fn warm(client: &Client, streams: &Streams) {
-    if streams.any() {
-        // If it fails, the request that wanted it tells why.
-        let _ = client.connect().await;
+/// What the daemon's making the container leaves time for: the connections for attach and wait, and the signals that are many.
+async fn prepare(
+    client: &Client,
+    streams: &Streams,
+    proxy: Option<&mut Proxy>,
+) -> Result<(), Failure> {
+    if !streams.any() {
+        return Ok(());
     }
+    // If they fail, the requests that wanted them tell why.
+    let _ = tokio::join!(client.connect(), client.connect());
+    // Lets the request for the container go first.
+    tokio::task::yield_now().await;
+    proxy.map_or(Ok(()), Proxy::catch_real_time)
 }
 
 async fn attach(
