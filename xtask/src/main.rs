@@ -18,7 +18,7 @@ cargo xtask COMMAND
   test [FILTER...]     install what the tests need, build, run them; FILTERs are nextest's name filters
   test --oracle HOST   run the end-to-end tests against the real Docker at HOST, to prove the tests right
   setup                only install what the tests need
-  dist                 build both files as they are shipped, into target/dist
+  dist                 build both files as they are shipped, into target/shipped
   budgets              build tare-shim as it is shipped and hold its size and what it links against the budget
   vm                   run tests/vm.sh in a virtual machine that has only cgroup v2
   bench [ARGS...]      build as shipped, then measure side by side with what is installed (bench/README.md)
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::run(),
         Some("test") => suite::run(rest),
         Some("setup") => setup::all().map(drop),
-        Some("dist") => command::dist(&[]),
+        Some("dist") => command::ship().map(drop),
         Some("budgets") => budgets::run(),
         Some("vm") => vm::run_script(),
         Some("bench") => command::bench(rest),
