@@ -26,16 +26,11 @@ impl DeviceName {
         Self(format!("br-{}", network.short()).into())
     }
 
-    /// What the names of an engine's ports begin with.
-    pub(crate) fn port_prefix(owner: Owner) -> String {
-        format!("tv{:04x}", owner.tag() & 0xffff)
-    }
-
     /// The host's end of an endpoint's pair.
     #[must_use]
     pub fn of_port(owner: Owner, endpoint: &Identity) -> Self {
-        let id = &endpoint.as_str()[..9];
-        Self(format!("{}{id}", Self::port_prefix(owner)).into())
+        let (tag, id) = (owner.tag() & 0xffff, &endpoint.as_str()[..9]);
+        Self(format!("tv{tag:04x}{id}").into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The firewall: one table of family `inet`, one of family `bridge`, both named after the engine.
+//! The firewall: one table of family `inet`, one of family `netdev`, both named after the engine.
 //!
 //! ```text
 //! inet    raw          prerouting, before connections are tracked: nothing from a bridge has an address of 127.0.0.0/8
@@ -6,8 +6,12 @@
 //!         output       the same for the host's own connections
 //!         forward      what goes into a bridge must have been translated, or be opened; nothing leaves an internal one
 //!         postrouting  the bridge's address for what returns to the same bridge; the host's for what leaves
-//! bridge  senders      each port sends with its endpoint's addresses only; ARP and neighbour discovery too
+//! netdev  tv...        one a port of a bridge: first `senders`; then what is for a container of the same bridge goes straight there
+//!         senders      each port sends with its endpoint's addresses only; ARP and neighbour discovery (`ipv6`) too
 //! ```
+//!
+//! Between containers of a bridge a frame passes no bridge and no FORWARD: with br_netfilter, other tables would drop it there, as
+//! Docker's policy does. It is also the shorter way.
 //!
 //! The rules never change; networks, endpoints and ports are elements of sets and maps. A range of ports whose numbers are the same on
 //! both sides is one element, of any size; a range that is shifted is one element a port, since the kernel has no
@@ -45,8 +49,10 @@ use linux::Errno;
 use linux::netlink::Protocol;
 
 use crate::host::Owner;
+use crate::link;
 use crate::netlink::{Batch, Connection};
 use crate::{DeviceName, Endpoint, Expected, Identity, Network, Published, Result};
+use chains::Chain;
 use sets::Element;
 use transaction::Transaction;
 
@@ -57,16 +63,31 @@ pub(crate) use guard::{dump, tables};
 pub(crate) use transaction::{add_dropping_chain, flush};
 
 /// What the tables are to hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Model {
     networks: BTreeMap<Identity, Member>,
     guarded: Vec<DeviceName>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Member {
     network: Network,
-    endpoints: BTreeMap<Identity, Endpoint>,
+    endpoints: BTreeMap<Identity, Plugged>,
+}
+
+/// An endpoint, and where it is.
+#[derive(Debug)]
+struct Plugged {
+    endpoint: Endpoint,
+    /// `None` if it has no port on the host.
+    place: Option<Place>,
+}
+
+/// The index of an endpoint's port; and of its bridge, if containers reach each other there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    port: u32,
+    together: Option<u32>,
 }
 
 /// Our tables, and what is to be in them.
@@ -75,7 +96,13 @@ pub(crate) struct Firewall {
     owner: Owner,
     table: String,
     connection: Connection,
+    /// To ask for devices' indices.
+    route: Connection,
     model: Model,
+    /// Whether this kernel can send frames from port to port (NFT_FWD_NETDEV).
+    shortcuts: bool,
+    /// Whether it can remove what may not be there (Linux 6.3).
+    destroys: bool,
 }
 
 impl Firewall {
@@ -84,7 +111,10 @@ impl Firewall {
             owner,
             table: owner.table(),
             connection: Connection::open(Protocol::Netfilter)?,
+            route: Connection::open(Protocol::Route)?,
             model: Model::default(),
+            shortcuts: true,
+            destroys: true,
         })
     }
 
@@ -116,7 +146,8 @@ impl Firewall {
             endpoints: BTreeMap::new(),
         };
         self.model.networks.insert(network.id.clone(), member);
-        let result = self.add(&elements::of_network(network));
+        let new = elements::of_network(network);
+        let result = self.apply(|transaction| transaction.add(&new));
         if result.is_err() {
             self.model.networks.remove(&network.id);
         }
@@ -124,26 +155,38 @@ impl Firewall {
     }
 
     pub(crate) fn remove_network(&mut self, network: &Identity) -> Result<()> {
-        let Some(member) = self.model.networks.remove(network) else {
+        let Some(member) = self.model.networks.get(network) else {
             return Ok(());
         };
-        let mut old = elements::of_network(&member.network);
-        for endpoint in member.endpoints.values() {
-            old.extend(all_of(self.owner, &member.network, endpoint));
+        let endpoints: Vec<_> = member.endpoints.keys().cloned().collect();
+        let network = member.network.clone();
+        for endpoint in &endpoints {
+            self.remove_endpoint(&network, endpoint)?;
         }
-        let result = self.take(&old);
-        if result.is_err() {
-            self.model.networks.insert(network.clone(), member);
+        let member = self.model.networks.remove(&network.id);
+        let old = elements::of_network(&network);
+        let result = self.apply(|transaction| transaction.remove(&old));
+        if let (Err(_), Some(member)) = (&result, member) {
+            self.model.networks.insert(network.id, member);
         }
         result
     }
 
     /// Lets an endpoint's port send, and publishes its ports.
     pub(crate) fn add_endpoint(&mut self, network: &Network, endpoint: &Endpoint) -> Result<()> {
-        let new = all_of(self.owner, network, endpoint);
-        let endpoints = self.endpoints(&network.id)?;
-        endpoints.insert(endpoint.id.clone(), endpoint.clone());
-        let result = self.add(&new).and_then(|()| self.forget(&endpoint.ports));
+        let plugged = Plugged {
+            endpoint: endpoint.clone(),
+            place: self.place(network, endpoint)?,
+        };
+        let chain = self.chain_of(&plugged);
+        let new = self.all_of(network, &plugged);
+        self.endpoints(&network.id)?
+            .insert(endpoint.id.clone(), plugged);
+        let result = self.apply(|transaction| {
+            chain.iter().for_each(|chain| transaction.make_chain(chain));
+            transaction.add(&new);
+        });
+        let result = result.and_then(|()| self.forget(&endpoint.ports));
         if result.is_err() {
             self.endpoints(&network.id)?.remove(&endpoint.id);
         }
@@ -155,13 +198,25 @@ impl Firewall {
         let Some(known) = known.and_then(|endpoints| endpoints.remove(endpoint)) else {
             return Ok(());
         };
-        let result = self.take(&all_of(self.owner, network, &known));
+        let old = self.all_of(network, &known);
+        let port = DeviceName::of_port(self.owner, endpoint);
+        let with_chain = known.place.is_some() && self.destroys;
+        let mut result = self.apply(|transaction| {
+            transaction.remove(&old);
+            if with_chain {
+                transaction.destroy_chain_of(&port);
+            }
+        });
+        if with_chain && matches!(&result, Err(error) if error.errno() == Some(Errno::INVAL)) {
+            self.destroys = false;
+            result = self.apply(|transaction| transaction.remove(&old));
+        }
         if result.is_err() {
             let endpoints = self.endpoints(&network.id)?;
             endpoints.insert(endpoint.clone(), known);
             return result;
         }
-        self.forget(&known.ports)
+        self.forget(&known.endpoint.ports)
     }
 
     /// The ports of an endpoint are these from now on.
@@ -175,6 +230,7 @@ impl Firewall {
             .endpoints(&network.id)?
             .get_mut(endpoint)
             .ok_or_else(|| unknown(&network.id))?;
+        let known = &mut known.endpoint;
         let before = std::mem::replace(&mut known.ports, ports.to_vec());
         let not_in = |all: &[Published], others: &[Published]| -> Vec<Published> {
             all.iter()
@@ -191,7 +247,7 @@ impl Firewall {
         });
         let result = result.and_then(|()| self.forget(&[added, removed].concat()));
         if let (Err(_), Some(known)) = (&result, self.endpoints(&network.id)?.get_mut(endpoint)) {
-            known.ports = before;
+            known.endpoint.ports = before;
         }
         result
     }
@@ -205,11 +261,11 @@ impl Firewall {
         let endpoints = self.endpoints(&network.id)?;
         let known = endpoints.get(endpoint);
         known
-            .map(|e| e.ports.clone())
+            .map(|known| known.endpoint.ports.clone())
             .ok_or_else(|| unknown(&network.id))
     }
 
-    fn endpoints(&mut self, network: &Identity) -> Result<&mut BTreeMap<Identity, Endpoint>> {
+    fn endpoints(&mut self, network: &Identity) -> Result<&mut BTreeMap<Identity, Plugged>> {
         let member = self.model.networks.get_mut(network);
         member
             .map(|m| &mut m.endpoints)
@@ -221,7 +277,7 @@ impl Firewall {
         let new: Vec<_> = devices.iter().map(elements::guarded).collect();
         let before = self.model.guarded.len();
         self.model.guarded.extend(devices);
-        let result = self.add(&new);
+        let result = self.apply(|transaction| transaction.add(&new));
         if result.is_err() {
             self.model.guarded.truncate(before);
         }
@@ -230,8 +286,12 @@ impl Firewall {
 
     /// The tables are what the records say, whatever they were, in one transaction. Only the guarded devices stay: they are in no record.
     pub(crate) fn replace(&mut self, expected: &[Expected<'_>]) -> Result<()> {
+        let plugged = |endpoint: &Endpoint| Plugged {
+            endpoint: endpoint.clone(),
+            place: None,
+        };
         let member = |e: &Expected<'_>| {
-            let endpoints = e.endpoints.iter().map(|e| (e.id.clone(), e.clone()));
+            let endpoints = e.endpoints.iter().map(|e| (e.id.clone(), plugged(e)));
             let member = Member {
                 network: e.network.clone(),
                 endpoints: endpoints.collect(),
@@ -245,22 +305,82 @@ impl Firewall {
         self.restore()
     }
 
-    /// Makes the tables anew.
+    /// Makes the tables anew. A port that vanishes meanwhile is left out the next time.
     pub(crate) fn restore(&mut self) -> Result<()> {
+        let tried = self.shortcuts;
+        let result = match self.restore_once() {
+            Err(error) if error.errno() == Some(Errno::NOENT) => self.restore_once(),
+            result => return result,
+        };
+        match result {
+            Err(error) if tried && error.errno() == Some(Errno::NOENT) => {
+                self.shortcuts = false;
+                self.restore_once()
+            }
+            result => result,
+        }
+    }
+
+    fn restore_once(&mut self) -> Result<()> {
+        let links = link::list(&mut self.route)?;
+        let (owner, shortcuts) = (self.owner, self.shortcuts);
+        for member in self.model.networks.values_mut() {
+            for plugged in member.endpoints.values_mut() {
+                plugged.place = place(&member.network, |name| {
+                    let name = name(owner, &plugged.endpoint);
+                    let link = links.iter().find(|link| link.name == name.as_str());
+                    Ok(link.map(|link| link.index))
+                })?
+                .map(|place| place.with_shortcuts(shortcuts));
+            }
+        }
         let mut transaction = Transaction::new(&self.table);
         transaction.remove_tables();
-        transaction.make_tables(&DeviceName::port_prefix(self.owner));
+        transaction.make_tables();
+        let members = self.model.networks.values();
+        for plugged in members.flat_map(|member| member.endpoints.values()) {
+            let chain = self.chain_of(plugged);
+            chain.iter().for_each(|chain| transaction.make_chain(chain));
+        }
         transaction.add(&self.all_elements());
         let batch = transaction.finish();
         self.run(batch)
+    }
+
+    /// Where an endpoint is, for one whose device has just been made.
+    fn place(&mut self, network: &Network, endpoint: &Endpoint) -> Result<Option<Place>> {
+        let (owner, route) = (self.owner, &mut self.route);
+        let place = place(network, |name| {
+            Ok(link::find(route, &name(owner, endpoint))?.map(|link| link.index))
+        })?;
+        Ok(place.map(|place| place.with_shortcuts(self.shortcuts)))
+    }
+
+    fn chain_of(&self, plugged: &Plugged) -> Option<Chain> {
+        let port = chains::Port {
+            together: plugged.place?.together,
+            checked: !plugged.endpoint.any_source,
+        };
+        let name = DeviceName::of_port(self.owner, &plugged.endpoint.id);
+        Some(chains::of_port(name, port))
+    }
+
+    fn all_of(&self, network: &Network, plugged: &Plugged) -> Vec<Element> {
+        let endpoint = &plugged.endpoint;
+        let name = DeviceName::of_port(self.owner, &endpoint.id);
+        let mut all = plugged.place.map_or_else(Vec::new, |place| {
+            elements::of_endpoint(&name, place, endpoint)
+        });
+        all.extend(of_ports(network, endpoint, &endpoint.ports));
+        all
     }
 
     fn all_elements(&self) -> Vec<Element> {
         let mut all: Vec<_> = self.model.guarded.iter().map(elements::guarded).collect();
         for member in self.model.networks.values() {
             all.extend(elements::of_network(&member.network));
-            for endpoint in member.endpoints.values() {
-                all.extend(all_of(self.owner, &member.network, endpoint));
+            for plugged in member.endpoints.values() {
+                all.extend(self.all_of(&member.network, plugged));
             }
         }
         all.sort_by_key(|element| (element.set.family, element.set.name));
@@ -280,14 +400,6 @@ impl Firewall {
         conntrack::forget(&mut self.connection, ports)
     }
 
-    fn add(&mut self, new: &[Element]) -> Result<()> {
-        self.apply(|transaction| transaction.add(new))
-    }
-
-    fn take(&mut self, old: &[Element]) -> Result<()> {
-        self.apply(|transaction| transaction.remove(old))
-    }
-
     /// Changes elements, after the model. If the tables are not as they should be (somebody flushed them, or they are not there
     /// yet), they are made anew from the model.
     fn apply(&mut self, change: impl FnOnce(&mut Transaction<'_>)) -> Result<()> {
@@ -305,6 +417,37 @@ impl Firewall {
     fn run(&mut self, batch: Option<Batch>) -> Result<()> {
         batch.map_or(Ok(()), |batch| self.connection.run(batch))
     }
+}
+
+impl Place {
+    fn with_shortcuts(self, shortcuts: bool) -> Self {
+        Self {
+            together: self.together.filter(|_| shortcuts),
+            ..self
+        }
+    }
+}
+
+/// The name of a port, or of its bridge.
+type NameOf<'a> = &'a dyn Fn(Owner, &Endpoint) -> DeviceName;
+
+/// Where an endpoint is, by the index of each device.
+fn place(
+    network: &Network,
+    mut index: impl FnMut(NameOf<'_>) -> Result<Option<u32>>,
+) -> Result<Option<Place>> {
+    let Some(bridge) = network.bridge() else {
+        return Ok(None);
+    };
+    let Some(port) = index(&|owner, endpoint| DeviceName::of_port(owner, &endpoint.id))? else {
+        return Ok(None);
+    };
+    let together = if bridge.inter_container {
+        index(&|_, _| bridge.device.clone())?
+    } else {
+        None
+    };
+    Ok(Some(Place { port, together }))
 }
 
 /// Leads port 53 of `address` to other ports, in the namespace of `connection`, in place of where it was led before.
@@ -341,10 +484,4 @@ fn unknown(network: &Identity) -> crate::Error {
 fn of_ports(network: &Network, endpoint: &Endpoint, ports: &[Published]) -> Vec<Element> {
     let of_port = |port| elements::of_port(network, endpoint, port);
     ports.iter().flat_map(of_port).collect()
-}
-
-fn all_of(owner: Owner, network: &Network, endpoint: &Endpoint) -> Vec<Element> {
-    let mut all = elements::of_endpoint(owner, network, endpoint);
-    all.extend(of_ports(network, endpoint, &endpoint.ports));
-    all
 }

@@ -187,12 +187,16 @@ impl Host {
             netns,
         );
         plugged?;
-        let done = inside::configure(netns, endpoint).and_then(|names| {
-            self.firewall().add_endpoint(network, endpoint)?;
-            Ok(Connected { names })
-        });
+        // Before the container's end is up: nothing is ever sent that nobody looks at.
+        let done = self
+            .firewall()
+            .add_endpoint(network, endpoint)
+            .and_then(|()| {
+                let names = inside::configure(netns, endpoint)?;
+                Ok(Connected { names })
+            });
         done.map_err(|error| {
-            let undo = self.unplug(network, endpoint, netns).err();
+            let undo = self.disconnect(network, endpoint, Some(netns)).err();
             error.with_undo(undo.into_iter().collect())
         })
     }

@@ -1,19 +1,26 @@
 //! The chains and their rules, which never change.
 
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+
 use super::expression::{Expressions, Load, Nat, Verdict, register};
 use super::sets::{self, Family, OfFamily};
+use crate::DeviceName;
 
 /// A chain that the kernel calls, with its rules.
 pub(super) struct Chain {
     pub(super) family: Family,
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     /// The chain's type, hook and priority; none for one that rules jump to.
     pub(super) hook: Option<(&'static str, u32, i32)>,
+    /// For what comes in by this device only.
+    pub(super) device: Option<DeviceName>,
     pub(super) rules: Vec<Rule>,
 }
 
 pub(super) type Rule = Box<dyn Fn(&mut Expressions<'_, '_>)>;
 
+const INGRESS: u32 = 0;
 const PREROUTING: u32 = 0;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
@@ -40,12 +47,20 @@ const REDIRECT: u8 = 137;
 const LINK_LOCAL: [u8; 2] = [0xfe, 0x80];
 const LINK_LOCAL_MASK: [u8; 2] = [0xff, 0xc0];
 
-/// All chains; those that others jump to first. `ports` is what the names of our bridges' ports begin with.
-pub(super) fn all(ports: &str) -> Vec<Chain> {
+/// All chains but those of ports; those that others jump to first.
+pub(super) fn all() -> Vec<Chain> {
     let chain = |name, kind, hook, priority, rules| Chain {
         family: Family::Inet,
-        name,
+        name: Cow::Borrowed(name),
         hook: Some((kind, hook, priority)),
+        device: None,
+        rules,
+    };
+    let of_ports = |name, rules| Chain {
+        family: Family::Netdev,
+        name: Cow::Borrowed(name),
+        hook: None,
+        device: None,
         rules,
     };
     vec![
@@ -54,19 +69,44 @@ pub(super) fn all(ports: &str) -> Vec<Chain> {
         chain("output", "nat", OUTPUT, DNAT, output()),
         chain("forward", "filter", FORWARD, FILTER, forward()),
         chain("postrouting", "nat", POSTROUTING, SNAT, postrouting()),
-        Chain {
-            family: Family::Bridge,
-            name: "neighbours",
-            hook: None,
-            rules: neighbours(),
-        },
-        Chain {
-            family: Family::Bridge,
-            name: "senders",
-            hook: Some(("filter", PREROUTING, RAW)),
-            rules: senders(ports.as_bytes().to_vec()),
-        },
+        of_ports("ipv6", ipv6_senders()),
+        of_ports("senders", senders()),
     ]
+}
+
+/// A port of a bridge of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Port {
+    /// The bridge's index, if its containers reach each other.
+    pub(super) together: Option<u32>,
+    /// Whether what it sends is looked at.
+    pub(super) checked: bool,
+}
+
+/// The chain of a port. What is for a container of the same bridge goes straight to its port: past the bridge, and so past
+/// br_netfilter and whatever other tables would have dropped in FORWARD. Broadcasts, and what is for the host, take the usual way.
+pub(super) fn of_port(device: DeviceName, port: Port) -> Chain {
+    let mut rules = Vec::new();
+    if port.checked {
+        rules.push(rule(|e| {
+            e.decide(Verdict::Jump("senders"));
+        }));
+    }
+    if let Some(bridge) = port.together {
+        rules.push(rule(move |e| {
+            e.set(register(0), &bridge.to_ne_bytes())
+                .load(Load::EtherDestination, register(1))
+                .map(sets::NEIGHBOURS.name, register(0), register(0))
+                .send_by(register(0));
+        }));
+    }
+    Chain {
+        family: Family::Netdev,
+        name: Cow::Owned(device.to_string()),
+        hook: Some(("filter", INGRESS, FILTER)),
+        device: Some(device),
+        rules,
+    }
 }
 
 fn rule(write: impl Fn(&mut Expressions<'_, '_>) + 'static) -> Rule {
@@ -322,9 +362,9 @@ fn ether_type(e: &mut Expressions<'_, '_>, value: [u8; 2]) {
         .compare(register(0), true, &value);
 }
 
-fn accept_member(e: &mut Expressions<'_, '_>, set: &str, mac: Load, address: Load) {
+fn let_member(e: &mut Expressions<'_, '_>, set: &str, mac: Load, address: Load) {
     Side::key(e, &[Load::InDevice, mac, address]);
-    e.lookup(set, register(0), true).decide(Verdict::Accept);
+    e.lookup(set, register(0), true).decide(Verdict::Return);
 }
 
 /// Goes on if the frame comes from a port with its own hardware address.
@@ -339,27 +379,17 @@ fn link_local(e: &mut Expressions<'_, '_>, address: Load) {
         .compare(register(0), true, &LINK_LOCAL);
 }
 
-/// What comes from a port of ours has the hardware address and an address of its endpoint. A port without an endpoint sends nothing.
-fn senders(ports: Vec<u8>) -> Vec<Rule> {
+/// What comes from a port has the hardware address and an address of its endpoint. A port without an endpoint sends nothing.
+fn senders() -> Vec<Rule> {
     vec![
-        rule(move |e| {
-            e.load(Load::InDevice, register(0))
-                .compare(register(0), false, &ports)
-                .decide(Verdict::Accept);
-        }),
-        rule(|e| {
-            e.load(Load::InDevice, register(0))
-                .lookup(sets::FREE.name, register(0), true)
-                .decide(Verdict::Accept);
-        }),
         rule(|e| {
             ether_type(e, IPV4);
-            accept_member(e, sets::V4.members.name, Load::EtherSource, Load::Source4);
+            let_member(e, sets::V4.members.name, Load::EtherSource, Load::Source4);
         }),
         rule(|e| {
             ether_type(e, ARP);
             own_mac(e);
-            accept_member(
+            let_member(
                 e,
                 sets::V4.members.name,
                 Load::ArpSourceMac,
@@ -372,30 +402,11 @@ fn senders(ports: Vec<u8>) -> Vec<Rule> {
             own_mac(e);
             e.load(Load::ArpSource, register(0))
                 .compare(register(0), true, &[0; 4])
-                .decide(Verdict::Accept);
+                .decide(Verdict::Return);
         }),
         rule(|e| {
             ether_type(e, IPV6);
-            e.load(Load::L4Protocol, register(0))
-                .compare(register(0), true, &[ICMP6])
-                .decide(Verdict::Jump("neighbours"));
-        }),
-        rule(|e| {
-            ether_type(e, IPV6);
-            accept_member(e, sets::V6.members.name, Load::EtherSource, Load::Source6);
-        }),
-        rule(|e| {
-            ether_type(e, IPV6);
-            own_mac(e);
-            link_local(e, Load::Source6);
-            e.decide(Verdict::Accept);
-        }),
-        rule(|e| {
-            ether_type(e, IPV6);
-            own_mac(e);
-            e.load(Load::Source6, register(0))
-                .compare(register(0), true, &[0; 16])
-                .decide(Verdict::Accept);
+            e.decide(Verdict::Goto("ipv6"));
         }),
         rule(|e| {
             e.decide(Verdict::Drop);
@@ -404,9 +415,11 @@ fn senders(ports: Vec<u8>) -> Vec<Rule> {
 }
 
 /// No container is a router (CVE-2020-13401), and each speaks for its own addresses only.
-fn neighbours() -> Vec<Rule> {
+fn ipv6_senders() -> Vec<Rule> {
     let of_type = |e: &mut Expressions<'_, '_>, value: u8| {
-        e.load(Load::IcmpType, register(0))
+        e.load(Load::L4Protocol, register(0))
+            .compare(register(0), true, &[ICMP6])
+            .load(Load::IcmpType, register(0))
             .compare(register(0), true, &[value]);
     };
     let dropped = move |value: u8| {
@@ -415,29 +428,40 @@ fn neighbours() -> Vec<Rule> {
             e.decide(Verdict::Drop);
         })
     };
+    let members = sets::V6.members.name;
     vec![
         dropped(ROUTER_ADVERTISEMENT),
         dropped(REDIRECT),
         rule(move |e| {
             of_type(e, NEIGHBOUR_ADVERTISEMENT);
-            accept_member(
-                e,
-                sets::V6.members.name,
-                Load::EtherSource,
-                Load::NeighbourTarget,
-            );
+            let_member(e, members, Load::EtherSource, Load::NeighbourTarget);
         }),
         rule(move |e| {
             of_type(e, NEIGHBOUR_ADVERTISEMENT);
             own_mac(e);
             link_local(e, Load::NeighbourTarget);
-            e.decide(Verdict::Accept);
+            e.decide(Verdict::Return);
         }),
         dropped(NEIGHBOUR_ADVERTISEMENT),
+        rule(move |e| let_member(e, members, Load::EtherSource, Load::Source6)),
+        rule(|e| {
+            own_mac(e);
+            link_local(e, Load::Source6);
+            e.decide(Verdict::Return);
+        }),
+        rule(|e| {
+            own_mac(e);
+            e.load(Load::Source6, register(0))
+                .compare(register(0), true, &[0; 16])
+                .decide(Verdict::Return);
+        }),
+        rule(|e| {
+            e.decide(Verdict::Drop);
+        }),
     ]
 }
 
-fn names(address: std::net::Ipv4Addr, ports: (u16, u16)) -> Vec<Rule> {
+fn names(address: Ipv4Addr, ports: (u16, u16)) -> Vec<Rule> {
     let lead = |protocol: u8, port: u16| {
         rule(move |e| {
             SIDE4.is(e);
@@ -461,11 +485,12 @@ fn names(address: std::net::Ipv4Addr, ports: (u16, u16)) -> Vec<Rule> {
 }
 
 /// A chain for a container's own namespace, which leads port 53 of its name server to the ports at which that listens (UDP, TCP).
-pub(super) fn of_names(address: std::net::Ipv4Addr, ports: (u16, u16)) -> Chain {
+pub(super) fn of_names(address: Ipv4Addr, ports: (u16, u16)) -> Chain {
     Chain {
         family: Family::Inet,
-        name: "names",
+        name: Cow::Borrowed("names"),
         hook: Some(("nat", OUTPUT, DNAT)),
+        device: None,
         rules: names(address, ports),
     }
 }

@@ -3,11 +3,10 @@
 
 use std::net::IpAddr;
 
+use super::Place;
 use super::sets::{self, Bytes, Element, OfFamily, Set};
-use crate::host::Owner;
 use crate::{
-    Address, Bridge, DeviceName, Endpoint, GatewayMode, Network, Prefix, Protocol, Published,
-    Subnet,
+    Bridge, DeviceName, Endpoint, GatewayMode, Network, Prefix, Protocol, Published, Subnet,
 };
 
 const NFPROTO_IPV4: u8 = 2;
@@ -106,23 +105,25 @@ fn of_subnet(subnet: &Subnet, bridge: &Bridge, mode: GatewayMode) -> Vec<Element
     elements
 }
 
-/// What may come from an endpoint's port.
-pub(super) fn of_endpoint(owner: Owner, network: &Network, endpoint: &Endpoint) -> Vec<Element> {
-    if network.bridge().is_none() {
-        return Vec::new();
-    }
-    let port = DeviceName::of_port(owner, &endpoint.id);
-    let port = || Bytes::new().device(port.as_str());
-    if endpoint.any_source {
-        return vec![element(&sets::FREE, port())];
-    }
+/// What may come from an endpoint's port, and where its bridge's other ports find it.
+pub(super) fn of_endpoint(name: &DeviceName, place: Place, endpoint: &Endpoint) -> Vec<Element> {
+    let port = || Bytes::new().device(name.as_str());
     let mac = endpoint.mac.octets();
-    let member = |address: &Address| {
+    let mut elements = Vec::new();
+    if let Some(bridge) = place.together {
+        elements.push(Element {
+            value: Some(Bytes::new().index(place.port)),
+            ..element(&sets::NEIGHBOURS, Bytes::new().index(bridge).with(&mac))
+        });
+    }
+    if endpoint.any_source {
+        return elements;
+    }
+    elements.push(element(&sets::SENDERS, port().with(&mac)));
+    elements.extend(endpoint.addresses().map(|address| {
         let key = port().with(&mac).address(address.ip);
         element(&of(address.ip).members, key)
-    };
-    let mut elements = vec![element(&sets::SENDERS, port().with(&mac))];
-    elements.extend(endpoint.addresses().map(member));
+    }));
     elements
 }
 

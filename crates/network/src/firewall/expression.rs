@@ -15,6 +15,7 @@ pub(super) enum Load {
     Family,
     L4Protocol,
     EtherSource,
+    EtherDestination,
     EtherType,
     ArpSource,
     ArpSourceMac,
@@ -42,7 +43,7 @@ impl Load {
             | Self::Source6
             | Self::Destination6
             | Self::NeighbourTarget => 4,
-            Self::EtherSource | Self::ArpSourceMac => 2,
+            Self::EtherSource | Self::EtherDestination | Self::ArpSourceMac => 2,
             _ => 1,
         }
     }
@@ -52,7 +53,10 @@ impl Load {
 pub(super) enum Verdict {
     Drop,
     Accept,
+    Return,
     Jump(&'static str),
+    /// Returning from there is returning from here.
+    Goto(&'static str),
 }
 
 /// The expressions of a rule, written one behind the other.
@@ -81,6 +85,7 @@ impl<'a, 'b> Expressions<'a, 'b> {
             Load::Family => self.meta(15, at),
             Load::L4Protocol => self.meta(16, at),
             Load::EtherSource => self.payload(LINK, 6, 6, at),
+            Load::EtherDestination => self.payload(LINK, 0, 6, at),
             Load::EtherType => self.meta(1, at),
             Load::ArpSourceMac => self.payload(NETWORK, 8, 6, at),
             Load::ArpSource => self.payload(NETWORK, 14, 4, at),
@@ -184,6 +189,13 @@ impl<'a, 'b> Expressions<'a, 'b> {
         })
     }
 
+    /// Sends the frame out of the device whose index is in a register; no other rule sees it.
+    pub(super) fn send_by(&mut self, at: u32) -> &mut Self {
+        self.expression("fwd", |data| {
+            data.be32(1, at);
+        })
+    }
+
     pub(super) fn masquerade(&mut self) -> &mut Self {
         self.expression("masq", |_| {})
     }
@@ -192,13 +204,17 @@ impl<'a, 'b> Expressions<'a, 'b> {
         const DROP: u32 = 0;
         const ACCEPT: u32 = 1;
         const JUMP: u32 = (-3i32).cast_unsigned();
+        const GOTO: u32 = (-4i32).cast_unsigned();
+        const RETURN: u32 = (-5i32).cast_unsigned();
         self.expression("immediate", |data| {
             data.be32(1, 0).nest(2, |data| {
                 data.nest(2, |data| {
                     match verdict {
                         Verdict::Drop => data.be32(1, DROP),
                         Verdict::Accept => data.be32(1, ACCEPT),
+                        Verdict::Return => data.be32(1, RETURN),
                         Verdict::Jump(chain) => data.be32(1, JUMP).text(2, chain),
+                        Verdict::Goto(chain) => data.be32(1, GOTO).text(2, chain),
                     };
                 });
             });

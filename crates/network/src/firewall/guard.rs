@@ -129,7 +129,7 @@ pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<V
     }
 }
 
-/// Every element of our tables: the set and the bytes of the element.
+/// Every element of our tables, the set and the bytes of the element; and every chain.
 #[cfg(test)]
 pub(crate) fn dump(table: &str) -> Vec<(String, Vec<u8>)> {
     let mut connection = Connection::open(Protocol::Netfilter).unwrap();
@@ -147,6 +147,15 @@ pub(crate) fn dump(table: &str) -> Vec<(String, Vec<u8>)> {
             }
         });
     }
+    let mut batch = Batch::new();
+    batch.message(GETCHAIN, flag::DUMP, &generic(0, 0), "dump");
+    let chains = connection.ask(&batch, |message| {
+        let attributes = message.attributes(4);
+        if attributes.text(1) == Some(table) {
+            found.push(("chain".into(), attributes.text(3).unwrap().into()));
+        }
+    });
+    chains.unwrap();
     found.sort();
     found
 }

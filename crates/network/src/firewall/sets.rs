@@ -11,6 +11,7 @@ pub(super) enum Field {
     Mac,
     Protocol,
     Port,
+    Index,
     Device,
 }
 
@@ -23,6 +24,7 @@ impl Field {
             Self::Mac => 9,
             Self::Protocol => 12,
             Self::Port => 13,
+            Self::Index => 20,
             Self::Device => 41,
         }
     }
@@ -31,7 +33,7 @@ impl Field {
         match self {
             Self::Family | Self::Protocol => 1,
             Self::Port => 2,
-            Self::Ipv4 => 4,
+            Self::Ipv4 | Self::Index => 4,
             Self::Mac => 6,
             Self::Ipv6 | Self::Device => 16,
         }
@@ -42,16 +44,16 @@ impl Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Family {
     Inet,
-    Bridge,
+    Netdev,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 2] = [Self::Inet, Self::Bridge];
+    pub(super) const ALL: [Self; 2] = [Self::Inet, Self::Netdev];
 
     pub(super) const fn number(self) -> u8 {
         match self {
             Self::Inet => 1,
-            Self::Bridge => 7,
+            Self::Netdev => 5,
         }
     }
 }
@@ -136,7 +138,7 @@ pub(super) static V4: OfFamily = OfFamily {
     ranges: of_ranges(map("ranges4", &[Ipv4, Protocol, Port], &[Ipv4])),
     ranges_any: of_ranges(map("ranges4_any", &[Protocol, Port], &[Ipv4])),
     open: of_ranges(set(Family::Inet, "open4", &[Ipv4, Protocol, Port])),
-    members: set(Family::Bridge, "members4", &[Device, Mac, Ipv4]),
+    members: set(Family::Netdev, "members4", &[Device, Mac, Ipv4]),
 };
 
 pub(super) static V6: OfFamily = OfFamily {
@@ -148,13 +150,16 @@ pub(super) static V6: OfFamily = OfFamily {
     ranges: of_ranges(map("ranges6", &[Ipv6, Protocol, Port], &[Ipv6])),
     ranges_any: of_ranges(map("ranges6_any", &[Protocol, Port], &[Ipv6])),
     open: of_ranges(set(Family::Inet, "open6", &[Ipv6, Protocol, Port])),
-    members: set(Family::Bridge, "members6", &[Device, Mac, Ipv6]),
+    members: set(Family::Netdev, "members6", &[Device, Mac, Ipv6]),
 };
 
 /// Ports of our bridges whose senders are looked at, and the hardware address each has.
-pub(super) static SENDERS: Set = set(Family::Bridge, "senders", &[Device, Mac]);
-/// Ports that may send with any address.
-pub(super) static FREE: Set = set(Family::Bridge, "free", &[Device]);
+pub(super) static SENDERS: Set = set(Family::Netdev, "senders", &[Device, Mac]);
+/// Where a bridge's containers are that reach each other: the bridge and the hardware address, and the port.
+pub(super) static NEIGHBOURS: Set = Set {
+    value: &[Field::Index],
+    ..set(Family::Netdev, "neighbours", &[Field::Index, Mac])
+};
 /// Every set, in the order in which they are made.
 pub(super) static ALL: [&Set; 27] = [
     &BRIDGES,
@@ -183,7 +188,7 @@ pub(super) static ALL: [&Set; 27] = [
     &V4.members,
     &V6.members,
     &SENDERS,
-    &FREE,
+    &NEIGHBOURS,
 ];
 
 const fn padded(field: Field) -> u32 {
@@ -263,6 +268,11 @@ impl Bytes {
         let length = name.len().min(15);
         bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
         self.with(&bytes)
+    }
+
+    /// Of a device. As everything of the kernel's own in its byte order.
+    pub(super) fn index(self, index: u32) -> Self {
+        self.with(&index.to_ne_bytes())
     }
 
     pub(super) fn port(self, port: u16) -> Self {

@@ -3,12 +3,14 @@
 use super::chains::{self, Chain};
 use super::expression::Expressions;
 use super::sets::{self, Element, Family};
+use crate::DeviceName;
 use crate::netlink::{Batch, MessageWriter, flag};
 
 pub(super) const SUBSYSTEM: u16 = 10 << 8;
 const NEWTABLE: u16 = SUBSYSTEM;
 const DELTABLE: u16 = SUBSYSTEM | 2;
 const NEWCHAIN: u16 = SUBSYSTEM | 3;
+const DESTROYCHAIN: u16 = SUBSYSTEM | 27;
 const NEWRULE: u16 = SUBSYSTEM | 6;
 const NEWSET: u16 = SUBSYSTEM | 9;
 const NEWSETELEM: u16 = SUBSYSTEM | 12;
@@ -74,7 +76,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Both tables, with all chains, rules and sets, but without elements.
-    pub(super) fn make_tables(&mut self, ports: &str) {
+    pub(super) fn make_tables(&mut self) {
         for family in Family::ALL {
             let doing = format!("make the firewall table {}", self.table);
             self.message(NEWTABLE, flag::CREATE, family, doing);
@@ -84,19 +86,22 @@ impl<'a> Transaction<'a> {
             let mut message = self.message(NEWSET, flag::CREATE, set.family, doing);
             set.write(&mut message, id);
         }
-        for chain in chains::all(ports) {
+        for chain in chains::all() {
             self.make_chain(&chain);
         }
     }
 
-    fn make_chain(&mut self, chain: &Chain) {
+    pub(super) fn make_chain(&mut self, chain: &Chain) {
         let doing = format!("make the firewall chain {}", chain.name);
         let mut message = self.message(NEWCHAIN, flag::CREATE, chain.family, doing);
-        message.text(3, chain.name);
+        message.text(3, &chain.name);
         if let Some((kind, hook, priority)) = chain.hook {
             message
                 .nest(4, |inside| {
                     inside.be32(1, hook).be32(2, priority.cast_unsigned());
+                    if let Some(device) = &chain.device {
+                        inside.text(3, device.as_str());
+                    }
                 })
                 .text(7, kind);
         }
@@ -109,9 +114,17 @@ impl<'a> Transaction<'a> {
             );
             let flags = flag::CREATE | flag::APPEND;
             self.message(NEWRULE, flags, chain.family, doing)
-                .text(2, chain.name)
+                .text(2, &chain.name)
                 .nest(4, |list| rule(&mut Expressions::new(list)));
         }
+    }
+
+    /// The chain of a port is gone, if it was there. Kernels before 6.3 refuse the whole transaction, with EINVAL; there, a chain goes with
+    /// its device.
+    pub(super) fn destroy_chain_of(&mut self, port: &DeviceName) {
+        let doing = format!("remove the firewall chain {port}");
+        self.message(DESTROYCHAIN, 0, Family::Netdev, doing)
+            .text(3, port.as_str());
     }
 
     pub(super) fn add(&mut self, elements: &[Element]) {
@@ -155,15 +168,16 @@ pub(crate) fn flush() {
     });
 }
 
-/// A chain of somebody else's, which drops what is forwarded.
+/// A chain of somebody else's, which drops what is forwarded; of IPv6 if the table's name ends in 6.
 #[cfg(test)]
 pub(crate) fn add_dropping_chain(table: &str, chain: &str) {
+    let family = if table.ends_with('6') { 10 } else { 2 };
     in_a_batch(|batch| {
         batch
-            .message(NEWTABLE, flag::CREATE, &generic(2, 0), "table")
+            .message(NEWTABLE, flag::CREATE, &generic(family, 0), "table")
             .text(1, table);
         batch
-            .message(NEWCHAIN, flag::CREATE | flag::ACK, &generic(2, 0), "chain")
+            .message(NEWCHAIN, flag::CREATE | flag::ACK, &generic(family, 0), "chain")
             .text(1, table)
             .text(3, chain)
             .nest(4, |hook| {

@@ -58,6 +58,12 @@ fn what_connecting_makes_disconnecting_takes_away() {
         assert_eq!(container.devices(), ["lo"]);
         assert_eq!(world.look(), before);
         world.host.disconnect(&network, &endpoint, netns).unwrap();
+        // Its container has ended: the kernel takes the devices, but not the rules.
+        let ended = Container::new();
+        ended.connect(world, &network, &endpoint);
+        world.host.disconnect(&network, &endpoint, None).unwrap();
+        world.delete(port.as_str());
+        assert_eq!(world.look(), before);
         world.host.remove(&network).unwrap();
         world.host.remove(&network).unwrap();
         assert_eq!(world.devices(), ["eth0", "lo"]);

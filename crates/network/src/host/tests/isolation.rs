@@ -170,6 +170,33 @@ fn the_host_s_loopback_is_no_container_s() {
     });
 }
 
+/// As with a Docker on the same machine that has turned forwarding on, and br_netfilter.
+#[test]
+fn neighbours_are_not_cut_off_by_somebody_else_s_policy() {
+    World::run(|world| {
+        World::filter_bridged("1");
+        for table in ["filter", "filter6"] {
+            world.add_dropping_chain(table, "FORWARD");
+        }
+        let net = network(1, "10.9.0.0/24", Some("fd09::/64"));
+        world.host.create(&net).unwrap();
+        let (one, two) = (Container::new(), Container::new());
+        one.connect(world, &net, &endpoint(1, "10.9.0.2/24", Some("fd09::2/64")));
+        let mut router = endpoint(2, "10.9.0.3/24", Some("fd09::3/64"));
+        router.any_source = true;
+        two.connect(world, &net, &router);
+        for address in ["10.9.0.3", "fd09::3"] {
+            let server = two.serve(address, 80);
+            assert_eq!(one.ask(address, 80).unwrap(), server.name());
+        }
+        for address in ["10.9.0.2", "fd09::2"] {
+            let server = one.serve(address, 80);
+            assert_eq!(two.ask(address, 80).unwrap(), server.name());
+            assert_eq!(world.ask(address, 80).unwrap(), server.name());
+        }
+    });
+}
+
 #[test]
 fn gateway_modes() {
     World::run(|world| {
