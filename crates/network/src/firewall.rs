@@ -13,7 +13,7 @@
 //! Between containers of a bridge a frame passes no bridge and no FORWARD: with br_netfilter, other tables would drop it there, as
 //! Docker's policy does. It is also the shorter way.
 //!
-//! The rules never change; networks, endpoints and ports are elements of sets and maps. A range of ports whose numbers are the same on
+//! The rules never change, but for the chains of ports; networks, endpoints and ports are elements of sets and maps. A range of ports whose numbers are the same on
 //! both sides is one element, of any size; a range that is shifted is one element a port, since the kernel has no
 //! such translation.
 //!
@@ -38,6 +38,7 @@ mod chains;
 mod conntrack;
 mod elements;
 mod expression;
+mod frames;
 mod guard;
 mod sets;
 mod transaction;
@@ -357,12 +358,12 @@ impl Firewall {
     }
 
     fn chain_of(&self, plugged: &Plugged) -> Option<Chain> {
-        let port = chains::Port {
+        let port = frames::Port {
             together: plugged.place?.together,
             checked: !plugged.endpoint.any_source,
         };
         let name = DeviceName::of_port(self.owner, &plugged.endpoint.id);
-        Some(chains::of_port(name, port))
+        Some(frames::of_port(name, port))
     }
 
     fn all_of(&self, network: &Network, plugged: &Plugged) -> Vec<Element> {

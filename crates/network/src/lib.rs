@@ -13,7 +13,7 @@
 //! | which addresses are taken | [`ipam::Pool`], rebuilt from the records of the endpoints | nobody else hands addresses out |
 //! | a bridge | the host, device group of the engine ([`Owner::group`]) | [`Host::create`], [`Host::remove`]; one that was there before is used and left |
 //! | an endpoint's pair of devices | one end in the bridge, one in the container | [`Host::connect`]; gone with the container's namespace, or by [`Host::disconnect`] |
-//! | the rules | table `inet tare-<tag>` and table `bridge tare-<tag>` | [`Host`]; always what its list of networks, endpoints and ports says |
+//! | the rules | table `inet tare-<tag>` and table `netdev tare-<tag>` | [`Host`]; always what its list of networks, endpoints and ports says |
 //! | names | [`dns::Table`], one a network | who serves them (see "Names") |
 //!
 //! The kernel holds no truth. What is in it follows from the records, so starting again is [`Host::reconcile`]: make what
@@ -22,20 +22,20 @@
 //!
 //! # What a container costs
 //!
-//! On a bridge without published ports: **one** route message in the host's namespace (a pair of devices, one of them up in the
-//! bridge, the other born in the container's namespace with its final name, address and MTU), **one** batch in the container's
-//! (addresses, up, routes), and **one** transaction of three set elements in the `bridge` table. The sockets on the host's side
-//! are open already; the one in the container's namespace is opened by a throw-away thread that enters it.
-//! Nothing is done at the end but taking the elements out: the devices end with the namespace, in the kernel's own
-//! time, and a port without elements passes no frame, so its address can be handed out again at once.
+//! On a bridge without published ports: **one** batch in the host's namespace (a pair of devices, one of them up in the
+//! bridge, the other born in the container's namespace with its final name, address and MTU), **one** transaction (the port's chain
+//! and three set elements in the `netdev` table), and **one** batch in the container's namespace (addresses, up, routes). The sockets on
+//! the host's side are open already; the one in the container's namespace is opened by a throw-away thread that enters it.
+//! Nothing is done at the end but taking chain and elements out: the devices end with the namespace, in the kernel's own time.
+//! Whoever wants to measure: `examples/cost.rs`.
 //!
 //! Connecting needs the namespace, not the process: the shim that waits has one already, so the caller connects while
 //! that shim makes mounts and cgroups.
 //!
 //! # The firewall
 //!
-//! One table of family `inet` for routed traffic and one of family `bridge` for frames. Rules are fixed; what changes are the
-//! elements of sets and maps. See `firewall` for the chains, and for what happens on a host whose own rules drop what
+//! One table of family `inet` for routed traffic and one of family `netdev` for frames. Rules are fixed, but for the chain that each port has; what changes are the
+//! elements of sets and maps. See the module `firewall` for the chains, and for what happens on a host whose own rules drop what
 //! is forwarded.
 //!
 //! # Names

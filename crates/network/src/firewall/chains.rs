@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use super::expression::{Expressions, Load, Nat, Verdict, register};
+use super::frames;
 use super::sets::{self, Family, OfFamily};
 use crate::DeviceName;
 
@@ -20,7 +21,6 @@ pub(super) struct Chain {
 
 pub(super) type Rule = Box<dyn Fn(&mut Expressions<'_, '_>)>;
 
-const INGRESS: u32 = 0;
 const PREROUTING: u32 = 0;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
@@ -28,7 +28,7 @@ const POSTROUTING: u32 = 4;
 
 const RAW: i32 = -300;
 const DNAT: i32 = -100;
-const FILTER: i32 = 0;
+pub(super) const FILTER: i32 = 0;
 const SNAT: i32 = 100;
 
 const ESTABLISHED_RELATED: [u8; 4] = 6u32.to_ne_bytes();
@@ -37,15 +37,9 @@ const DESTINATION_TRANSLATED: [u8; 4] = (1u32 << 5).to_ne_bytes();
 const LOCAL_ROUTE: [u8; 4] = 2u32.to_ne_bytes();
 
 const ICMP: u8 = 1;
-const ICMP6: u8 = 58;
+pub(super) const ICMP6: u8 = 58;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST6: u8 = 128;
-const ROUTER_ADVERTISEMENT: u8 = 134;
-const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
-const REDIRECT: u8 = 137;
-
-const LINK_LOCAL: [u8; 2] = [0xfe, 0x80];
-const LINK_LOCAL_MASK: [u8; 2] = [0xff, 0xc0];
 
 /// All chains but those of ports; those that others jump to first.
 pub(super) fn all() -> Vec<Chain> {
@@ -69,47 +63,12 @@ pub(super) fn all() -> Vec<Chain> {
         chain("output", "nat", OUTPUT, DNAT, output()),
         chain("forward", "filter", FORWARD, FILTER, forward()),
         chain("postrouting", "nat", POSTROUTING, SNAT, postrouting()),
-        of_ports("ipv6", ipv6_senders()),
-        of_ports("senders", senders()),
+        of_ports("ipv6", frames::ipv6_senders()),
+        of_ports("senders", frames::senders()),
     ]
 }
 
-/// A port of a bridge of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Port {
-    /// The bridge's index, if its containers reach each other.
-    pub(super) together: Option<u32>,
-    /// Whether what it sends is looked at.
-    pub(super) checked: bool,
-}
-
-/// The chain of a port. What is for a container of the same bridge goes straight to its port: past the bridge, and so past
-/// br_netfilter and whatever other tables would have dropped in FORWARD. Broadcasts, and what is for the host, take the usual way.
-pub(super) fn of_port(device: DeviceName, port: Port) -> Chain {
-    let mut rules = Vec::new();
-    if port.checked {
-        rules.push(rule(|e| {
-            e.decide(Verdict::Jump("senders"));
-        }));
-    }
-    if let Some(bridge) = port.together {
-        rules.push(rule(move |e| {
-            e.set(register(0), &bridge.to_ne_bytes())
-                .load(Load::EtherDestination, register(1))
-                .map(sets::NEIGHBOURS.name, register(0), register(0))
-                .send_by(register(0));
-        }));
-    }
-    Chain {
-        family: Family::Netdev,
-        name: Cow::Owned(device.to_string()),
-        hook: Some(("filter", INGRESS, FILTER)),
-        device: Some(device),
-        rules,
-    }
-}
-
-fn rule(write: impl Fn(&mut Expressions<'_, '_>) + 'static) -> Rule {
+pub(super) fn rule(write: impl Fn(&mut Expressions<'_, '_>) + 'static) -> Rule {
     Box::new(write)
 }
 
@@ -147,15 +106,6 @@ impl Side {
     fn is(self, e: &mut Expressions<'_, '_>) {
         e.load(Load::Family, register(0))
             .compare(register(0), true, &[self.number]);
-    }
-
-    /// Loads an address and then more behind it; returns nothing, since keys always begin at the first register.
-    fn key(e: &mut Expressions<'_, '_>, parts: &[Load]) {
-        let mut at = 0;
-        for &part in parts {
-            e.load(part, register(at));
-            at += part.registers();
-        }
     }
 }
 
@@ -202,11 +152,11 @@ fn translations(side: Side, not_loopback: bool) -> Vec<Rule> {
                     .compare(register(0), false, side.loopback);
             }
             if one_address {
-                Side::key(e, &[side.destination, L4Protocol, DestinationPort]);
+                e.load_all(&[side.destination, L4Protocol, DestinationPort]);
             } else {
                 e.load(Load::DestinationType, register(0))
                     .compare(register(0), true, &LOCAL_ROUTE);
-                Side::key(e, &[L4Protocol, DestinationPort]);
+                e.load_all(&[L4Protocol, DestinationPort]);
             }
             e.map(map, register(0), register(0)).translate(Nat {
                 destination: true,
@@ -228,7 +178,7 @@ fn translations(side: Side, not_loopback: bool) -> Vec<Rule> {
 fn forward() -> Vec<Rule> {
     let in_set = |set: &'static str, parts: &'static [Load], verdict| {
         rule(move |e| {
-            Side::key(e, parts);
+            e.load_all(parts);
             e.lookup(set, register(0), true).decide(verdict);
         })
     };
@@ -266,7 +216,7 @@ fn forward() -> Vec<Rule> {
         rule(move |e| {
             e.load(incoming, register(0))
                 .lookup(sets::BRIDGES.name, register(0), false);
-            Side::key(e, &[Load::Family, outgoing]);
+            e.load_all(&[Load::Family, outgoing]);
             e.lookup(sets::UNPROTECTED.name, register(0), true)
                 .decide(Verdict::Accept);
         }),
@@ -284,16 +234,13 @@ fn routed(side: Side) -> [Rule; 2] {
     [
         rule(move |e| {
             side.is(e);
-            Side::key(
-                e,
-                &[side.destination, Load::L4Protocol, Load::DestinationPort],
-            );
+            e.load_all(&[side.destination, Load::L4Protocol, Load::DestinationPort]);
             e.lookup(side.sets.open.name, register(0), true)
                 .decide(Verdict::Accept);
         }),
         rule(move |e| {
             side.is(e);
-            Side::key(e, &[Load::Family, Load::OutDevice]);
+            e.load_all(&[Load::Family, Load::OutDevice]);
             e.lookup(sets::ROUTED.name, register(0), true)
                 .load(Load::L4Protocol, register(0))
                 .compare(register(0), true, &[side.echo.0])
@@ -322,12 +269,12 @@ fn postrouting() -> Vec<Rule> {
                 e.load(Load::CtStatus, register(0))
                     .mask(register(0), &DESTINATION_TRANSLATED)
                     .compare(register(0), false, &[0; 4]);
-                Side::key(e, &[side.source, Load::OutDevice]);
+                e.load_all(&[side.source, Load::OutDevice]);
                 e.lookup(sets.local.name, register(0), true).masquerade();
             }),
             rule(move |e| {
                 side.is(e);
-                Side::key(e, &[side.source, Load::OutDevice]);
+                e.load_all(&[side.source, Load::OutDevice]);
                 e.lookup(sets.local.name, register(0), true)
                     .decide(Verdict::Accept);
             }),
@@ -351,114 +298,6 @@ fn postrouting() -> Vec<Rule> {
         ]);
     }
     rules
-}
-
-const IPV4: [u8; 2] = [0x08, 0x00];
-const ARP: [u8; 2] = [0x08, 0x06];
-const IPV6: [u8; 2] = [0x86, 0xdd];
-
-fn ether_type(e: &mut Expressions<'_, '_>, value: [u8; 2]) {
-    e.load(Load::EtherType, register(0))
-        .compare(register(0), true, &value);
-}
-
-fn let_member(e: &mut Expressions<'_, '_>, set: &str, mac: Load, address: Load) {
-    Side::key(e, &[Load::InDevice, mac, address]);
-    e.lookup(set, register(0), true).decide(Verdict::Return);
-}
-
-/// Goes on if the frame comes from a port with its own hardware address.
-fn own_mac(e: &mut Expressions<'_, '_>) {
-    Side::key(e, &[Load::InDevice, Load::EtherSource]);
-    e.lookup(sets::SENDERS.name, register(0), true);
-}
-
-fn link_local(e: &mut Expressions<'_, '_>, address: Load) {
-    e.load(address, register(0))
-        .mask(register(0), &LINK_LOCAL_MASK)
-        .compare(register(0), true, &LINK_LOCAL);
-}
-
-/// What comes from a port has the hardware address and an address of its endpoint. A port without an endpoint sends nothing.
-fn senders() -> Vec<Rule> {
-    vec![
-        rule(|e| {
-            ether_type(e, IPV4);
-            let_member(e, sets::V4.members.name, Load::EtherSource, Load::Source4);
-        }),
-        rule(|e| {
-            ether_type(e, ARP);
-            own_mac(e);
-            let_member(
-                e,
-                sets::V4.members.name,
-                Load::ArpSourceMac,
-                Load::ArpSource,
-            );
-        }),
-        // Somebody who asks whether an address is free has none yet.
-        rule(|e| {
-            ether_type(e, ARP);
-            own_mac(e);
-            e.load(Load::ArpSource, register(0))
-                .compare(register(0), true, &[0; 4])
-                .decide(Verdict::Return);
-        }),
-        rule(|e| {
-            ether_type(e, IPV6);
-            e.decide(Verdict::Goto("ipv6"));
-        }),
-        rule(|e| {
-            e.decide(Verdict::Drop);
-        }),
-    ]
-}
-
-/// No container is a router (CVE-2020-13401), and each speaks for its own addresses only.
-fn ipv6_senders() -> Vec<Rule> {
-    let of_type = |e: &mut Expressions<'_, '_>, value: u8| {
-        e.load(Load::L4Protocol, register(0))
-            .compare(register(0), true, &[ICMP6])
-            .load(Load::IcmpType, register(0))
-            .compare(register(0), true, &[value]);
-    };
-    let dropped = move |value: u8| {
-        rule(move |e| {
-            of_type(e, value);
-            e.decide(Verdict::Drop);
-        })
-    };
-    let members = sets::V6.members.name;
-    vec![
-        dropped(ROUTER_ADVERTISEMENT),
-        dropped(REDIRECT),
-        rule(move |e| {
-            of_type(e, NEIGHBOUR_ADVERTISEMENT);
-            let_member(e, members, Load::EtherSource, Load::NeighbourTarget);
-        }),
-        rule(move |e| {
-            of_type(e, NEIGHBOUR_ADVERTISEMENT);
-            own_mac(e);
-            link_local(e, Load::NeighbourTarget);
-            e.decide(Verdict::Return);
-        }),
-        dropped(NEIGHBOUR_ADVERTISEMENT),
-        rule(move |e| let_member(e, members, Load::EtherSource, Load::Source6)),
-        rule(|e| {
-            own_mac(e);
-            link_local(e, Load::Source6);
-            e.decide(Verdict::Return);
-        }),
-        rule(|e| {
-            own_mac(e);
-            e.load(Load::Source6, register(0))
-                .compare(register(0), true, &[0; 16])
-                .decide(Verdict::Return);
-        }),
-        rule(|e| {
-            e.decide(Verdict::Drop);
-        }),
-    ]
 }
 
 fn names(address: Ipv4Addr, ports: (u16, u16)) -> Vec<Rule> {

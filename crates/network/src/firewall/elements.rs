@@ -115,6 +115,14 @@ pub(super) fn of_endpoint(name: &DeviceName, place: Place, endpoint: &Endpoint) 
             value: Some(Bytes::new().index(place.port)),
             ..element(&sets::NEIGHBOURS, Bytes::new().index(bridge).with(&mac))
         });
+        let v6 = endpoint.addresses().filter(|address| address.ip.is_ipv6());
+        elements.extend(v6.map(|address| Element {
+            value: Some(Bytes::new().index(place.port)),
+            ..element(
+                &sets::TARGETS,
+                Bytes::new().index(bridge).address(address.ip),
+            )
+        }));
     }
     if endpoint.any_source {
         return elements;

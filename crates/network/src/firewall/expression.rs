@@ -104,6 +104,16 @@ impl<'a, 'b> Expressions<'a, 'b> {
         }
     }
 
+    /// Loads one behind the other, from the first register on: a key.
+    pub(super) fn load_all(&mut self, parts: &[Load]) -> &mut Self {
+        let mut at = 0;
+        for &part in parts {
+            self.load(part, register(at));
+            at += part.registers();
+        }
+        self
+    }
+
     fn meta(&mut self, key: u32, at: u32) -> &mut Self {
         self.expression("meta", |data| {
             data.be32(2, key).be32(1, at);

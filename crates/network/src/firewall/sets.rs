@@ -160,8 +160,14 @@ pub(super) static NEIGHBOURS: Set = Set {
     value: &[Field::Index],
     ..set(Family::Netdev, "neighbours", &[Field::Index, Mac])
 };
+/// The same by the address that neighbour discovery asks for.
+pub(super) static TARGETS: Set = Set {
+    value: &[Field::Index],
+    ..set(Family::Netdev, "targets6", &[Field::Index, Ipv6])
+};
+
 /// Every set, in the order in which they are made.
-pub(super) static ALL: [&Set; 27] = [
+pub(super) static ALL: [&Set; 28] = [
     &BRIDGES,
     &TOGETHER,
     &INTERNAL,
@@ -189,6 +195,7 @@ pub(super) static ALL: [&Set; 27] = [
     &V6.members,
     &SENDERS,
     &NEIGHBOURS,
+    &TARGETS,
 ];
 
 const fn padded(field: Field) -> u32 {

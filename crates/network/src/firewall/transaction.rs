@@ -177,7 +177,12 @@ pub(crate) fn add_dropping_chain(table: &str, chain: &str) {
             .message(NEWTABLE, flag::CREATE, &generic(family, 0), "table")
             .text(1, table);
         batch
-            .message(NEWCHAIN, flag::CREATE | flag::ACK, &generic(family, 0), "chain")
+            .message(
+                NEWCHAIN,
+                flag::CREATE | flag::ACK,
+                &generic(family, 0),
+                "chain",
+            )
             .text(1, table)
             .text(3, chain)
             .nest(4, |hook| {
