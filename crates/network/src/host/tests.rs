@@ -2,6 +2,7 @@
 //! modules.
 
 mod isolation;
+mod killing;
 mod published;
 mod reconciling;
 mod world;
