@@ -26,6 +26,7 @@ mod list;
 mod logging;
 mod logs;
 mod lookup;
+mod memory;
 mod mode;
 mod mounts;
 mod names;
@@ -68,6 +69,7 @@ pub use events::{Event, EventQuery, EventStream, Subject};
 pub use exec::{ExecOptions, ExecStart, ExecView};
 pub use list::ListQuery;
 pub use logs::{LogQuery, LogStream};
+pub use memory::GiveBack;
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{

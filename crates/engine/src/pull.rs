@@ -13,6 +13,7 @@ use crate::blocking;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Subject};
+use crate::memory::GiveBack;
 use crate::remote::{Attempts, Candidates, Credentials, Way, pull_failure, wanted};
 use crate::transfer::{Report, Reporter};
 
@@ -34,6 +35,7 @@ pub struct PullRequest {
 impl Engine {
     /// Pulls. When the future is dropped, what has arrived is kept for the next attempt.
     pub async fn pull(&self, request: PullRequest, reporter: &Reporter) -> Result<()> {
+        let _memory = GiveBack::default();
         let mut attempts = Attempts::default();
         for (name, credentials) in &request.names {
             let done = self.pull_named(&request, name, credentials, reporter).await;

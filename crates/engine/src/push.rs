@@ -13,6 +13,7 @@ use crate::blocking;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::{Event, Subject};
+use crate::memory::GiveBack;
 use crate::remote::{Candidates, Credentials, Way, failure};
 use crate::transfer::{Report, Reporter};
 
@@ -29,6 +30,7 @@ pub struct PushRequest {
 impl Engine {
     /// Pushes. When the future is dropped, blobs that are at the registry stay there, and no tag moves.
     pub async fn push(&self, request: PushRequest, reporter: &Reporter) -> Result<()> {
+        let _memory = GiveBack::default();
         let (name, credentials, names) = self.here(&request, reporter).await?;
         let bare = name.clone().without_tag().without_digest();
         reporter.line(refers_to(&bare)).await;

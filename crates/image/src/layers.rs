@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::{Algorithm, ContainerId};
+use rustix::fs::IFlags;
 
 use crate::apply::{self, Applied, ApplyError, Limits, Target};
 use crate::driver::DriverKind;
@@ -156,6 +157,8 @@ impl Layers {
                 .create(dir)
                 .map_err(io_error("make", dir))?;
         }
+        // Only a hint, and only ext4 has it.
+        let _ = spread_out(&layers.tmp);
         Ok(layers)
     }
 
@@ -446,6 +449,18 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
         names.push(name.to_string_lossy().into_owned());
     }
     Ok(names)
+}
+
+/// Has ext4 look for a region of the disk of its own for each directory that is made in this one (`chattr +T`): layers
+/// have nothing to do with each other. Else all would fill the region where this directory lies, and where others have
+/// just been removed, ext4 without a journal passes over their inodes one by one for minutes: half of a load's time.
+fn spread_out(dir: &Path) -> io::Result<()> {
+    let dir = fs::File::open(dir)?;
+    let flags = rustix::fs::ioctl_getflags(&dir)?;
+    if !flags.contains(IFlags::TOPDIR) {
+        rustix::fs::ioctl_setflags(&dir, flags | IFlags::TOPDIR)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {

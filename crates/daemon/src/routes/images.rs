@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api::types::progress::{Progress, ProgressDetail};
 use api::types::prune::ImagesPruned;
 use bytes::Bytes;
-use engine::{Engine, Event, Subject};
+use engine::{Engine, Event, GiveBack, Subject};
 use http::StatusCode;
 use image::{
     Image, ImageId, ImportOptions, LabelFilter, ListQuery, LoadEvent, PruneQuery, RemoveOptions,
@@ -285,6 +285,7 @@ async fn save_names(call: Call, names: Vec<String>) -> Reply {
     let store = call.app.engine.images().clone();
     let (mut sender, receiver) = engine::pipe(8);
     tokio::task::spawn_blocking(move || {
+        let _memory = GiveBack::default();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let saved = store
             .save_for(&names, platform.as_ref(), &mut sender)
@@ -304,6 +305,7 @@ pub(super) async fn load(call: Call) -> Reply {
     let engine = call.app.engine.clone();
     let (sender, lines) = body::stream();
     tokio::task::spawn_blocking(move || {
+        let _memory = GiveBack::default();
         let say = |progress: &Progress| drop(sender.blocking_send(Ok(line(progress))));
         let mut on = |event: LoadEvent| match event {
             LoadEvent::Loaded(loaded) => {
