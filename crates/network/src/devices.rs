@@ -198,6 +198,13 @@ fn existing(connection: &mut Connection, device: &DeviceName) -> Result<Link> {
     })
 }
 
+/// The indices of an endpoint's port and of its bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plug {
+    pub(crate) port: u32,
+    pub(crate) bridge: u32,
+}
+
 /// Makes an endpoint's device, or pair of devices; the container's is in its namespace at once, under its final name.
 pub(crate) fn plug(
     connection: &mut Connection,
@@ -205,11 +212,13 @@ pub(crate) fn plug(
     network: &Network,
     endpoint: &Endpoint,
     netns: BorrowedFd<'_>,
-) -> Result<()> {
+) -> Result<Option<Plug>> {
     let netns = netns.as_raw_fd().cast_unsigned();
+    let mut bridge_index = None;
     let batch = match &network.driver {
         Driver::Bridge(bridge) => {
             let master = existing(connection, &bridge.device)?.index;
+            bridge_index = Some(master);
             pair(owner, network, endpoint, (bridge, master), netns)
         }
         Driver::Macvlan(Macvlan { parent, mode }) => {
@@ -233,15 +242,28 @@ pub(crate) fn plug(
             )
         }
     };
-    connection.run(batch).map_err(|error| match (&network.driver, error.errno()) {
-        (Driver::Ipvlan(_), Some(Errno::OPNOTSUPP)) => Error::Unsupported(
-            "this kernel has no ipvlan devices (CONFIG_IPVLAN): use a macvlan or a bridge network".into(),
-        ),
-        (Driver::Macvlan(_), Some(Errno::OPNOTSUPP)) => Error::Unsupported(
-            "this kernel has no macvlan devices (CONFIG_MACVLAN): use a bridge network".into(),
-        ),
-        _ => error,
-    })
+    let mut port = None;
+    let made = connection.run_and_hear(batch, |message| {
+        port = port.or_else(|| Link::read(message).map(|link| link.index));
+    });
+    made.map_err(|error| without_kind(&network.driver, error))?;
+    let plug = port.zip(bridge_index);
+    Ok(plug.map(|(port, bridge)| Plug { port, bridge }))
+}
+
+/// What to do on a kernel that does not have the kind of device.
+fn without_kind(driver: &Driver, error: Error) -> Error {
+    let (kind, option, others) = match driver {
+        Driver::Ipvlan(_) => ("ipvlan", "CONFIG_IPVLAN", "a macvlan or a bridge network"),
+        Driver::Macvlan(_) => ("macvlan", "CONFIG_MACVLAN", "a bridge network"),
+        Driver::Bridge(_) => return error,
+    };
+    if error.errno() != Some(Errno::OPNOTSUPP) {
+        return error;
+    }
+    Error::Unsupported(format!(
+        "this kernel has no {kind} devices ({option}): use {others}"
+    ))
 }
 
 fn pair(
@@ -288,6 +310,8 @@ fn pair(
             });
     });
     drop(message);
+    // Before it is up: then others would have to be waited for.
+    link::ask_for(&mut batch, &port);
     link::set_up(&mut batch, &port);
     batch
 }

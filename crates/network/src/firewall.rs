@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Between containers of a bridge a frame passes no bridge and no FORWARD: with br_netfilter, other tables would drop it there, as
-//! Docker's policy does. It is also the shorter way.
+//! Docker's policy does. It is also the shorter way. Whoever looks at the bridge with tcpdump does not see these frames; on the ports,
+//! and in the containers, they are seen.
 //!
 //! The rules never change, but for the chains of ports; networks, endpoints and ports are elements of sets and maps. A range of ports whose numbers are the same on
 //! both sides is one element, of any size; a range that is shifted is one element a port, since the kernel has no
@@ -27,7 +28,9 @@
 //! [`crate::Host::forwarding_obstacles`] names such chains, in words for the user, and
 //!
 //! - published ports then go through the proxy, which is a local process on both sides and so meets INPUT and OUTPUT only;
-//! - what containers send outside needs a rule of the administrator's (`ufw route allow in on br-...`), or with firewalld
+//! - what containers send outside could go through the keeper as well: sockets in the container's namespace, as those for names, take TCP and
+//!   UDP over, and the keeper opens the same connection from the host, which meets OUTPUT only (to be built);
+//! - until then, what containers send outside needs a rule of the administrator's (`ufw route allow in on br-...`), or with firewalld
 //!   the bridge in the zone `trusted`, which is asked for over its D-Bus interface, as Docker does;
 //! - where connections are established, ufw and firewalld let them pass, so answers need nothing.
 //!
@@ -43,12 +46,13 @@ mod guard;
 mod sets;
 mod transaction;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
 use linux::Errno;
 use linux::netlink::Protocol;
 
+use crate::devices::Plug;
 use crate::host::Owner;
 use crate::link;
 use crate::netlink::{Batch, Connection};
@@ -174,10 +178,16 @@ impl Firewall {
     }
 
     /// Lets an endpoint's port send, and publishes its ports.
-    pub(crate) fn add_endpoint(&mut self, network: &Network, endpoint: &Endpoint) -> Result<()> {
+    pub(crate) fn add_endpoint(
+        &mut self,
+        network: &Network,
+        endpoint: &Endpoint,
+        plug: Option<Plug>,
+    ) -> Result<()> {
+        let place = |plug: Plug| Place::new(network, plug).with_shortcuts(self.shortcuts);
         let plugged = Plugged {
             endpoint: endpoint.clone(),
-            place: self.place(network, endpoint)?,
+            place: plug.map(place),
         };
         let chain = self.chain_of(&plugged);
         let new = self.all_of(network, &plugged);
@@ -324,15 +334,16 @@ impl Firewall {
 
     fn restore_once(&mut self) -> Result<()> {
         let links = link::list(&mut self.route)?;
-        let (owner, shortcuts) = (self.owner, self.shortcuts);
+        let indices: HashMap<&str, u32> =
+            links.iter().map(|l| (l.name.as_str(), l.index)).collect();
+        let index = |name: &DeviceName| indices.get(name.as_str()).copied();
         for member in self.model.networks.values_mut() {
+            let bridge = member.network.bridge().and_then(|b| index(&b.device));
             for plugged in member.endpoints.values_mut() {
-                plugged.place = place(&member.network, |name| {
-                    let name = name(owner, &plugged.endpoint);
-                    let link = links.iter().find(|link| link.name == name.as_str());
-                    Ok(link.map(|link| link.index))
-                })?
-                .map(|place| place.with_shortcuts(shortcuts));
+                let port = index(&DeviceName::of_port(self.owner, &plugged.endpoint.id));
+                let plug = port.zip(bridge).map(|(port, bridge)| Plug { port, bridge });
+                plugged.place = plug
+                    .map(|plug| Place::new(&member.network, plug).with_shortcuts(self.shortcuts));
             }
         }
         let mut transaction = Transaction::new(&self.table);
@@ -346,15 +357,6 @@ impl Firewall {
         transaction.add(&self.all_elements());
         let batch = transaction.finish();
         self.run(batch)
-    }
-
-    /// Where an endpoint is, for one whose device has just been made.
-    fn place(&mut self, network: &Network, endpoint: &Endpoint) -> Result<Option<Place>> {
-        let (owner, route) = (self.owner, &mut self.route);
-        let place = place(network, |name| {
-            Ok(link::find(route, &name(owner, endpoint))?.map(|link| link.index))
-        })?;
-        Ok(place.map(|place| place.with_shortcuts(self.shortcuts)))
     }
 
     fn chain_of(&self, plugged: &Plugged) -> Option<Chain> {
@@ -421,34 +423,22 @@ impl Firewall {
 }
 
 impl Place {
+    fn new(network: &Network, plug: Plug) -> Self {
+        let shares = network
+            .bridge()
+            .is_some_and(|bridge| bridge.inter_container);
+        Self {
+            port: plug.port,
+            together: shares.then_some(plug.bridge),
+        }
+    }
+
     fn with_shortcuts(self, shortcuts: bool) -> Self {
         Self {
             together: self.together.filter(|_| shortcuts),
             ..self
         }
     }
-}
-
-/// The name of a port, or of its bridge.
-type NameOf<'a> = &'a dyn Fn(Owner, &Endpoint) -> DeviceName;
-
-/// Where an endpoint is, by the index of each device.
-fn place(
-    network: &Network,
-    mut index: impl FnMut(NameOf<'_>) -> Result<Option<u32>>,
-) -> Result<Option<Place>> {
-    let Some(bridge) = network.bridge() else {
-        return Ok(None);
-    };
-    let Some(port) = index(&|owner, endpoint| DeviceName::of_port(owner, &endpoint.id))? else {
-        return Ok(None);
-    };
-    let together = if bridge.inter_container {
-        index(&|_, _| bridge.device.clone())?
-    } else {
-        None
-    };
-    Ok(Some(Place { port, together }))
 }
 
 /// Leads port 53 of `address` to other ports, in the namespace of `connection`, in place of where it was led before.

@@ -186,11 +186,11 @@ impl Host {
             endpoint,
             netns,
         );
-        plugged?;
+        let plug = plugged?;
         // Before the container's end is up: nothing is ever sent that nobody looks at.
         let done = self
             .firewall()
-            .add_endpoint(network, endpoint)
+            .add_endpoint(network, endpoint, plug)
             .and_then(|()| {
                 let names = inside::configure(netns, endpoint)?;
                 Ok(Connected { names })

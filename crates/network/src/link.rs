@@ -68,7 +68,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn read(message: &Message<'_>) -> Option<Self> {
+    pub(crate) fn read(message: &Message<'_>) -> Option<Self> {
         if message.kind != NEWLINK {
             return None;
         }
@@ -104,6 +104,16 @@ pub(crate) fn list(connection: &mut Connection) -> Result<Vec<Link>> {
 /// The link of this name, or `None`.
 pub(crate) fn find(connection: &mut Connection, name: &DeviceName) -> Result<Option<Link>> {
     let mut batch = Batch::new();
+    ask_for(&mut batch, name);
+    let mut link = None;
+    match connection.ask(&batch, |message| link = Link::read(message).or(link.take())) {
+        Err(error) if error.errno() == Some(linux::Errno::NODEV) => Ok(None),
+        result => result.map(|()| link),
+    }
+}
+
+/// Asks for a link among other messages; [`Link::read`] understands the answer.
+pub(crate) fn ask_for(batch: &mut Batch, name: &DeviceName) {
     batch
         .message(
             GETLINK,
@@ -113,11 +123,6 @@ pub(crate) fn find(connection: &mut Connection, name: &DeviceName) -> Result<Opt
         )
         .text(ifla::IFNAME, name.as_str())
         .u32(ifla::EXT_MASK, SKIP_STATS);
-    let mut link = None;
-    match connection.ask(&batch, |message| link = Link::read(message).or(link.take())) {
-        Err(error) if error.errno() == Some(linux::Errno::NODEV) => Ok(None),
-        result => result.map(|()| link),
-    }
 }
 
 /// Begins the making of a link; what is particular to its kind follows.

@@ -76,7 +76,16 @@ impl Connection {
 
     /// Sends all messages of a batch at once. The first error is told; route messages behind one that fails are
     /// carried out nonetheless, a netfilter transaction is carried out as a whole or not at all.
-    pub(crate) fn run(&mut self, mut batch: Batch) -> Result<()> {
+    pub(crate) fn run(&mut self, batch: Batch) -> Result<()> {
+        self.run_and_hear(batch, |_| {})
+    }
+
+    /// The same for route messages, some of which ask for objects: those are handed to `each`.
+    pub(crate) fn run_and_hear(
+        &mut self,
+        mut batch: Batch,
+        each: impl FnMut(&Message<'_>),
+    ) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -85,7 +94,7 @@ impl Connection {
             .send(batch.bytes())
             .doing(|| batch.doing(None))?;
         let refusals = match self.protocol {
-            Protocol::Route => self.read_each(batch.len()),
+            Protocol::Route => self.read_each(batch.len(), each),
             Protocol::Netfilter => self.read_waiting(),
         };
         match refusals.doing(|| batch.doing(None))?.into_iter().next() {
@@ -98,13 +107,21 @@ impl Connection {
     }
 
     /// Each message has its answer.
-    fn read_each(&mut self, mut wanted: usize) -> linux::Result<Vec<Refusal>> {
+    fn read_each(
+        &mut self,
+        mut wanted: usize,
+        mut each: impl FnMut(&Message<'_>),
+    ) -> linux::Result<Vec<Refusal>> {
         let mut refusals = Vec::new();
         while wanted > 0 {
             let length = self.socket.receive(&mut self.buffer)?;
-            for message in Messages::new(&self.buffer[..length]).filter(|m| m.kind == ERROR) {
-                wanted = wanted.saturating_sub(1);
-                refusals.extend(refusal(&message));
+            for message in Messages::new(&self.buffer[..length]) {
+                if message.kind == ERROR {
+                    wanted = wanted.saturating_sub(1);
+                    refusals.extend(refusal(&message));
+                } else {
+                    each(&message);
+                }
             }
         }
         Ok(refusals)
