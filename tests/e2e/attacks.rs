@@ -150,6 +150,35 @@ daemon_test!(mount_points_swapped_for_links_stay_inside, |d| {
     }
 });
 
+daemon_test!(processes_of_a_container_hold_up_nobody, |d| {
+    let (cli, evil, other) = (d.docker(), d.name("evil"), d.name("other"));
+    let stopper = "while :; do kill -STOP -1; done";
+    cli.ok(&["run", "-d", "--name", &evil, IMAGE, "sh", "-c", stopper]);
+    for user in ["0", "1000"] {
+        let exec = cli.run(&["exec", "-u", user, &evil, "true"]);
+        // It may be lucky.
+        assert!(
+            exec.code == 0 || exec.err().contains("stopped while it was set up"),
+            "{exec:?}"
+        );
+    }
+    cli.run(&[
+        "run",
+        "-d",
+        "--name",
+        &other,
+        "--pid",
+        &format!("container:{evil}"),
+        IMAGE,
+        "sleep",
+        "1000",
+    ]);
+    cli.ok(&["rm", "-f", &other]);
+    cli.ok(&["stop", "-t", "0", &evil]);
+    assert_eq!(cli.ok(&["wait", &evil]), "137");
+    cli.ok(&["rm", &evil]);
+});
+
 own_test!(attributes_of_files_travel_with_them, |d| {
     let (cli, name) = (d.docker(), d.name("a"));
     cli.ok(&["create", "--name", &name, IMAGE, "true"]);

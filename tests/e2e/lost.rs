@@ -38,11 +38,15 @@ fn shim(cli: &Cli, name: &str) -> u32 {
 }
 
 fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
         .expect("a pid");
-    kill_process(pid, Signal::KILL).expect("kill");
+    kill_process(pid, signal).expect("signal");
 }
 
 /// Asserts that the log counts up from 1 without a hole and returns the last number.
@@ -83,6 +87,32 @@ own_test!(containers_run_on_and_their_logs_have_no_hole, |d| {
     cli.ok(&["kill", &name]);
     assert_eq!(cli.ok(&["wait", &name]), "137");
 });
+
+own_test!(
+    a_shim_that_does_not_answer_keeps_no_daemon_from_starting,
+    |d| {
+        let cli = d.docker();
+        let (stopped, other) = (run(d, &cli, "a", COUNTER), run(d, &cli, "b", COUNTER));
+        let (shim, first) = (shim(&cli, &stopped), first_process(&cli, &stopped));
+        signal(shim, Signal::STOP);
+        d.crash();
+        let state = |name: &str| {
+            let answer = cli.ok(&["inspect", "-f", "{{.State.Status}} {{.State.Pid}}", name]);
+            answer
+                .split_once(' ')
+                .map(|(status, pid)| (status.to_owned(), pid.to_owned()))
+        };
+        let running = |pid: u32| Some(("running".to_owned(), pid.to_string()));
+        assert_eq!(state(&stopped), running(0));
+        assert_eq!(cli.ok(&["exec", &other, "echo", "fine"]), "fine");
+        signal(shim, Signal::CONT);
+        // An exec is answered after what was asked before it.
+        assert_eq!(cli.ok(&["exec", &stopped, "echo", "fine"]), "fine");
+        assert_eq!(state(&stopped), running(first));
+        cli.ok(&["kill", &stopped, &other]);
+        assert_eq!(cli.ok(&["wait", &stopped]), "137");
+    }
+);
 
 own_test!(an_orderly_end_of_the_daemon_leaves_containers_too, |d| {
     let cli = d.tare();

@@ -85,15 +85,15 @@ own_test!(the_client_does_not_when_told, |d| {
 });
 
 own_test!(
-    a_second_daemon_is_kept_from_the_pid_file_and_from_the_data,
+    a_second_daemon_is_kept_from_the_pid_file_and_both_roots,
     |d| {
-        let refused = |pidfile: &Path, exec_root: &str| {
+        let refused = |pidfile: &Path, data_root: &Path, exec_root: &str| {
             let (program, folder) = (d.tare().command(&[]).into_inner(), d.folder());
             let output = std::process::Command::new(program.get_program())
                 .arg("daemon")
                 .args(["-H", &format!("unix://{}/second.sock", folder.display())])
                 .arg("--data-root")
-                .arg(d.data_root())
+                .arg(data_root)
                 .arg("--exec-root")
                 .arg(folder.join(exec_root))
                 .arg("--pidfile")
@@ -106,8 +106,19 @@ own_test!(
             assert!(err.contains(&who), "{err}");
         };
         let pidfile = d.folder().join("tare.pid");
-        refused(&pidfile, "run2");
-        refused(&d.folder().join("second.pid"), "run2");
+        let second = d.folder().join("second.pid");
+        refused(&pidfile, &d.data_root(), "run2");
+        refused(&second, &d.data_root(), "run2");
+        refused(&second, &d.folder().join("data2"), "run");
+        // A lock is not lost when the daemon itself opens and closes the file.
+        let name = d.name("a");
+        let folder = format!("{}:/host", d.folder().display());
+        let cli = d.docker();
+        cli.ok(&[
+            "run", "-d", "--name", &name, "-v", &folder, IMAGE, "sleep", "1000",
+        ]);
+        cli.ok(&["cp", &format!("{name}:/host/tare.pid"), "-"]);
+        refused(&pidfile, &d.data_root(), "run2");
         // And it has left the first one's file alone.
         assert_eq!(
             fs::read_to_string(&pidfile).expect("the pid file").trim(),

@@ -1,15 +1,18 @@
 //! The file with the daemon's process id, which also keeps a second daemon away.
 //!
 //! The number alone cannot be trusted: after a SIGKILL it may belong to anyone. So the file is locked for as long as
-//! the daemon lives, and the kernel lets go of the lock whatever way it ends. The lock is a process's own (`fcntl`), not
-//! one of the open file (`flock`), which a child that is being started would hold on to for a moment.
+//! the daemon lives, and the kernel lets go of the lock whatever way it ends. It is a lock of the open file (`flock`): one
+//! of the process would go whenever the daemon closes another descriptor of the file, as `docker cp` may make it do.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+/// How long a daemon that was killed may seem to hold the lock: until the kernel is done with it, and until a shim that it
+/// was just starting has executed its program.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why the file could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,25 +44,30 @@ impl Pidfile {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
-        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::AGAIN | Errno::ACCESS) => {
-                let mut pid = String::new();
-                file.read_to_string(&mut pid).map_err(failed)?;
-                return Err(PidfileError::Running {
-                    path: path.to_owned(),
-                    pid: pid.trim().to_owned(),
-                });
+        let deadline = Instant::now() + PATIENCE;
+        let mut file = loop {
+            let mut file = open(path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, path) => break file,
+                // The one before has removed the file between our two steps.
+                Ok(()) => continue,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    file.read_to_string(&mut pid).map_err(failed)?;
+                    return Err(PidfileError::Running {
+                        path: path.to_owned(),
+                        pid: pid.trim().to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            Err(errno) => return Err(failed(errno.into())),
-        }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a wait for a lock cannot be bounded otherwise"
+            )]
+            std::thread::sleep(PATIENCE / 100);
+        };
         file.set_len(0)
             .and_then(|()| file.rewind())
             .map_err(failed)?;
@@ -69,6 +77,20 @@ impl Pidfile {
             _locked: file,
         })
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path)
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    identity(ours) == identity(there)
 }
 
 impl Drop for Pidfile {
@@ -83,11 +105,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_away_with_its_daemon() {
+    fn one_daemon_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run/tare.pid");
-        drop(Pidfile::take(&path).unwrap());
+        let held = Pidfile::take(&path).unwrap();
+        let second = Pidfile::take(&path).unwrap_err().to_string();
+        assert!(
+            second.contains(&format!("PID {} is still running", std::process::id())),
+            "{second}"
+        );
+        drop(held);
         assert!(!path.exists());
+        drop(Pidfile::take(&path).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_was_removed_meanwhile_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tare.pid");
+        let file = open(&path).unwrap();
+        assert!(is_at(&file, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        let _other = open(&path).unwrap();
+        assert!(!is_at(&file, &path));
     }
 
     #[test]

@@ -114,8 +114,9 @@ async fn serve(
         })?;
     }
     let _pidfile = Pidfile::take(&config.pidfile)?;
-    // Nor may a daemon with another pid file work on the same data.
+    // Nor may a daemon with another pid file work on the same data, or collect what another one runs.
     let _data_root = Pidfile::take(&config.data_root.join("daemon.pid"))?;
+    let _exec_root = Pidfile::take(&config.exec_root.join("daemon.pid"))?;
     let mut signals = Signals::new().map_err(|source| StartError::Io {
         what: "listening to signals",
         source,
@@ -153,10 +154,10 @@ async fn serve(
         "daemon is ready"
     );
     if let Some(fd) = app.config().ready_fd {
-        ready::announce(fd).map_err(|source| StartError::Io {
-            what: "telling who started it that it is ready",
-            source,
-        })?;
+        // Whoever started it may have gone away meanwhile; it is there for others, too.
+        if let Err(error) = ready::announce(fd) {
+            tracing::warn!(%error, "cannot tell who started it that it is ready");
+        }
     }
     while let Received::Reload = signals.next().await {
         reload(command_line, &app, logging);

@@ -67,6 +67,22 @@ impl Cgroups {
         killed.and(removed)
     }
 
+    /// The shim of container `id`, which is the parent of one of the processes in the cgroup `path`.
+    pub(crate) fn parent(&self, path: &str, id: &str) -> Option<PidFd> {
+        let mut pids = self
+            .mounts
+            .iter()
+            .flat_map(|mount| nested(&below(mount, path)))
+            .flat_map(|folder| processes(&folder));
+        pids.find_map(|pid| {
+            let parent = PidFd::open(parent_of(pid)?).ok()?;
+            // Looked at once its pid cannot be another's any more.
+            let words = fs::read(format!("/proc/{}/cmdline", parent_of(pid)?)).ok()?;
+            let words = String::from_utf8_lossy(&words);
+            (words.starts_with("tare-shim") && words.contains(id)).then_some(parent)
+        })
+    }
+
     /// Whether `parent` is there in any hierarchy.
     pub(crate) fn has_parent(&self, parent: &str) -> bool {
         let mut mounts = self.mounts.iter();
@@ -154,6 +170,13 @@ fn processes(folder: &Path) -> Vec<u32> {
         .filter_map(|line| line.parse().ok())
         .filter(|&pid| pid != 0)
         .collect()
+}
+
+/// From `/proc/PID/stat` (proc(5)): the second field after the name, which may hold anything.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(1)?.parse().ok()
 }
 
 fn write_existing(file: &Path, text: &str) -> std::io::Result<()> {

@@ -7,10 +7,12 @@ use image::Snapshot;
 use oci::runtime::Process;
 use shim::protocol::{Op, Value};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::attach::WaitingAttach;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Life, Phase};
+use crate::link;
 use crate::state::{Birth, LifeRecord, Record, VERSION};
 
 /// Where the answer to an order goes.
@@ -163,6 +165,14 @@ impl Handle {
         let gone = || Error::no_such_container(self.birth.id.as_str());
         self.orders.send(order(answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Asks the shim, if the container runs.
+    pub(crate) async fn ask(&self, op: Op) -> Result<Value> {
+        let asked = self.order(|answer| Order::Ask { op, answer });
+        timeout(link::PATIENCE, asked)
+            .await
+            .map_err(|_| link::silent())?
     }
 
     /// Gives an order that has no answer.

@@ -147,7 +147,7 @@ impl Engine {
             columns: width,
             rows: height,
         };
-        handle.order(|answer| Order::Ask { op, answer }).await?;
+        handle.ask(op).await?;
         let size = [("height", height.to_string()), ("width", width.to_string())];
         self.shared().announce(&handle, "resize", &size);
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use oci::{ContainerId, Digest};
 use tokio::sync::mpsc;
 
@@ -149,9 +150,9 @@ impl Engine {
             shared: found.shared,
         };
         reaper::start()?;
-        for one in found.containers {
-            recover::take_in(&engine, one).await;
-        }
+        // All at once: one whose shim does not answer keeps nobody waiting.
+        let containers = found.containers.into_iter();
+        join_all(containers.map(|one| recover::take_in(&engine, one))).await;
         let shared = Arc::clone(&engine.shared);
         tokio::task::spawn_blocking(move || shared.shims.stock_up());
         Ok(engine)

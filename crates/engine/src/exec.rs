@@ -283,10 +283,7 @@ impl Engine {
             columns: width,
             rows: height,
         };
-        handle
-            .order(|answer| Order::Ask { op, answer })
-            .await
-            .map(drop)
+        handle.ask(op).await.map(drop)
     }
 
     fn exec(&self, id: &str) -> Result<Arc<Exec>> {
@@ -322,8 +319,7 @@ impl Engine {
             size: size.filter(|_| exec.options.tty),
         };
         handle.live().execs.insert(exec.id.clone());
-        let started = handle.order(|answer| Order::Ask { op, answer }).await;
-        match started {
+        match handle.ask(op).await {
             Ok(Value::Started { pid, .. }) => {
                 // It may have ended before this line.
                 let mut progress = exec.progress();

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
+use std::time::Duration;
 
 use shim::protocol::{Decoder, Event, Kind, Message, Op, OpError, Reply, Request, Value, encode};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use crate::error::{Context as _, Error, ErrorKind, Result};
 
@@ -18,6 +20,9 @@ pub(crate) enum Heard {
     /// The shim has closed the connection, or broken the protocol.
     Closed,
 }
+
+/// How long a shim may take for a reply, other than to a start. One that takes longer is stopped, or the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A control connection.
 #[derive(Debug)]
@@ -50,11 +55,19 @@ impl Link {
         self.seq += 1;
         let mut frame = Vec::new();
         encode(Kind::Request, &Request { seq: self.seq, op }, &mut frame);
-        self.stream
-            .write_all(&frame)
+        timeout(PATIENCE, self.stream.write_all(&frame))
             .await
+            .map_err(|_| silent())?
             .context(|| "ask the shim".to_owned())?;
         Ok(self.seq)
+    }
+
+    /// Sends a request and waits for the reply, for as long as a shim that is well may need.
+    pub(crate) async fn call(&mut self, op: Op) -> Result<Result<Value, OpError>> {
+        let seq = self.ask(op).await?;
+        timeout(PATIENCE, self.reply_to(seq))
+            .await
+            .map_err(|_| silent())?
     }
 
     /// Waits for the reply to a request; what else comes meanwhile is kept for [`Link::hear`].
@@ -122,6 +135,17 @@ impl Link {
         }
         Ok(None)
     }
+}
+
+/// What is said of a shim that does not reply.
+pub(crate) fn silent() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the shim does not answer within {} seconds: is it stopped?",
+            PATIENCE.as_secs()
+        ),
+    )
 }
 
 /// What went wrong in a shim, as the engine's error.

@@ -256,8 +256,7 @@ impl Owner {
         let allowed = lifecycle::step(&self.me.live().life, event.clone());
         allowed.map_err(|refusal| self.refused(refusal))?;
         let link = self.link.as_mut().ok_or_else(|| self.me.not_running())?;
-        let seq = link.ask(op).await?;
-        link.reply_to(seq).await?.map_err(link::failed)?;
+        link.call(op).await?.map_err(link::failed)?;
         self.apply(shared, event)
             .await
             .map_err(|refusal| self.refused(refusal))
@@ -280,12 +279,17 @@ impl Owner {
             signal,
             all: false,
         };
-        // A shim that is ending at this moment does not answer: the container does not run any more.
-        let seq = link.ask(op).await.map_err(|_| self.me.not_running())?;
-        let answered = link
-            .reply_to(seq)
-            .await
-            .map_err(|_| self.me.not_running())?;
+        let answered = match link.call(op).await {
+            Ok(answered) => answered,
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                return match signal {
+                    9 => self.kill_shim(shared, error).await,
+                    _ => Err(error),
+                };
+            }
+            // A shim that is ending at this moment has closed: the container does not run any more.
+            Err(_) => return Err(self.me.not_running()),
+        };
         answered.map_err(|error| match error.kind {
             protocol::ErrorKind::NoSuchProcess | protocol::ErrorKind::Conflict => {
                 self.me.not_running()

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use shim::protocol::{Op, Value};
 
 use crate::archive::{Change, ChangeKind};
-use crate::container::{Container, Order};
+use crate::container::Container;
 use crate::engine::{Counts, DiskUsage, Engine, Pruned, RemoveOptions, TopTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Subject, has_label};
@@ -58,13 +58,7 @@ impl Engine {
     /// The processes, as `ps` with these arguments shows them; `None`: `-ef`.
     pub async fn top(&self, name: &str, ps_args: Option<&str>) -> Result<TopTable> {
         let handle = self.shared().find(name)?;
-        let pids = match handle
-            .order(|answer| Order::Ask {
-                op: Op::Pids,
-                answer,
-            })
-            .await?
-        {
+        let pids = match handle.ask(Op::Pids).await? {
             Value::Pids { pids } => pids,
             other => {
                 return Err(Error::system(format!(

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! record, shim answers             -> it runs; its owner listens to it
+//! record, shim is silent           -> it is taken to run; its owner waits for the answer
 //! record, exit record              -> it ended meanwhile; the owner takes the end as if it had just been told
 //! record says running, neither     -> its shim was killed: kill the rest, exit code 137
 //! no record                        -> half-made or half-removed: folder, bundle, cgroup and snapshot are removed
@@ -12,6 +13,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oci::ContainerId;
 use shim::protocol::{Hello, Kind, Op, Phase as ShimPhase, Role, State, Value, encode};
@@ -29,6 +31,9 @@ use crate::owner;
 use crate::shared::Shared;
 use crate::state::{PhaseRecord, Record};
 use crate::volumes::Volumes;
+
+/// How long the daemon waits for the shims of its containers before it serves.
+const MEETING: Duration = Duration::from_secs(3);
 
 /// What was found.
 pub(crate) struct Found {
@@ -233,38 +238,59 @@ pub(crate) async fn take_in(engine: &Engine, found: FoundContainer) {
         recorded,
         control,
     } = found;
-    if let Some((link, state)) = meet(control).await {
-        let phase = match state.phase {
-            ShimPhase::Paused => Phase::Paused { pid: state.pid },
-            _ => Phase::Running { pid: state.pid },
-        };
-        if state.phase != ShimPhase::Created {
-            let mut live = container.live();
-            live.life.phase = phase;
-            live.life.oom_killed = state.oom_killed;
-            live.life.started_at = state
-                .started_at
-                .map(owner::timestamp)
-                .or(live.life.started_at);
-            live.execs = state.execs.iter().map(|(id, _)| id.clone()).collect();
-            drop(live);
-            exec::take_in(engine.shared(), &container, Some(&state.execs));
+    match meet(control).await {
+        Some(Met::Answers(link, state)) if state.phase != ShimPhase::Created => {
+            adopt(engine.shared(), &container, &state);
             container.tell(|news| news.active = true);
             engine.take_in(container, Some(link));
-            return;
         }
+        Some(Met::Silent(link)) => {
+            tracing::warn!(id = %container.birth.id, "a shim does not answer; its container is taken to run");
+            container.live().life.phase = match recorded {
+                PhaseRecord::Paused => Phase::Paused { pid: 0 },
+                _ => Phase::Running { pid: 0 },
+            };
+            exec::take_in(engine.shared(), &container, Some(&[]));
+            container.tell(|news| news.active = true);
+            engine.take_in(container, Some(link));
+        }
+        _ => catch_up(engine, container, recorded, auto_remove).await,
     }
-    catch_up(engine, container, recorded, auto_remove).await;
+}
+
+/// A shim that lives.
+enum Met {
+    Answers(Link, Box<State>),
+    /// It is stopped, or the machine is very busy: its owner hears the answer, should it come.
+    Silent(Link),
 }
 
 /// Asks a shim what it knows.
-async fn meet(control: Option<std::os::unix::net::UnixStream>) -> Option<(Link, State)> {
+async fn meet(control: Option<std::os::unix::net::UnixStream>) -> Option<Met> {
     let mut link = Link::new(control?, 0).ok()?;
     let seq = link.ask(Op::State).await.ok()?;
-    match link.reply_to(seq).await.ok()?.ok()? {
-        Value::State(state) => Some((link, *state)),
-        _ => None,
+    match tokio::time::timeout(MEETING, link.reply_to(seq)).await {
+        Ok(Ok(Ok(Value::State(state)))) => Some(Met::Answers(link, state)),
+        Ok(_) => None,
+        Err(_) => Some(Met::Silent(link)),
     }
+}
+
+/// What a shim says of its container is so.
+pub(crate) fn adopt(shared: &Shared, container: &Container, state: &State) {
+    let mut live = container.live();
+    live.life.phase = match state.phase {
+        ShimPhase::Paused => Phase::Paused { pid: state.pid },
+        _ => Phase::Running { pid: state.pid },
+    };
+    live.life.oom_killed = state.oom_killed;
+    live.life.started_at = state
+        .started_at
+        .map(owner::timestamp)
+        .or(live.life.started_at);
+    live.execs = state.execs.iter().map(|(id, _)| id.clone()).collect();
+    drop(live);
+    exec::take_in(shared, container, Some(&state.execs));
 }
 
 /// A container without a shim: if it was running, it has ended, one way or the other.

@@ -1,6 +1,6 @@
 //! Makes a layer's directory from its tar, the way overlayfs wants a lower directory.
 //!
-//! Every path is resolved by the kernel below the target (openat2, RESOLVE_BENEATH): no name and no link that the
+//! Every path is resolved by the kernel below the target (openat2, RESOLVE_IN_ROOT): no name and no link that the
 //! archive makes leads out. Nothing is ever unpacked over something that was there before the archive. An absolute name
 //! counts from the target, as in Docker (archives made by Nix hold such); `..` in a name is refused.
 
@@ -399,7 +399,7 @@ impl Layer<'_> {
         if target.bytes() == path.bytes() {
             return Err(invalid(InvalidPath::LinkToItself));
         }
-        let source = parents::open_beneath(self.target.diff.as_fd(), target_parent).map_err(
+        let source = parents::open_in_root(self.target.diff.as_fd(), target_parent).map_err(
             context("open the directory of the link's target", &entry.link),
         )?;
         fs::statat(&source, target_name, AtFlags::SYMLINK_NOFOLLOW)
@@ -468,13 +468,13 @@ pub(crate) fn parse_path(name: &[u8]) -> Option<Vec<u8>> {
 
 /// Opens a directory of a layer the way entries were made in it.
 pub(crate) fn open_parent(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-    parents::open_beneath(root, path)
+    parents::open_in_root(root, path)
 }
 
 /// Opens a file of an applied layer for reading, as its entry's path says.
 pub(crate) fn open_file(diff: &OwnedFd, path: &[u8]) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     Ok(File::from(fs::openat2(
         diff,
         path,

@@ -322,10 +322,12 @@ pub fn unmount_detached(path: &Path) -> Result<()> {
 }
 
 /// Makes the mount whose root is the current folder the root, and detaches the old one: `pivot_root(".", ".")`
-/// needs no folder for the old root inside the new one.
+/// needs no folder for the old root inside the new one, on top of which the old one then lies.
 pub fn pivot_into_current() -> Result<()> {
+    let old = file::open_path(Path::new("/"))?;
     rustix::process::pivot_root(".", ".").context(|| r#"pivot_root(".", ".")"#)?;
-    // The old root now lies on top of the new one; slave, so that the detaching is not seen outside.
+    rustix::process::fchdir(&old).context(|| "fchdir(the old root)")?;
+    // Slave, so that the detaching is not seen outside.
     change_propagation(Path::new("."), Propagation::Slave, Depth::Recursive)?;
     unmount_detached(Path::new("."))?;
     rustix::process::chdir("/").context(|| r#"chdir("/")"#)

@@ -81,6 +81,14 @@ impl PidFd {
         self.waitid(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
     }
 
+    /// Whether a child of ours is stopped now, as by SIGSTOP.
+    pub fn is_stopped(&self) -> Result<bool> {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::PidFd(self.fd.as_fd()), options)
+            .map(|status| status.is_some())
+            .context(|| "waitid(P_PIDFD)")
+    }
+
     fn waitid(&self, options: WaitIdOptions) -> Result<Option<ExitStatus>> {
         let status = rustix::process::waitid(WaitId::PidFd(self.fd.as_fd()), options)
             .context(|| "waitid(P_PIDFD)")?;

@@ -1,7 +1,9 @@
 //! The talk between a runtime and the child that it sets up.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
+use linux::pidfd::PidFd;
 use linux::socket;
 
 use crate::error::Context as _;
@@ -31,6 +33,9 @@ pub(crate) enum Message {
     /// Child: the end.
     Failed(Error),
 }
+
+/// How often a child that says nothing is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
 
 const LONGEST: usize = 16 * 1024;
 
@@ -87,6 +92,33 @@ impl Channel {
             _ => return Err(Error::new(Kind::System, "the other side talks nonsense")),
         };
         Ok(Some(message))
+    }
+
+    /// As [`Channel::receive`], from a child that may be kept from answering: whoever shares its pid namespace can stop it,
+    /// and its cgroup's limits can. A stopped one is given up at once, any other after `patience`.
+    pub(crate) fn receive_from(
+        &self,
+        child: &PidFd,
+        patience: Option<Duration>,
+    ) -> Result<Option<Message>> {
+        let begun = Instant::now();
+        let describe = || "hear from the other side";
+        while !linux::fd::wait_readable(&self.socket, Some(GLANCE)).context(describe)? {
+            if child.is_stopped().context(describe)? {
+                return Err(Error::new(
+                    Kind::System,
+                    "the process was stopped while it was set up",
+                ));
+            }
+            if let Some(patience) = patience.filter(|patience| begun.elapsed() > *patience) {
+                let message = format!(
+                    "the process could not be set up within {} seconds: its limits may leave it no memory or no time",
+                    patience.as_secs()
+                );
+                return Err(Error::new(Kind::System, message));
+            }
+        }
+        self.receive()
     }
 
     /// One byte by plain `read`, which every seccomp profile allows; false when the other side has closed.

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use linux::clone;
 use linux::file::{self, OFlags};
 use linux::ns::{self, Kinds};
+use linux::pidfd::PidFd;
 use linux::process as kernel;
 use linux::signal::Signal;
 use oci::runtime::Process;
@@ -17,6 +19,9 @@ use crate::error::Context as _;
 use crate::process::{self, ProcessPlan, Streams};
 use crate::program::Found;
 use crate::{Error, Kind, ProcessIo, Result, cgroup, init};
+
+/// How long each step of a process may take that no hook of the user's is part of. The caller does nothing else meanwhile.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the caller decides besides the process itself.
 pub(crate) struct Terms {
@@ -58,7 +63,7 @@ pub(crate) fn exec(parts: &Parts, process: &Process, io: ProcessIo, terms: Terms
     let forked = clone::fork(Kinds::empty(), unified, move || child.run());
     ns::enter(&own, Kinds::PID).context(|| "failed to return to the own pid namespace")?;
     let forked = forked.context(|| "failed to start a process")?;
-    match attend(&channel) {
+    match attend(&channel, &forked.pidfd) {
         Ok(console) => Ok(Exec {
             pid: forked.pid,
             pidfd: forked.pidfd,
@@ -100,14 +105,15 @@ fn kinds_to_join(pid: u32) -> Result<Kinds> {
     Ok(kinds)
 }
 
-fn attend(channel: &Channel) -> Result<Option<OwnedFd>> {
+fn attend(channel: &Channel, child: &PidFd) -> Result<Option<OwnedFd>> {
+    let receive = || channel.receive_from(child, Some(PATIENCE));
     let mut console = None;
     loop {
-        match channel.receive()? {
+        match receive()? {
             Some(Message::Console(master)) => console = Some(master),
             // Its end closes with the execve, which is what Ready promises.
             Some(Message::Ready) => {
-                return match channel.receive()? {
+                return match receive()? {
                     None => Ok(console),
                     Some(Message::Failed(error)) => Err(error),
                     Some(_) => Err(Error::new(

@@ -1,5 +1,6 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use linux::clone;
 use linux::file::{self, OFlags};
@@ -100,6 +101,7 @@ impl From<ProcessIo> for Streams {
 pub struct Created {
     container: Container,
     channel: Channel,
+    patience: Option<Duration>,
     console: Option<OwnedFd>,
 }
 
@@ -144,10 +146,11 @@ pub(crate) fn create_on(mut launch: Launch<'_>, terms: Terms) -> Result<Created>
             return Err(error);
         }
     };
-    match attend(&plan, &mut cgroup, &channel, child.pid) {
+    match attend(&plan, &mut cgroup, &channel, &child) {
         Ok(console) => Ok(Created {
             container: container(&plan, child, cgroup),
             channel,
+            patience: patience(plan.spec),
             console,
         }),
         Err(error) => {
@@ -177,17 +180,17 @@ fn attend(
     plan: &Plan<'_>,
     cgroup: &mut Cgroup,
     channel: &Channel,
-    pid: u32,
+    child: &clone::Child,
 ) -> Result<Option<OwnedFd>> {
-    prepare(plan, cgroup, pid)?;
+    prepare(plan, cgroup, child.pid)?;
     // A child that has failed meanwhile does not listen, but it has said why.
     let _ = channel.send(&Message::Go);
     let mut console = None;
     loop {
-        match channel.receive()? {
+        match channel.receive_from(&child.pidfd, patience(plan.spec))? {
             Some(Message::Console(master)) => console = Some(master),
             Some(Message::RunHooks) => {
-                run_hooks(plan, pid)?;
+                run_hooks(plan, child.pid)?;
                 channel.send(&Message::HooksDone)?;
             }
             Some(Message::Ready) => break,
@@ -199,6 +202,11 @@ fn attend(
         cgroup.set_device_rules(resources)?;
     }
     Ok(console)
+}
+
+/// How long the child may be silent: hooks of the user's take what they take.
+fn patience(spec: &Spec) -> Option<Duration> {
+    spec.hooks.is_none().then_some(Duration::from_secs(60))
 }
 
 fn prepare(plan: &Plan<'_>, cgroup: &mut Cgroup, pid: u32) -> Result<()> {
@@ -282,7 +290,8 @@ impl Created {
     /// The other end closes with the execve.
     fn execute(&self) -> Result<()> {
         self.channel.send(&Message::Start)?;
-        match self.channel.receive()? {
+        let child = self.container.pidfd();
+        match self.channel.receive_from(child, self.patience)? {
             None => Ok(()),
             Some(Message::Failed(error)) => Err(error),
             Some(_) => Err(Error::new(

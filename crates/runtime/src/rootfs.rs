@@ -50,9 +50,6 @@ impl<'a> Setup<'a> {
         };
         let describe = || "failed to attach the root filesystem";
         mount::attach(&tree, mount::open_target(top).context(describe)?).context(describe)?;
-        if plan.linux.rootfs_propagation.is_some() {
-            mount::set_propagation(&tree, propagation, depth).context(describe)?;
-        }
         Ok(Self {
             plan,
             root: Root::from_fd(tree),
@@ -122,14 +119,21 @@ impl<'a> Setup<'a> {
         Ok(())
     }
 
-    /// The new root becomes `/`, the old one is gone.
+    /// The new root becomes `/`, the old one is gone. Only then may it be shared: the kernel pivots to no shared mount.
     pub(crate) fn pivot(self) -> Result<()> {
         linux::process::fchdir(&self.root).context(|| "failed to enter the root filesystem")?;
         if self.plan.no_pivot {
             linux::process::chroot(Path::new(".")).context(|| "failed to change root")?;
-            return linux::process::chdir(Path::new("/")).context(|| "failed to change root");
+            linux::process::chdir(Path::new("/")).context(|| "failed to change root")?;
+        } else {
+            mount::pivot_into_current().context(|| "failed to pivot_root")?;
         }
-        mount::pivot_into_current().context(|| "failed to pivot_root")
+        if self.plan.linux.rootfs_propagation.is_none() {
+            return Ok(());
+        }
+        let (propagation, depth) = propagation(self.plan.linux.rootfs_propagation);
+        mount::change_propagation(Path::new("/"), propagation, depth)
+            .context(|| "failed to set the propagation of the root filesystem")
     }
 }
 

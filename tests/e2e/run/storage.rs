@@ -320,6 +320,60 @@ both!(bad_specifications_are_refused, |d, cli| {
     .fails(125, "Duplicate mount point: /x");
 });
 
+/// A mount that the host shares, and what is mounted in it.
+struct SharedMount(std::path::PathBuf);
+
+impl SharedMount {
+    fn new(path: std::path::PathBuf) -> Self {
+        std::fs::create_dir_all(&path).expect("mkdir");
+        let mount = Self(path);
+        for arguments in [&["-t", "tmpfs", "none"][..], &["--make-rshared"]] {
+            mount.run("mount", arguments);
+        }
+        mount
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = std::process::Command::new(program);
+        let status = command.args(arguments).arg(&self.0).status();
+        assert!(status.expect("run it").success());
+    }
+}
+
+impl Drop for SharedMount {
+    fn drop(&mut self) {
+        self.run("umount", &["-R"]);
+    }
+}
+
+both!(mounts_travel_as_their_propagation_says, |d, cli| {
+    let host = SharedMount::new(d.folder().join("propagated"));
+    let script = "mkdir -p /q/in && mount -t tmpfs none /q/in && echo made >/q/in/x";
+    for (mode, seen) in [("rslave", false), ("rprivate", false), ("rshared", true)] {
+        let bind = format!("{}:/q:{mode}", host.0.display());
+        cli.ok(&[
+            "run",
+            "--rm",
+            "--privileged",
+            "-v",
+            &bind,
+            IMAGE,
+            "sh",
+            "-c",
+            script,
+        ]);
+        assert_eq!(host.0.join("in/x").exists(), seen, "{mode}");
+    }
+    let bind = format!(
+        "type=bind,src={},dst=/q,bind-propagation=shared",
+        host.0.display()
+    );
+    assert_eq!(
+        cli.ok(&["run", "--rm", "--mount", &bind, IMAGE, "cat", "/q/in/x"]),
+        "made"
+    );
+});
+
 both!(volumes_from_another_container, |d, cli| {
     let (name, volume) = (d.name("a"), d.name("vol"));
     cli.ok(&[

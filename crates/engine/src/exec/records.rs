@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,10 +70,18 @@ fn line(exec: &Exec) -> Vec<u8> {
     line
 }
 
-/// Nobody else reads them: environments hold secrets.
+/// Nobody else reads them: environments hold secrets. A line that was cut off costs only itself: this one begins anew.
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let mut options = File::options();
-    let mut file = options.append(true).create(true).mode(0o600).open(path)?;
+    options.append(true).read(true).create(true).mode(0o600);
+    let mut file = options.open(path)?;
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
     file.write_all(line)
 }
 
@@ -174,6 +182,12 @@ mod tests {
             .map(|exit| (exit.id.clone(), exit))
             .collect();
         assert_eq!(exits.len(), 1);
+        append(
+            &path,
+            b"{\"version\":1,\"id\":\"c\",\"pid\":8,\"code\":0}\n",
+        )
+        .unwrap();
+        assert_eq!(lines::<ExecExit>(&path).len(), 2);
         let runs = [("b".to_owned(), 9)];
         let check = |id, running, expect: (u32, Option<i32>)| {
             let progress = progress(id, &exits, running);

@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use shim::protocol::{self, ExitRecord, INIT};
+use linux::signal::Signal;
+use shim::protocol::{self, ExitRecord, INIT, Value};
 
 use super::{Owner, reply, timestamp};
 use crate::blocking;
-use crate::error::Error;
+use crate::error::{Context as _, Error, Result};
 use crate::exec;
 use crate::lifecycle::{Event, Life};
 use crate::link::{self, Heard};
+use crate::recover;
 use crate::shared::Shared;
 use crate::spec;
 
@@ -20,6 +22,9 @@ impl Owner {
             Heard::Reply(answered) => {
                 if let Some(answer) = self.pending.remove(&answered.seq) {
                     reply(answer, answered.result.map_err(link::failed));
+                } else if let Ok(Value::State(state)) = answered.result {
+                    // Of a shim that had not answered when the engine was opened.
+                    recover::adopt(shared, &self.me, &state);
                 }
             }
             Heard::Event(event) => self.shim_tells(shared, event).await,
@@ -75,6 +80,21 @@ impl Owner {
         if self.apply(shared, event).await.is_err() {
             tracing::error!(id = %self.me.birth.id, "an exit came out of place");
         }
+    }
+
+    /// A shim that does not answer is ended itself, for it cannot end its container; the end of the connection brings all
+    /// else. Without one, `silent` stands.
+    pub(super) async fn kill_shim(&self, shared: &Arc<Shared>, silent: Error) -> Result<()> {
+        let path = spec::cgroup_path(&self.me.birth, &shared.config);
+        let (work, id) = (Arc::clone(shared), self.me.birth.id.clone());
+        let found =
+            blocking(move || work.cgroups.parent(&path.to_string_lossy(), id.as_str())).await;
+        let Some(shim) = found else {
+            return Err(silent);
+        };
+        tracing::error!(id = %self.me.birth.id, "a shim does not answer and is killed with its container");
+        shim.signal(Signal::KILL)
+            .context(|| "kill the shim".to_owned())
     }
 
     /// The connection has closed and no end was told: the shim was killed, be it after it had left an exit record. What

@@ -22,15 +22,15 @@ impl<'a> Parents<'a> {
         Parents { root, last: None }
     }
 
-    /// The directory at `path`, made with all that lead to it where it is missing. Symlinks on the way are followed as
-    /// long as they stay below the root.
+    /// The directory at `path`, made with all that lead to it where it is missing. Symlinks on the way are followed as in
+    /// a container: an absolute one starts at the root, and none leads out of it.
     pub(super) fn open(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>> {
         if path.is_empty() {
             return Ok(self.root);
         }
         let known = self.last.as_ref().is_some_and(|(last, _)| last == path);
         if !known {
-            let dir = match open_beneath(self.root, path) {
+            let dir = match open_in_root(self.root, path) {
                 Err(Errno::NOENT) => make_all(self.root, path)?,
                 other => other?,
             };
@@ -45,15 +45,15 @@ impl<'a> Parents<'a> {
     }
 }
 
-/// Opens a directory below `root`; a path or link that leads out is EXDEV.
-pub(super) fn open_beneath(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+/// Opens a directory below `root`, which is `/` to every link on the way.
+pub(super) fn open_in_root(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     let path = if path.is_empty() { b"." } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(
         root,
         path,
         flags,
-        ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
     )
 }
 
@@ -95,7 +95,7 @@ fn make_all(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
             Some(slash) => (&path[..slash], &path[slash + 1..end]),
             None => (&b""[..], &path[..end]),
         };
-        let dir = open_beneath(root, parent)?;
+        let dir = open_in_root(root, parent)?;
         match fs::mkdirat(&dir, name, IMPLIED_MODE) {
             // The umask of the process has no say in what a layer holds.
             Ok(()) => fs::chmodat(&dir, name, IMPLIED_MODE, fs::AtFlags::empty())?,
@@ -103,7 +103,7 @@ fn make_all(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
             Err(error) => return Err(error),
         }
         if end == path.len() {
-            return open_beneath(root, path);
+            return open_in_root(root, path);
         }
         end += 1;
     }

@@ -392,6 +392,23 @@ fn hostile_archives_are_refused() {
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
 }
 
+/// As in a container, and in every image whose `/var/run` is a link to `/run`.
+#[test]
+fn an_absolute_link_counts_from_the_layers_root() {
+    use EntryKind::{Directory, Symlink};
+    let entries = [
+        Entry::new(Directory, "run", 0o755),
+        link(Symlink, "var/run", "/run"),
+        link(Symlink, "var/lock", "/../../run/lock"),
+        file("var/run/x"),
+        Entry::new(Directory, "run/lock", 0o755),
+        file("var/lock/y"),
+    ];
+    let unpacked = unpack(&tar_of(&entries)).unwrap();
+    assert!(unpacked.diff().join("run/x").is_file());
+    assert!(unpacked.diff().join("run/lock/y").is_file());
+}
+
 #[test]
 fn an_absolute_name_counts_from_the_layers_root() {
     let unpacked = unpack(&tar_of(&[
