@@ -71,7 +71,15 @@ pub(crate) use transaction::{add_dropping_chain, flush};
 #[derive(Debug, Default)]
 struct Model {
     networks: BTreeMap<Identity, Member>,
-    guarded: Vec<DeviceName>,
+    guarded: Vec<Guarded>,
+}
+
+/// A device that is not to forward to others like it, of one family of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Guarded {
+    /// IPv4, else IPv6.
+    pub(crate) v4: bool,
+    pub(crate) device: DeviceName,
 }
 
 #[derive(Debug)]
@@ -284,7 +292,7 @@ impl Firewall {
     }
 
     /// Devices that are not to forward among each other.
-    pub(crate) fn guard(&mut self, devices: Vec<DeviceName>) -> Result<()> {
+    pub(crate) fn guard(&mut self, devices: Vec<Guarded>) -> Result<()> {
         let new: Vec<_> = devices.iter().map(elements::guarded).collect();
         let before = self.model.guarded.len();
         self.model.guarded.extend(devices);

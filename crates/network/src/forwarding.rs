@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Doing as _;
+use crate::firewall::Guarded;
 use crate::link;
 use crate::netlink::Connection;
 use crate::{DeviceName, Network, Result};
@@ -45,6 +46,18 @@ pub(crate) fn devices(connection: &mut Connection, group: u32) -> Result<Vec<Dev
     let links = link::list(connection)?;
     let others = links.iter().filter(|l| l.group != group && l.name != "lo");
     Ok(others.filter_map(|link| link.name.parse().ok()).collect())
+}
+
+/// What is not to forward after all, of the families that are turned on.
+pub(crate) fn guarded(missing: Missing, devices: &[DeviceName]) -> Vec<Guarded> {
+    let of = |is_missing: bool, v4| {
+        let concerned = devices.iter().filter(move |_| is_missing);
+        concerned.map(move |device| Guarded {
+            v4,
+            device: device.clone(),
+        })
+    };
+    of(missing.v4, true).chain(of(missing.v6, false)).collect()
 }
 
 /// Turns on what is missing. A device of the host that has its IPv6 routes from a router keeps them: without more, a host that

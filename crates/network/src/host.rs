@@ -158,7 +158,8 @@ impl Host {
             return Ok(());
         }
         let devices = forwarding::devices(&mut locked(&self.route), self.owner.group())?;
-        self.firewall().guard(devices.clone())?;
+        self.firewall()
+            .guard(forwarding::guarded(missing, &devices))?;
         forwarding::turn_on(missing, &devices)
     }
 

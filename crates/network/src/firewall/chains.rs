@@ -195,9 +195,9 @@ fn forward() -> Vec<Rule> {
         in_set(sets::INTERNAL.name, &[Load::InDevice], Verdict::Drop),
         in_set(sets::INTERNAL.name, &[Load::OutDevice], Verdict::Drop),
         rule(move |e| {
-            e.load(incoming, register(0))
+            e.load_all(&[Load::Family, incoming])
                 .lookup(sets::GUARDED.name, register(0), true)
-                .load(outgoing, register(0))
+                .load_all(&[Load::Family, outgoing])
                 .lookup(sets::GUARDED.name, register(0), true)
                 .decide(Verdict::Drop);
         }),

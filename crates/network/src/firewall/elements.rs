@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::Place;
 use super::sets::{self, Bytes, Element, OfFamily, Set};
+use super::{Guarded, Place};
 use crate::{
     Bridge, DeviceName, Endpoint, GatewayMode, Network, Prefix, Protocol, Published, Subnet,
 };
@@ -36,8 +36,14 @@ fn of_prefix(set: &'static Set, prefix: Prefix, rest: impl Fn(Bytes) -> Bytes) -
     }
 }
 
-pub(super) fn guarded(device: &DeviceName) -> Element {
-    element(&sets::GUARDED, Bytes::new().device(device.as_str()))
+pub(super) fn guarded(guarded: &Guarded) -> Element {
+    let family = if guarded.v4 {
+        NFPROTO_IPV4
+    } else {
+        NFPROTO_IPV6
+    };
+    let key = Bytes::new().with(&[family]);
+    element(&sets::GUARDED, key.device(guarded.device.as_str()))
 }
 
 /// Nothing, for a network without a bridge.

@@ -2,9 +2,10 @@
 
 use linux::netlink::Protocol;
 
+use super::Guarded;
 use super::transaction::{SUBSYSTEM, generic};
+use crate::Result;
 use crate::netlink::{Batch, Connection, Message, flag};
-use crate::{DeviceName, Result};
 
 const GETCHAIN: u16 = SUBSYSTEM | 4;
 const GETSETELEM: u16 = SUBSYSTEM | 13;
@@ -102,7 +103,7 @@ fn obstacle(message: &Message<'_>) -> Option<String> {
 }
 
 /// The devices in our set `guarded`, if the table is there.
-pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<Vec<DeviceName>> {
+pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<Vec<Guarded>> {
     let set = super::sets::GUARDED.name;
     let mut batch = Batch::new();
     batch
@@ -118,15 +119,23 @@ pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<V
     let asked = connection.ask(&batch, |message| {
         for (_, element) in message.attributes(4).nested(3) {
             let key = crate::netlink::Attributes::new(element).nested(1);
-            let name = key.get(1).and_then(|name| name.split(|b| *b == 0).next());
-            let name = name.and_then(|name| std::str::from_utf8(name).ok());
-            devices.extend(name.and_then(|name| name.parse().ok()));
+            devices.extend(key.get(1).and_then(guarded));
         }
     });
     match asked {
         Err(error) if error.errno() == Some(linux::Errno::NOENT) => Ok(Vec::new()),
         result => result.map(|()| devices),
     }
+}
+
+/// The family, padded to four bytes, and the device's name.
+fn guarded(key: &[u8]) -> Option<Guarded> {
+    const NFPROTO_IPV4: u8 = 2;
+    let name = key.get(4..)?.split(|byte| *byte == 0).next()?;
+    Some(Guarded {
+        v4: *key.first()? == NFPROTO_IPV4,
+        device: std::str::from_utf8(name).ok()?.parse().ok()?,
+    })
 }
 
 /// Every element of our tables, the set and the bytes of the element; and every chain.

@@ -101,7 +101,7 @@ pub(super) static TOGETHER: Set = set(Family::Inet, "together", &[Device, Device
 /// Bridges that nothing is forwarded from and to.
 pub(super) static INTERNAL: Set = set(Family::Inet, "internal", &[Device]);
 /// Devices that did not forward among each other before we turned forwarding on.
-pub(super) static GUARDED: Set = set(Family::Inet, "guarded", &[Device]);
+pub(super) static GUARDED: Set = set(Family::Inet, "guarded", &[Field::Family, Device]);
 /// A device of the host's and a bridge that it is trusted by.
 pub(super) static TRUSTED: Set = set(Family::Inet, "trusted", &[Device, Device]);
 /// Bridges into which everything from outside may go.

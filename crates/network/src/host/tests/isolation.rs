@@ -279,6 +279,24 @@ fn a_host_that_becomes_a_router_for_us_is_none_for_others() {
     });
 }
 
+/// What was forwarded before goes on: IPv4, though it is us who turn IPv6 on.
+#[test]
+fn a_router_goes_on_being_one() {
+    World::run(|world| {
+        let neighbour = Container::new();
+        world.cable(&neighbour, "eth1", ["203.0.113.1/24", "203.0.113.2/24"]);
+        neighbour.route("198.51.100.0/24", "203.0.113.1");
+        world.outside.route("203.0.113.0/24", "198.51.100.1");
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        let server = world.outside.serve("198.51.100.2", 80);
+        assert_eq!(neighbour.ask("198.51.100.2", 80).unwrap(), server.name());
+        let net = network(1, "10.9.0.0/24", Some("fd09::/64"));
+        world.host.create(&net).unwrap();
+        assert_eq!(neighbour.ask("198.51.100.2", 80).unwrap(), server.name());
+        assert_eq!(world.elements("guarded"), 2);
+    });
+}
+
 fn published(address: &str, host: u16, container: u16) -> Published {
     Published {
         protocol: Protocol::Tcp,
