@@ -155,7 +155,7 @@ daemon_test!(processes_of_a_container_hold_up_nobody, |d| {
     let stopper = "while :; do kill -STOP -1; done";
     cli.ok(&["run", "-d", "--name", &evil, IMAGE, "sh", "-c", stopper]);
     for user in ["0", "1000"] {
-        let exec = cli.run(&["exec", "-u", user, &evil, "true"]);
+        let exec = cli.run(&["exec", "-d", "-u", user, &evil, "true"]);
         // It may be lucky.
         assert!(
             exec.code == 0 || exec.err().contains("stopped while it was set up"),
