@@ -11,14 +11,14 @@ use tests::{Archive, Daemon, Entry, IMAGE, Image, Layer, busybox_layer, own_test
 use crate::lost::{AtEnd, churn, entries, invariants, nothing_is_left};
 
 /// Moments between 0 and `limit` microseconds, with nothing happening in them.
-struct Moments(u64);
+pub(crate) struct Moments(u64);
 
 impl Moments {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    fn pass(&mut self, limit: u64) -> u64 {
+    pub(crate) fn pass(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -31,7 +31,7 @@ impl Moments {
 }
 
 /// Bytes that no compression and no sharing makes fewer.
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 1u64;
     let next = || {
         state ^= state << 13;

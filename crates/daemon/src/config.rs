@@ -146,6 +146,8 @@ pub(crate) struct Config {
     pub(crate) min_api_version: ApiVersion,
     pub(crate) registries: engine::Registries,
     pub(crate) storage_driver: image::DriverKind,
+    /// Bytes of files that one layer may hold.
+    pub(crate) max_layer_size: Option<u64>,
     /// Nothing unless it is switched on.
     pub(crate) gc: Option<image::GcPolicy>,
     pub(crate) shim: Option<PathBuf>,

@@ -202,6 +202,7 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
     made.name = crate::host::hostname();
     made.init = config.init;
     made.storage_driver = config.storage_driver;
+    made.max_layer_size = config.max_layer_size;
     made.no_new_privileges = config.no_new_privileges;
     made.shm_size = u64::try_from(config.default_shm_size).unwrap_or(0);
     made.stop_timeout = config.default_stop_timeout;

@@ -45,6 +45,8 @@ pub struct Config {
     pub no_new_privileges: bool,
     /// How images come and go.
     pub registries: Registries,
+    /// Bytes of file content that one layer may hold; `None`: as many as the disk can take.
+    pub max_layer_size: Option<u64>,
     /// How new containers get their root file systems.
     pub storage_driver: image::DriverKind,
 }
@@ -76,6 +78,7 @@ impl Config {
             seccomp_profile: None,
             no_new_privileges: false,
             registries: Registries::default(),
+            max_layer_size: None,
             storage_driver: image::DriverKind::default(),
         }
     }

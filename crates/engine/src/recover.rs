@@ -101,6 +101,7 @@ fn open(config: Config) -> Result<Shared> {
     }
     let images = image::Store::open_with(&config.data_root, config.storage_driver)?;
     images.look_at(&config.registries.unqualified);
+    images.limit_layers(config.max_layer_size);
     images.ensure_hello(&config.shim_path)?;
     let volumes = Volumes::open(&config.data_root)?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")

@@ -19,28 +19,13 @@ mod attributes;
 mod parents;
 mod path;
 mod replace;
+mod room;
+
+pub(crate) use room::{Limits, room};
 
 use parents::Parents;
 use path::{InvalidPath, Path};
-
-/// Bounds against archives made to harm.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Bytes of file content that may be written: what the disk has free.
-    pub(crate) bytes: u64,
-    pub(crate) entries: u64,
-}
-
-impl Limits {
-    /// What the file system under `dir` can take.
-    pub(crate) fn of_disk(dir: BorrowedFd<'_>) -> io::Result<Limits> {
-        let space = fs::fstatvfs(dir)?;
-        Ok(Limits {
-            bytes: space.f_bavail.saturating_mul(space.f_frsize),
-            entries: 20_000_000,
-        })
-    }
-}
+use room::Taken;
 
 /// What came of applying an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +52,10 @@ pub(crate) enum ApplyError {
         path: String,
         source: io::Error,
     },
-    #[error("the archive holds more than {0} bytes, which is all the disk has free")]
+    #[error("the archive holds more than {0} bytes, which is the most that a layer may hold")]
     TooLarge(u64),
+    #[error("make room")]
+    Room(#[source] io::Error),
     #[error("the archive holds more than {0} entries")]
     TooMany(u64),
     #[error("keep the archive's skeleton")]
@@ -98,12 +85,11 @@ pub(crate) fn apply<W: Write>(
     let mut walker = Walker::with_raw(&mut tar, skeleton);
     let mut layer = Layer {
         target,
-        limits,
+        taken: Taken::new(target.diff.as_fd(), limits),
         parents: Parents::new(target.diff.as_fd()),
         directories: Vec::new(),
         inodes: std::collections::HashMap::new(),
         ordinal: 0,
-        written: 0,
         size: 0,
         buffer: vec![0; 128 * 1024],
     };
@@ -145,14 +131,13 @@ impl Read for Tar<'_> {
 /// The layer so far.
 struct Layer<'a> {
     target: &'a Target,
-    limits: Limits,
+    taken: Taken<'a>,
     parents: Parents<'a>,
     /// Times are set when nothing will be made in a directory any more.
     directories: Vec<(Vec<u8>, Time, Time)>,
     /// Which regular entry an inode holds, to find its content after a later entry of the same name took its place.
     inodes: std::collections::HashMap<u64, u64>,
     ordinal: u64,
-    written: u64,
     size: u64,
     buffer: Vec<u8>,
 }
@@ -256,10 +241,7 @@ impl Layer<'_> {
         (offset, length): (u64, u64),
         walker: &mut Walker<R, Recorder<W>>,
     ) -> Result<(), ApplyError> {
-        self.written = self.written.saturating_add(length);
-        if self.written > self.limits.bytes {
-            return Err(ApplyError::TooLarge(self.limits.bytes));
-        }
+        self.taken.more(length)?;
         if offset > 0 {
             io::Seek::seek(file, io::SeekFrom::Start(offset))
                 .map_err(context("seek in", &entry.path))?;
@@ -293,10 +275,7 @@ impl Layer<'_> {
             if got == 0 {
                 return Ok(());
             }
-            self.written += got as u64;
-            if self.written > self.limits.bytes {
-                return Err(ApplyError::TooLarge(self.limits.bytes));
-            }
+            self.taken.more(got as u64)?;
             walker
                 .raw()
                 .write_all(&self.buffer[..got])

@@ -221,6 +221,8 @@ impl Pull {
         let path = self.store.inner.ingests.path(&blob.digest);
         let partial =
             Partial::open(&path, blob.size).map_err(io_error("open the partial blob", &path))?;
+        let missing = blob.size.saturating_sub(partial.written());
+        self.store.inner.layers.check_room(missing)?;
         let partial = Arc::new(partial);
         let algorithms = (blob.digest.algorithm(), diff_id.algorithm());
         let follower = Follower::new(partial.clone());

@@ -32,6 +32,8 @@ pub(crate) struct Layers {
     tmp: PathBuf,
     in_use: InUse,
     next_link: AtomicU64,
+    /// Bytes of file content that one layer may hold.
+    most: AtomicU64,
 }
 
 /// A directory in `tmp` that goes away with this value unless it is adopted.
@@ -149,6 +151,7 @@ impl Layers {
             tmp: data_root.join("tmp"),
             in_use: InUse::default(),
             next_link: AtomicU64::new(1),
+            most: AtomicU64::new(u64::MAX),
         };
         for dir in [&layers.tmp, &layers.overlay, &layers.links()] {
             fs::DirBuilder::new()
@@ -233,8 +236,10 @@ impl Layers {
         let skeleton = fs::File::create(&skeleton_path)
             .and_then(Recorder::new)
             .map_err(io_error("create", &skeleton_path))?;
-        let limits = Limits::of_disk(rustix::fd::AsFd::as_fd(&target.diff))
-            .map_err(io_error("statvfs", &diff))?;
+        let limits = Limits {
+            bytes: self.most.load(Ordering::Relaxed),
+            ..Limits::default()
+        };
         let (applied, _) =
             apply::apply(input, algorithm, &target, skeleton, limits).map_err(apply_error)?;
         Ok(Staged { staging, applied })
@@ -363,6 +368,29 @@ impl Layers {
         target.is_ok_and(|target| target == Path::new(&format!("../{}/diff", layer.cache_id)))
     }
 
+    /// How many bytes of file content one layer may hold from now on.
+    pub(crate) fn limit(&self, most: u64) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// An error if so many bytes more are too much for the disk.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<()> {
+        let space = rustix::fs::statvfs(&self.overlay)
+            .map_err(io::Error::from)
+            .map_err(io_error("statvfs", &self.overlay))?;
+        let room = apply::room(&space);
+        if bytes <= room {
+            return Ok(());
+        }
+        let what = format!(
+            "no space left on device: {bytes} bytes more are wanted, and {room} may be taken"
+        );
+        Err(Error::Stream {
+            what: "fetch the layer",
+            source: io::Error::new(io::ErrorKind::StorageFull, what),
+        })
+    }
+
     /// Bytes that are free for the daemon, and that there are.
     pub(crate) fn space(&self) -> Result<(u64, u64)> {
         let space = rustix::fs::statvfs(&self.overlay)
@@ -415,17 +443,21 @@ impl Layers {
     }
 }
 
+/// A disk that is full is not the archive's fault.
 fn apply_error(error: ApplyError) -> Error {
-    let full = matches!(&error, ApplyError::Entry { source, .. } if source.kind() == io::ErrorKind::StorageFull);
-    if full {
-        return Error::Stream {
-            what: "apply layer",
+    let what = "apply layer";
+    let is_full = |source: &io::Error| source.kind() == io::ErrorKind::StorageFull;
+    match error {
+        ApplyError::Room(source) => Error::Stream { what, source },
+        ApplyError::Skeleton(source) if is_full(&source) => Error::Stream { what, source },
+        ApplyError::Entry { ref source, .. } if is_full(source) => Error::Stream {
+            what,
             source: io::Error::new(io::ErrorKind::StorageFull, error),
-        };
-    }
-    Error::Archive {
-        what: "failed to apply layer".to_owned(),
-        source: Some(Box::new(error)),
+        },
+        error => Error::Archive {
+            what: "failed to apply layer".to_owned(),
+            source: Some(Box::new(error)),
+        },
     }
 }
 

@@ -115,6 +115,11 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many bytes of file content one layer may hold; without a word as many as the disk can take.
+    pub fn limit_layers(&self, most: Option<u64>) {
+        self.inner.layers.limit(most.unwrap_or(u64::MAX));
+    }
+
     /// Says that more of the disk is taken.
     pub(crate) fn tell_growth(&self) {
         *self.growth() += 1;

@@ -59,6 +59,11 @@ impl Reader {
             min_api_version: self.min_api_version()?,
             registries: super::registries::read(&self.0)?,
             storage_driver: self.storage_driver()?,
+            max_layer_size: match self.0.get("max-layer-size") {
+                Some(_) => u64::try_from(self.size("max-layer-size", 0)?).ok(),
+                None => None,
+            }
+            .filter(|most| *most > 0),
             gc: match self.0.get("gc") {
                 Some(Given::Table(table)) => gc::policy(table)?,
                 _ => None,

@@ -277,6 +277,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "Layers that are pushed at once (default 5)",
     ),
     yes(
+        "max-layer-size",
+        "max-layer-size",
+        Text,
+        "Most that one layer of an image may hold, unpacked (default: what the disk can take)",
+    ),
+    yes(
         "max-download-attempts",
         "max-download-attempts",
         Number,

@@ -456,6 +456,12 @@ fn bounds_hold_against_size_and_number() {
         unpack_within(&tar, small),
         Err(ApplyError::TooLarge(2))
     ));
+    // Nor does a layer without a bound take all that the disk has.
+    let disk = rustix::fs::statvfs("/").unwrap();
+    let all = disk.f_blocks.saturating_mul(disk.f_frsize);
+    assert!(
+        room(&disk) <= (disk.f_bavail * disk.f_frsize).saturating_sub((all / 100).min(1 << 30))
+    );
     // A header that announces more than there is, and more than there could be.
     let mut entry = file("huge");
     entry.size = 1 << 60;

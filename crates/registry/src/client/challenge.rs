@@ -227,4 +227,22 @@ mod tests {
             prop_assert!(found.len() <= MOST_CHALLENGES);
         }
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        /// The promises of the fuzz target `www_authenticate`, over texts that look like the grammar.
+        #[test]
+        fn what_comes_of_almost_challenges_is_bounded_and_lower_case(
+            text in r#"(Bearer |BASIC|Negotiate x==|[A-Z]|,| |=|"|\\|\t|realm=|[a-z]{1,3}|"[ -~]{0,4}"){0,60}"#
+        ) {
+            let found = challenges(text.as_bytes());
+            prop_assert!(found.len() <= MOST_CHALLENGES);
+            for challenge in found {
+                prop_assert!(!challenge.scheme.is_empty());
+                prop_assert!(challenge.parameters.len() <= 32);
+                prop_assert!(!challenge.scheme.bytes().any(|b| b.is_ascii_uppercase()));
+            }
+        }
+    }
 }

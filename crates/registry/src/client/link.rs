@@ -79,4 +79,18 @@ mod tests {
             let _ = next_link(&text);
         }
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        /// The promise of the fuzz target `link`, over texts that look like the grammar.
+        #[test]
+        fn a_target_is_a_part_of_the_header(
+            text in r#"(<|>|;|,|=|"| |rel=|rel="|next|prev|é|\\|[a-z/?]{1,3}){0,40}"#
+        ) {
+            if let Some(target) = next_link(&text) {
+                prop_assert!(text.contains(&format!("<{target}>")));
+            }
+        }
+    }
 }

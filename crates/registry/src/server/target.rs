@@ -282,4 +282,24 @@ mod tests {
             }
         }
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        /// The promise of the fuzz target `registry_path`: what is taken holds nothing that climbs.
+        #[test]
+        fn nothing_that_is_taken_climbs(
+            path in r"/(v2/|-/)?(\.\.|\.|/|%2e|%2F|%5C|%00|\\|:|@|tags/list|manifests/|blobs/|uploads/|referrers/|[a-z]{1,3}|A|é){0,12}"
+        ) {
+            let Ok(target) = Target::parse(&path) else {
+                return Ok(());
+            };
+            let Some(name) = target.name() else {
+                return Ok(());
+            };
+            let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.is_ascii();
+            prop_assert!(name.as_str().split('/').all(plain), "{path:?} gave {name:?}");
+            prop_assert!(!name.as_str().contains(['%', '\\', '\0', ':', '@']), "{path:?} gave {name:?}");
+        }
+    }
 }
