@@ -29,4 +29,5 @@ mod start;
 mod store;
 mod system;
 mod transfer;
+mod travel;
 mod volumes;

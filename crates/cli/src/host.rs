@@ -35,9 +35,11 @@ impl Host {
                 address: format!("tcp://{}", tcp_address(rest)),
                 is_default: false,
             }),
-            "ssh" | "npipe" | "fd" | "http" | "https" => {
-                Err(HostError::NotBuilt(scheme.to_owned()))
-            }
+            "ssh" => Ok(Host {
+                address: format!("ssh://{rest}"),
+                is_default: false,
+            }),
+            "npipe" | "fd" | "http" | "https" => Err(HostError::NotBuilt(scheme.to_owned())),
             _ => Err(HostError::Format(address.to_owned())),
         }
     }
@@ -62,7 +64,7 @@ pub enum HostError {
     #[error("unable to resolve docker endpoint: invalid bind address format: {0}")]
     Format(String),
     /// A way of talking that this version does not have.
-    #[error("not built yet: {0}:// addresses; unix:// and tcp:// work")]
+    #[error("not built yet: {0}:// addresses; unix://, tcp:// and ssh:// work")]
     NotBuilt(String),
 }
 
@@ -83,13 +85,14 @@ mod tests {
         check("tcp://:4000", "tcp://localhost:4000");
         check("tcp://[::1]:4000", "tcp://[::1]:4000");
         check("tcp://[::1]", "tcp://[::1]:2375");
+        check("ssh://joe@host", "ssh://joe@host");
         assert_eq!(
             Host::named("foo://x"),
             Err(HostError::Format("foo://x".into()))
         );
         assert_eq!(
-            Host::named("ssh://x"),
-            Err(HostError::NotBuilt("ssh".into()))
+            Host::named("npipe://x"),
+            Err(HostError::NotBuilt("npipe".into()))
         );
     }
 }

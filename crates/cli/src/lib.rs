@@ -40,6 +40,7 @@ mod signals;
 mod streams;
 mod terminal;
 mod transfer;
+mod travel;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

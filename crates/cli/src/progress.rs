@@ -93,6 +93,26 @@ fn failure(message: &Progress) -> Option<Failure> {
     }
 }
 
+/// Shows what the client itself does, in the same way.
+pub(crate) struct Teller {
+    screen: Screen,
+    place: Place,
+}
+
+impl Teller {
+    pub(crate) fn new(place: Place) -> Self {
+        Self {
+            screen: Screen::new(place.is_terminal()),
+            place,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, message: &Progress) -> io::Result<()> {
+        let text = self.screen.text(message, self.place.width());
+        self.place.write(&text)
+    }
+}
+
 /// Which line belongs to which layer.
 struct Screen {
     lines: HashMap<String, usize>,

@@ -10,6 +10,7 @@ mod networks;
 mod registries;
 mod streams;
 mod system;
+mod travel;
 mod unsupported;
 mod volumes;
 
@@ -147,6 +148,11 @@ fn table() -> Vec<Route<Does>> {
         PUT "/volumes/{name}" => volumes::update,
         POST "/build/prune" => system::prune_build_cache,
         GET "/plugins" => system::plugins,
+        GET "/tare/images/{name*}" => travel::parts,
+        POST "/tare/images" => travel::arrive,
+        GET "/tare/layers/{name}/status" => travel::status,
+        GET "/tare/layers/{name}" => travel::layer,
+        PUT "/tare/layers/{name}" => travel::receive,
     });
     table.extend(streams! {
         POST "/containers/{name}/attach" => streams::attach,

@@ -198,6 +198,11 @@ impl Busy {
 }
 
 impl Store {
+    /// How many bytes of a blob arrived in an earlier attempt, which the next one need not be sent.
+    pub fn fetched(&self, blob: &Digest) -> u64 {
+        fs::metadata(self.inner.ingests.path(blob)).map_or(0, |metadata| metadata.len())
+    }
+
     pub fn pull(&self) -> Pull {
         Pull {
             store: self.clone(),

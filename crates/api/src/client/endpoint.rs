@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::error::{Error, Result};
+use super::ssh::Ssh;
 
 /// The address of a daemon, as `DOCKER_HOST` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Endpoint {
     Unix(PathBuf),
     /// `tcp://127.0.0.1:2375`
     Tcp(String),
+    /// `ssh://user@host:22`: the daemon of another machine, through the ssh program.
+    Ssh(Ssh),
 }
 
 impl FromStr for Endpoint {
@@ -34,7 +37,8 @@ impl FromStr for Endpoint {
             "tcp" | "http" if !rest.is_empty() => {
                 Ok(Self::Tcp(rest.trim_end_matches('/').to_owned()))
             }
-            "ssh" | "https" | "npipe" | "fd" => Err(Error::NotBuilt(scheme.to_owned())),
+            "ssh" => rest.parse().map(Self::Ssh),
+            "https" | "npipe" | "fd" => Err(Error::NotBuilt(scheme.to_owned())),
             _ => Err(Error::Host(host.to_owned())),
         }
     }
@@ -45,6 +49,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
             Self::Tcp(address) => write!(formatter, "tcp://{address}"),
+            Self::Ssh(ssh) => write!(formatter, "ssh://{ssh}"),
         }
     }
 }
@@ -54,7 +59,7 @@ impl Endpoint {
     pub(super) fn host_header(&self) -> HeaderValue {
         let fallback = HeaderValue::from_static("api.tare.localhost");
         match self {
-            Self::Unix(_) => fallback,
+            Self::Unix(_) | Self::Ssh(_) => fallback,
             Self::Tcp(address) => HeaderValue::from_str(address).unwrap_or(fallback),
         }
     }
@@ -72,6 +77,7 @@ impl Transport {
         let connected = match endpoint {
             Endpoint::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
             Endpoint::Tcp(address) => TcpStream::connect(address.as_str()).await.map(Self::Tcp),
+            Endpoint::Ssh(ssh) => ssh.connect().map(Self::Unix),
         };
         let transport = connected.map_err(|source| Error::Connect {
             host: endpoint.to_string(),

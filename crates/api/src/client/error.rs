@@ -14,7 +14,7 @@ pub enum Error {
     #[error("unable to parse docker host `{0}`")]
     Host(String),
     /// A way of talking that this version does not have.
-    #[error("not built yet: {0}:// addresses; unix:// and tcp:// work")]
+    #[error("not built yet: {0}:// addresses; unix://, tcp:// and ssh:// work")]
     NotBuilt(String),
     /// Nobody listens there. The wording is Docker's; tools look for it.
     #[error("{}", connect_message(host, source))]

@@ -10,6 +10,7 @@ mod error;
 mod hijack;
 mod messages;
 mod request;
+mod ssh;
 
 use std::sync::Mutex;
 
@@ -29,6 +30,7 @@ pub use error::{Error, Result};
 pub use hijack::{HijackReader, HijackWriter, Hijacked};
 pub use messages::Messages;
 pub use request::{Method, Request};
+pub use ssh::Ssh;
 
 use body::WireBody;
 use endpoint::Transport;

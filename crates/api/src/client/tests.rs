@@ -143,8 +143,8 @@ async fn errors_have_dockers_words() {
         "Error response from daemon: No such container: x"
     );
     assert_eq!(
-        Client::new("ssh://x").expect_err("no ssh").to_string(),
-        "not built yet: ssh:// addresses; unix:// and tcp:// work"
+        Client::new("npipe://x").expect_err("no pipes").to_string(),
+        "not built yet: npipe:// addresses; unix://, tcp:// and ssh:// work"
     );
     assert!(Client::new("nonsense").is_err());
 }

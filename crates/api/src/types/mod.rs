@@ -19,6 +19,7 @@ pub mod progress;
 pub mod prune;
 pub mod registry;
 pub mod system;
+pub mod travel;
 pub mod usage;
 pub mod volume;
 mod wire;

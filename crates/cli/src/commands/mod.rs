@@ -51,6 +51,7 @@ mod start;
 mod stop;
 mod stopping;
 mod system_check;
+mod system_dial_stdio;
 mod system_prune;
 mod tag;
 mod top;
@@ -118,6 +119,7 @@ pub static COMMANDS: &[&Command] = &[
     &start::COMMAND,
     &stop::COMMAND,
     &system_check::COMMAND,
+    &system_dial_stdio::COMMAND,
     &system_prune::COMMAND,
     &tag::COMMAND,
     &top::COMMAND,
@@ -177,7 +179,6 @@ pub static NOT_BUILT: &[&str] = &[
     "stack",
     "stats",
     "swarm",
-    "system dial-stdio",
     "trust",
     "update",
     "volume update",

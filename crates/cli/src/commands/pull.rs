@@ -2,17 +2,18 @@
 
 use crate::command::{Args, Command, Flag, Order, Takes};
 use crate::context::Context;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
 use crate::print::print;
 use crate::progress::Place;
 use crate::transfer::{self, Which, wanted};
+use crate::travel::{self, Asked, Way};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
     paths: &["image pull", "pull"],
-    about: "Fetch an image from a registry",
-    usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
+    about: "Fetch an image from a registry, or from another engine",
+    usage: "[OPTIONS] NAME[:TAG|@DIGEST]|ssh://[USER@]HOST[:PORT]/NAME[:TAG]",
     args: Args::Exactly(1),
     order: Order::Anywhere,
     flags: &[&[
@@ -34,8 +35,22 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         true => Which::All,
         false => Which::One,
     };
-    let image = wanted(&matches.args[0], which, quiet)?;
+    let address = &matches.args[0];
     let platform = matches.text("platform");
+    if travel::is_elsewhere(address) {
+        if which == Which::All {
+            return Err(Failure::new(
+                "not built yet: --all-tags from another engine; pull one tag at a time",
+            ));
+        }
+        let asked = Asked {
+            way: Way::Pull,
+            platform,
+            quiet,
+        };
+        return travel::travel(context, address, &asked);
+    }
+    let image = wanted(address, which, quiet)?;
     let place = Place::Stdout.unless(quiet);
     context.talk(async |client| transfer::pull(context, client, &image, platform, place).await)?;
     print(&format!("{}\n", image.canonical()))

@@ -12,12 +12,13 @@ use crate::options::platform;
 use crate::print::print;
 use crate::progress::{self, Place};
 use crate::transfer::{self, Which, wanted};
+use crate::travel::{self, Asked, Way};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
     paths: &["image push", "push"],
-    about: "Send an image to a registry",
-    usage: "[OPTIONS] NAME[:TAG]",
+    about: "Send an image to a registry, or to another engine",
+    usage: "[OPTIONS] NAME[:TAG]|ssh://[USER@]HOST[:PORT]/NAME[:TAG]",
     args: Args::Exactly(1),
     order: Order::Anywhere,
     flags: &[&[
@@ -38,7 +39,21 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         true => Which::All,
         false => Which::One,
     };
-    let image = wanted(&matches.args[0], which, quiet)?;
+    let address = &matches.args[0];
+    if travel::is_elsewhere(address) {
+        if which == Which::All {
+            return Err(Failure::new(
+                "not built yet: --all-tags to another engine; push one tag at a time",
+            ));
+        }
+        let asked = Asked {
+            way: Way::Push,
+            platform: platform.as_deref(),
+            quiet,
+        };
+        return travel::travel(context, address, &asked);
+    }
+    let image = wanted(address, which, quiet)?;
     let name = image.familiar_name();
     let request = || {
         Request::post(format!("/images/{}/push", Request::escape(&name)))

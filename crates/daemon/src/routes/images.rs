@@ -24,7 +24,7 @@ use crate::http::failure::{Failure, chain};
 use crate::http::filters::Filters;
 
 /// Runs a call of the store.
-async fn on_store<T: Send + 'static>(
+pub(super) async fn on_store<T: Send + 'static>(
     engine: &Engine,
     work: impl FnOnce(Store) -> image::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -137,7 +137,7 @@ pub(super) async fn inspect(call: Call) -> Reply {
 }
 
 /// The image that was found is for the platform that was asked for.
-fn fits(image: &Image, platform: Option<&Platform>, name: &str) -> Result<(), Failure> {
+pub(super) fn fits(image: &Image, platform: Option<&Platform>, name: &str) -> Result<(), Failure> {
     match platform {
         Some(platform) if !platform.accepts(&image.config.platform()) => {
             Err(Failure::not_found(format!(
