@@ -226,6 +226,7 @@ mod tests {
         let read = with("proxies", table("https-proxy")).unwrap();
         assert_eq!(read.client.proxies.https.as_deref(), Some("http://p:3128"));
         assert!(with("proxies", table("ftp-proxy")).is_err());
-        assert!(with("http-proxy", Given::Text("socks5://x".into())).is_err());
+        assert!(with("http-proxy", Given::Text("socks4://x".into())).is_err());
+        assert!(with("http-proxy", Given::Text("socks5://x".into())).is_ok());
     }
 }

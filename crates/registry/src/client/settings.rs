@@ -59,7 +59,9 @@ pub enum InvalidSetting {
     InsecureScheme(String),
     #[error("insecure registry {0} is not valid: it is neither a host nor a network")]
     Insecure(String),
-    #[error("invalid proxy {0:?}: wanted is http://HOST:PORT or https://HOST:PORT")]
+    #[error(
+        "invalid proxy {0:?}: wanted is http://HOST:PORT, https://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT"
+    )]
     Proxy(String),
 }
 
@@ -160,6 +162,9 @@ impl FromStr for Insecure {
     }
 }
 
+/// Where SOCKS proxies listen when nobody says (RFC 1928).
+const SOCKS_PORT: u16 = 1080;
+
 /// Proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
@@ -182,15 +187,19 @@ impl Proxies {
     }
 }
 
-/// A proxy's URL; `host:port` alone means http, as everywhere.
+/// A proxy's URL; `host:port` alone means http, as everywhere. With `socks5h` the proxy looks names up, with `socks5` we do.
 pub(super) fn proxy_url(text: &str) -> Option<Url> {
     let text = if text.contains("://") {
         text.to_owned()
     } else {
         format!("http://{text}")
     };
-    let url = Url::parse(&text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    let mut url = Url::parse(&text).ok()?;
+    if matches!(url.scheme(), "socks5" | "socks5h") && url.port().is_none() {
+        url.set_port(Some(SOCKS_PORT)).ok()?;
+    }
+    let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+    (known && url.has_host()).then_some(url)
 }
 
 /// Who asks.
@@ -276,6 +285,21 @@ mod tests {
         for bad in ["http://reg", "10.0.0.0/33", "", "a/b", "u@h"] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn proxies() {
+        let check = |text: &str, expect: Option<&str>| {
+            let url = proxy_url(text).map(|url| url.to_string());
+            assert_eq!(url.as_deref(), expect, "{text}");
+        };
+        check("p:3128", Some("http://p:3128/"));
+        check("https://u:w@p", Some("https://u:w@p/"));
+        check("socks5://p", Some("socks5://p:1080"));
+        check("socks5h://p:9", Some("socks5h://p:9"));
+        check("socks4://p", None);
+        check("ftp://p", None);
+        check("", None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod getting_in;
 mod manifests;
 mod mirrors;
 mod scripted;
+mod socks;
 mod tls;
 mod uploads;
 
