@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::mode::{CgroupNs, Ipc, Network, Pid, UserNs, Uts};
 use crate::options::{ContainerOptions, HostOptions, LogOptions, ResourceOptions, RestartPolicy};
 use crate::spec::Host;
-use crate::{RUNTIME, signal};
+use crate::{OWN_RUNTIMES, signal};
 
 /// Docker's least memory for a container.
 const MINIMUM_MEMORY: i64 = 6 << 20;
@@ -358,7 +358,7 @@ fn unsupported_resources(wanted: &ResourceOptions) -> Result<()> {
 }
 
 fn runtime(name: &str, config: &Config) -> Result<()> {
-    if name.is_empty() || name == RUNTIME || config.runtimes.contains_key(name) {
+    if name.is_empty() || OWN_RUNTIMES.contains(&name) || config.runtimes.contains_key(name) {
         return Ok(());
     }
     Err(Error::invalid(format!(

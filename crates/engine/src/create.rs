@@ -86,7 +86,8 @@ fn make(
         "" => shared.config.default_runtime.clone(),
         name => name.to_owned(),
     };
-    if !runtime.is_empty() && runtime != RUNTIME && points.iter().any(|p| !p.subpath.is_empty()) {
+    if shared.config.runtimes.contains_key(&runtime) && points.iter().any(|p| !p.subpath.is_empty())
+    {
         let what = format!("a volume-subpath with the runtime {runtime:?}");
         return Err(Error::unsupported(what));
     }

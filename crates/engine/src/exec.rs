@@ -438,7 +438,11 @@ fn failure_code(error: &Error) -> i32 {
 }
 
 fn announce(shared: &Shared, container: &Container, action: &str, exec: &Exec) {
-    let command = exec.options.cmd.join(" ");
+    let mut command = exec.options.cmd.join(" ");
+    if exec.options.cmd.len() == 1 {
+        // Docker puts a space between the program and its arguments, be there any or not.
+        command.push(' ');
+    }
     shared.announce(
         container,
         format!("{action}: {command}"),

@@ -83,6 +83,10 @@ pub use view::{ContainerView, GraphView, MountKind, MountView, SizeView, StateVi
 /// The name of our own runtime, as `--runtime` and `inspect` have it.
 pub const RUNTIME: &str = "tare-runtime";
 
+/// The names it has: those of Docker's own runtime too, which compose files ask for. A configured runtime of such a name
+/// goes before.
+pub const OWN_RUNTIMES: [&str; 3] = [RUNTIME, "runc", "io.containerd.runc.v2"];
+
 /// Runs sync code that waits for the disk or the kernel on a thread made for that.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {

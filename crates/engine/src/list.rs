@@ -193,6 +193,7 @@ impl Criteria {
 fn ids(values: &[String], views: &[ContainerView]) -> BTreeSet<ContainerId> {
     values
         .iter()
+        .filter(|prefix| !prefix.is_empty())
         .filter_map(|prefix| by_prefix(prefix, views))
         .collect()
 }

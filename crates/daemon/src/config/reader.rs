@@ -285,7 +285,7 @@ impl Reader {
 
     fn default_runtime(&self, runtimes: &BTreeMap<String, Runtime>) -> Result<String, ConfigError> {
         let name = self.text("default-runtime", engine::RUNTIME);
-        if name == engine::RUNTIME || runtimes.contains_key(&name) {
+        if engine::OWN_RUNTIMES.contains(&name.as_str()) || runtimes.contains_key(&name) {
             return Ok(name);
         }
         let why =

@@ -199,9 +199,9 @@ fn resources(host: HostConfig) -> ResourceOptions {
         kernel_memory_tcp: host.kernel_memory_tcp,
         memory_reservation: host.memory_reservation,
         memory_swap: host.memory_swap,
-        memory_swappiness: host.memory_swappiness,
+        memory_swappiness: host.memory_swappiness.filter(|percent| *percent != -1),
         oom_kill_disable: host.oom_kill_disable,
-        pids_limit: host.pids_limit,
+        pids_limit: host.pids_limit.filter(|limit| *limit > 0),
         ulimits: host
             .ulimits
             .unwrap_or_default()

@@ -215,13 +215,13 @@ fn plugin_lists() -> Plugins {
 }
 
 fn runtimes(config: &Config) -> BTreeMap<String, Runtime> {
-    let built_in = (
-        engine::RUNTIME.to_owned(),
-        Runtime {
+    let built_in = engine::OWN_RUNTIMES.map(|name| {
+        let wire = Runtime {
             path: engine::RUNTIME.to_owned(),
             ..Default::default()
-        },
-    );
+        };
+        (name.to_owned(), wire)
+    });
     let others = config.runtimes.iter().map(|(name, runtime)| {
         let wire = Runtime {
             path: runtime.path.clone(),
@@ -230,7 +230,7 @@ fn runtimes(config: &Config) -> BTreeMap<String, Runtime> {
         };
         (name.clone(), wire)
     });
-    others.chain([built_in]).collect()
+    built_in.into_iter().chain(others).collect()
 }
 
 fn security_options(config: &Config, cgroups: &Cgroups) -> Vec<String> {
