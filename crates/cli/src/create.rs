@@ -52,7 +52,6 @@ pub(crate) struct Plan {
     platform: Option<String>,
     pull: Pull,
     quiet: bool,
-    id_file: Option<IdFile>,
 }
 
 impl Plan {
@@ -64,29 +63,29 @@ impl Plan {
         let proxies = context
             .config_file()
             .proxy_variables(&host, matches.list("env"));
-        request.config.env.get_or_insert_default().extend(proxies);
-        let id_file = matches
-            .text("cidfile")
-            .filter(|path| !path.is_empty())
-            .map(IdFile::create)
-            .transpose()?;
+        if !proxies.is_empty() {
+            request.config.env.get_or_insert_default().extend(proxies);
+        }
         Ok(Plan {
             request,
             name: matches.text("name").map(str::to_owned),
             platform: matches.text("platform").map(str::to_owned),
             pull,
             quiet: matches.flag("quiet"),
-            id_file,
         })
     }
 
     /// Makes the container; returns its id.
     pub(crate) async fn create(
-        &mut self,
+        &self,
         context: &Context,
         client: &Client,
     ) -> Result<String, Failure> {
-        let image = self.image();
+        let mut id_file = match self.request.host_config.container_id_file.as_str() {
+            "" => None,
+            path => Some(IdFile::create(path)?),
+        };
+        let image = self.image()?;
         if let (Pull::Always, Some(image)) = (self.pull, &image) {
             Box::pin(self.fetch(context, client, image)).await?;
         }
@@ -104,7 +103,7 @@ impl Plan {
         for warning in &created.warnings {
             let _ = writeln!(std::io::stderr(), "WARNING: {warning}");
         }
-        if let Some(file) = &mut self.id_file {
+        if let Some(file) = &mut id_file {
             file.write(&created.id)?;
         }
         Ok(created.id)
@@ -117,11 +116,12 @@ impl Plan {
             .query_if("platform", self.platform.as_deref())
     }
 
-    /// The image to pull; a full id names none.
-    fn image(&self) -> Option<Reference> {
+    /// The image to pull; a full id names none. What is no name is not sent.
+    fn image(&self) -> Result<Option<Reference>, Failure> {
         match AnyReference::parse(&self.request.config.image) {
-            Ok(AnyReference::Named(image)) => Some(image.or_latest()),
-            _ => None,
+            Ok(AnyReference::Named(image)) => Ok(Some(image.or_latest())),
+            Ok(AnyReference::Id(_)) => Ok(None),
+            Err(error) => Err(Failure::new(error.to_string())),
         }
     }
 

@@ -50,6 +50,20 @@ impl Failure {
         }
     }
 
+    /// Nobody reads our output any more (`tare logs x | head`). Docker's client dies silently of SIGPIPE, which the shell
+    /// tells as this status.
+    pub fn nobody_reads() -> Failure {
+        Failure::silent(128 + 13)
+    }
+
+    /// A failure to write to stdout or stderr; those of sockets are told.
+    pub fn of_output(error: std::io::Error) -> Failure {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::nobody_reads(),
+            _ => Failure::from(error),
+        }
+    }
+
     /// Collects the failures of a command that works on several things: one line each, status 1. Fine when there are none.
     pub fn join(failures: impl IntoIterator<Item = Failure>) -> Outcome {
         let lines: Vec<String> = failures

@@ -92,11 +92,16 @@ fn read_long(
         None => (long, None),
     };
     let Some(flag) = flags.iter().copied().find(|flag| flag.long == name) else {
-        return Err(if name == "help" {
-            FlagError::Help
-        } else {
-            FlagError::Unknown(name.to_owned())
-        });
+        return match (name, value.as_deref().map(parse_bool)) {
+            ("help", Some(Ok(false))) => Ok(()),
+            ("help", Some(Err(reason))) => Err(FlagError::Value {
+                value: value.unwrap_or_default(),
+                flag: "-h, --help".to_owned(),
+                reason,
+            }),
+            ("help", _) => Err(FlagError::Help),
+            _ => Err(FlagError::Unknown(name.to_owned())),
+        };
     };
     let value = match (value, flag.takes()) {
         (Some(value), _) => value,

@@ -14,11 +14,9 @@ pub static FLAGS: &[Flag] = &[
     ),
     Flag::bool("debug", Some('D'), "Tell more about what goes wrong"),
     Flag::list("host", Some('H'), "Socket of the daemon to talk to"),
-    Flag::checked(
+    Flag::text(
         "log-level",
         Some('l'),
-        "string",
-        log_level,
         "How much to tell: debug, info, warn, error, fatal",
     ),
     Flag::not_built("tls", None, Takes::Nothing),
@@ -49,6 +47,7 @@ pub struct Globals {
 
 impl Globals {
     pub(crate) fn from_matches(matches: &Matches) -> Result<Globals, Failure> {
+        log_level(matches.text("log-level").unwrap_or("info"))?;
         let hosts = matches.texts("host");
         if hosts.len() > 1 {
             return Err(Failure::new("Specify only one -H"));
@@ -67,9 +66,11 @@ impl Globals {
     }
 }
 
-fn log_level(level: &str) -> Result<(), String> {
+fn log_level(level: &str) -> Result<(), Failure> {
     match level {
         "debug" | "info" | "warn" | "error" | "fatal" | "panic" | "trace" | "warning" => Ok(()),
-        _ => Err(format!("Unable to parse logging level: {level}")),
+        _ => Err(Failure::new(format!(
+            "Unable to parse logging level: {level}"
+        ))),
     }
 }

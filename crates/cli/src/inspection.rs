@@ -74,6 +74,8 @@ impl Inspection {
 
     fn text(&self) -> String {
         match &self.form {
+            // Docker's client ends the line, however little is in it.
+            Form::Template(_) if self.documents.is_empty() => "\n".to_owned(),
             Form::Template(_) => self
                 .documents
                 .iter()
@@ -115,6 +117,7 @@ mod tests {
         assert_eq!(text("json", &["{\"b\":1}", "{}"]), "[{\"b\":1},{}]\n");
         assert_eq!(text("{{.b}}", &["{\"b\":1}", "{\"b\":2}"]), "1\n2\n");
         assert_eq!(text("{{.c}}", &["{\"b\":1}"]), "\n");
+        assert_eq!(text("{{.c}}", &[]), "\n");
         assert_eq!(
             Inspection::new("{{.c").err().map(|failure| failure.status),
             Some(64)

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::failure::Failure;
+
 /// A piece of a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Span<'a> {
@@ -11,9 +13,11 @@ pub(crate) enum Span<'a> {
 }
 
 /// Writes a note of these lines on stdout.
-pub(crate) fn on_stdout(lines: &[&[Span<'_>]]) -> io::Result<()> {
+pub(crate) fn on_stdout(lines: &[&[Span<'_>]]) -> Result<(), Failure> {
     let text = text(lines, is_coloured(io::stdout().is_terminal()));
-    io::stdout().write_all(text.as_bytes())
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::of_output)
 }
 
 /// Writes a note of these lines on stderr; there is nobody to tell if that fails.

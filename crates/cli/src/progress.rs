@@ -75,7 +75,9 @@ pub(crate) async fn show_with(
             aux(result);
             continue;
         }
-        place.write(&screen.text(&message, place.width()))?;
+        place
+            .write(&screen.text(&message, place.width()))
+            .map_err(Failure::of_output)?;
         if let Some(failure) = failure(&message) {
             return Err(failure);
         }

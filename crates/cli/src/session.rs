@@ -1,9 +1,9 @@
 //! A user's session with a process in a container: its streams, its terminal's size, the signals passed on, its end.
 
-use api::client::{Client, Hijacked, Request, Response};
+use api::client::{Client, Hijacked, LOST, Request, Response};
 use api::types::container::WaitResponse;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::signals::{self, Proxy};
 use crate::streams::{End, Framing, Input, relay};
 use crate::terminal::keys::{self, Watcher};
@@ -33,19 +33,29 @@ impl Session<'_> {
         let raw = self.tty && self.stdin;
         let input = self.input();
         let _raw_mode = raw.then(RawMode::enter);
-        let relay = relay(connection, input, framing);
+        let proxies = self.signals.is_some();
+        let relay = async {
+            let end = relay(connection, input, framing).await;
+            end.map_err(|failure| match failure {
+                // Docker's client does not die of SIGPIPE while it passes signals on.
+                failure if proxies && failure == Failure::nobody_reads() => {
+                    Failure::new("write /dev/stdout: broken pipe")
+                }
+                other => other,
+            })
+        };
         let resizes = follow_window(client, &self.resize_path, self.tty, self.redraw);
         let signals = async {
             match self.signals {
                 Some((proxy, container)) => Err(proxy.forward(client, container).await),
                 None if raw => signals::ending().await,
-                None => std::future::pending().await,
+                None => signals::interruption().await,
             }
         };
         tokio::select! {
             biased;
             end = relay => end,
-            number = signals => Err(Failure::silent(128 + number?)),
+            number = signals => Ok(End::Interrupted(number?)),
             failed = resizes => Err(failed),
         }
     }
@@ -134,12 +144,49 @@ pub(crate) async fn begin_wait(
 
 /// Waits to the end; returns the container's exit status.
 pub(crate) async fn end_wait(waiting: Response) -> Result<i64, Failure> {
-    let body = waiting.body.collect().await?;
-    let answer: WaitResponse = serde_json::from_slice(&body).map_err(|error| {
+    let answer = answer(waiting).await?;
+    status(answer.ok_or_else(|| Failure::new(LOST))?)
+}
+
+/// The same for who started the container: what is told of a daemon that went away meanwhile is Docker's, with the way back
+/// to the container.
+pub(crate) async fn end_own(waiting: Response, program: &str, container: &str) -> Outcome {
+    let Some(answer) = answer(waiting).await? else {
+        return Err(Failure::with_status(
+            125,
+            format!(
+                "error waiting for container: unexpected EOF\n{}",
+                way_back(program, container)
+            ),
+        ));
+    };
+    status(answer).map(exit)
+}
+
+/// What becomes of a container whose daemon went away, and how to meet it again.
+pub(crate) fn way_back(program: &str, container: &str) -> String {
+    format!(
+        "The connection to the daemon was lost; a container that runs goes on without it. Meet it again with '{program} attach {container}' or '{program} wait {container}'."
+    )
+}
+
+/// What a wait was answered; nothing if the daemon went away before.
+async fn answer(waiting: Response) -> Result<Option<WaitResponse>, Failure> {
+    let body = match signals::breakable(async { Ok(waiting.body.collect().await) }).await? {
+        Err(error) if error.is_lost() => return Ok(None),
+        other => other?,
+    };
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&body).map(Some).map_err(|error| {
         Failure::new(format!(
-            "the daemon ended before it told how the container did: {error}"
+            "the daemon's answer to a wait cannot be read: {error}"
         ))
-    })?;
+    })
+}
+
+fn status(answer: WaitResponse) -> Result<i64, Failure> {
     match answer.error {
         Some(error) if !error.message.is_empty() => Err(Failure::with_status(
             125,

@@ -109,6 +109,28 @@ pub(crate) async fn ending() -> Result<u8, Failure> {
     }
 }
 
+/// Waits for the user to break off; returns the signal's number. A hangup is left to the system, because `nohup` has it ignored.
+pub(crate) async fn interruption() -> Result<u8, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => Ok(2),
+        _ = terminate.recv() => Ok(15),
+    }
+}
+
+/// Does what lasts until the user breaks off. The end is then an ordinary one, with the status that the shell has for the signal:
+/// a script that was not itself interrupted goes on.
+pub(crate) async fn breakable<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        number = interruption() => Err(Failure::silent(128 + number?)),
+        done = work => done,
+    }
+}
+
 /// Tells of every change of the window's size.
 pub(crate) fn window_changes() -> Result<Signal, Failure> {
     Ok(signal(SignalKind::window_change())?)

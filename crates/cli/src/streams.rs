@@ -3,6 +3,8 @@
 mod input;
 mod output;
 
+use std::io::ErrorKind;
+
 use api::client::{HijackWriter, Hijacked};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -22,6 +24,8 @@ pub(crate) enum End {
     Output,
     /// The user typed the keys that leave.
     Left,
+    /// The client was sent this signal, which nobody passes on.
+    Interrupted(u8),
 }
 
 /// What the user's input is.
@@ -55,7 +59,12 @@ pub(crate) async fn relay(
                 Ok(0) => return Ok(End::Output),
                 Ok(_) => output.write(&buffer)?,
                 // A daemon that dies takes the stream with it; what is left to know comes from waiting.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                    ) =>
+                {
                     return Ok(End::Output);
                 }
                 Err(error) => return Err(error.into()),

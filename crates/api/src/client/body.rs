@@ -1,6 +1,6 @@
 //! Bodies: up from memory or from a reader, down in pieces.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
-use super::error::{Error, Result};
+use super::error::Result;
 
 /// How much is read at a time from what is sent.
 const PIECE: usize = 256 * 1024;
@@ -136,16 +136,5 @@ impl ResponseBody {
     pub async fn discard(mut self) -> Result<()> {
         while self.next().await?.is_some() {}
         Ok(())
-    }
-
-    /// Writes all of it; returns how much that was. Writing blocks, which a client with one thing to do may.
-    pub async fn copy_to(mut self, out: &mut impl Write) -> Result<u64> {
-        let mut total = 0;
-        while let Some(piece) = self.next().await? {
-            out.write_all(&piece).map_err(Error::Io)?;
-            total += piece.len() as u64;
-        }
-        out.flush().map_err(Error::Io)?;
-        Ok(total)
     }
 }

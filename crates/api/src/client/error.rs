@@ -7,6 +7,9 @@ use crate::types::error::ErrorResponse;
 /// The client's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What the user reads when the daemon went away in the middle of an answer.
+pub const LOST: &str = "the connection to the daemon was lost: unexpected EOF";
+
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,9 +58,12 @@ pub enum Error {
     /// A header that cannot be sent.
     #[error("invalid HTTP header {0:?}")]
     Header(String),
-    /// The connection broke, or the peer does not speak HTTP.
+    /// The daemon ended, or something on the way cut the connection. One text, wherever that was noticed; its end is Docker's.
+    #[error("{LOST}")]
+    Lost(#[source] hyper::Error),
+    /// The peer does not speak HTTP.
     #[error("error during connect: {}", deepest(.0))]
-    Http(#[from] hyper::Error),
+    Http(#[source] hyper::Error),
     /// A stream that was taken over broke, or a body that was to be sent could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -83,6 +89,11 @@ impl Error {
             if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused))
     }
 
+    /// Whether the daemon was there and is no more.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+
     /// The daemon's message, or ours, without `Error response from daemon: `.
     pub fn message(&self) -> String {
         match self {
@@ -97,6 +108,29 @@ impl Error {
             message: answer_message(status, body),
         }
     }
+}
+
+impl From<hyper::Error> for Error {
+    fn from(error: hyper::Error) -> Self {
+        // A body of ours that cannot be read breaks the request too, and says why.
+        let cut = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+        if !error.is_user() && (cut || is_cut(deepest_cause(&error))) {
+            Self::Lost(error)
+        } else {
+            Self::Http(error)
+        }
+    }
+}
+
+/// Whether a connection's error is that the other side is gone.
+fn is_cut(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    cause.downcast_ref().is_some_and(|error: &io::Error| {
+        matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+        )
+    })
 }
 
 /// Whether a 400 is about the API version alone.
@@ -131,9 +165,13 @@ fn connect_message(host: &str, source: &io::Error) -> String {
 
 /// hyper's own words say only where it noticed; its cause says what happened.
 fn deepest(error: &hyper::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+    deepest_cause(error).to_string()
+}
+
+fn deepest_cause(error: &hyper::Error) -> &(dyn std::error::Error + 'static) {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    cause
 }

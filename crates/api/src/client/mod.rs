@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 
 pub use body::{ResponseBody, UploadBody};
 pub use endpoint::Endpoint;
-pub use error::{Error, Result};
+pub use error::{Error, LOST, Result};
 pub use hijack::{HijackReader, HijackWriter, Hijacked};
 pub use messages::Messages;
 pub use request::{Method, Request};

@@ -256,3 +256,29 @@ async fn a_reader_is_sent_whole_after_the_version_is_settled() {
         requests[1]
     );
 }
+
+#[tokio::test]
+async fn a_lost_connection_has_one_text_wherever_it_is_cut() {
+    let cuts = [
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ];
+    for cut in cuts {
+        let (_folder, path, host) = socket();
+        let server = serve(&path, vec![cut.to_owned()]).await;
+        let client = Client::new(&host).expect("a client");
+        let error = client.bytes(Request::get("/x")).await.expect_err(cut);
+        assert!(error.is_lost(), "{cut:?}: {error:?}");
+        assert_eq!(error.to_string(), LOST);
+        server.await.expect("serve");
+    }
+    let (_folder, path, host) = socket();
+    let server = serve(&path, vec!["SSH-2.0-OpenSSH\r\n\r\n".to_owned()]).await;
+    let client = Client::new(&host).expect("a client");
+    let error = client.bytes(Request::get("/x")).await.expect_err("no HTTP");
+    assert!(!error.is_lost(), "{error:?}");
+    server.await.expect("serve");
+}

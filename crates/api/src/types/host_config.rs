@@ -143,9 +143,6 @@ wire! {
         pub memory_swappiness: Option<i64>,
         /// `--oom-kill-disable`.
         pub oom_kill_disable: Option<bool>,
-        /// `--init`.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        pub init: Option<bool>,
         /// `--pids-limit`; 0 or -1 is without limit.
         pub pids_limit: Option<i64>,
         /// `--ulimit`.
@@ -167,6 +164,9 @@ wire! {
         pub masked_paths: Option<Vec<String>>,
         /// Paths that are read-only; `null` asks for the default list.
         pub readonly_paths: Option<Vec<String>>,
+        /// `--init`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub init: Option<bool>,
     }
 
     /// Where a container's output goes.

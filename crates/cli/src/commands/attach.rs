@@ -6,7 +6,7 @@ use api::types::container::ContainerInspect;
 use super::each::path;
 use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::session::{self, Condition, Session, begin_wait, end_wait};
 use crate::signals::Proxy;
@@ -72,10 +72,11 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
             redraw: true,
             signals: proxy.map(|proxy| (proxy, id.as_str())),
         };
-        if session.run(client, connection).await? == End::Left {
-            return Err(Failure::new("read escape sequence"));
+        match session.run(client, connection).await? {
+            End::Left => Err(Failure::new("read escape sequence")),
+            End::Interrupted(_) => Ok(Exit::OK),
+            End::Output => end_wait(waiting).await.map(session::exit),
         }
-        end_wait(waiting).await.map(session::exit)
     })
 }
 

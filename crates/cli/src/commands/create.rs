@@ -27,7 +27,7 @@ pub(super) static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
-    let mut plan =
+    let plan =
         Plan::read(context, matches).map_err(|failure| context.misread(&failure, "create"))?;
     let id = context.talk(async |client| plan.create(context, client).await)?;
     print(&format!("{id}\n"))

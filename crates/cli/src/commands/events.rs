@@ -12,6 +12,7 @@ use crate::format::json::{Html, Json};
 use crate::format::{Data, Missing, Template, time};
 use crate::options::timestamp;
 use crate::print::print;
+use crate::signals::breakable;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -53,11 +54,14 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         .query_if("until", at(matches, "until")?)
         .filters(&filter::filters(matches));
     context.talk(async |client| {
-        let mut events = client.messages::<Event>(request).await?;
-        while let Some(event) = events.next().await? {
-            print(&text(&form, &event)?)?;
-        }
-        Ok(Exit::OK)
+        breakable(async {
+            let mut events = client.messages::<Event>(request).await?;
+            while let Some(event) = events.next().await? {
+                print(&text(&form, &event)?)?;
+            }
+            Ok(Exit::OK)
+        })
+        .await
     })
 }
 

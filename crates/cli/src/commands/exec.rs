@@ -78,7 +78,8 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
             client.call(start).await?;
             return Ok(Exit::OK);
         }
-        attached(client, &made.id, start, &request).await
+        let way_back = session::way_back(context.program, &matches.args[0]);
+        attached(client, &made.id, start, &request, way_back).await
     })
 }
 
@@ -115,6 +116,7 @@ async fn attached(
     id: &str,
     start: Request,
     request: &ExecCreateRequest,
+    way_back: String,
 ) -> Outcome {
     let connection = client.hijack(start).await?;
     let session = Session {
@@ -125,11 +127,18 @@ async fn attached(
         redraw: false,
         signals: None,
     };
-    if session.run(client, connection).await? == End::Left {
-        return Err(Failure::new("read escape sequence"));
+    match session.run(client, connection).await? {
+        End::Left => return Err(Failure::new("read escape sequence")),
+        End::Interrupted(number) => return Err(Failure::silent(128 + number)),
+        End::Output => {}
     }
-    let end: ExecInspect = client
-        .json(Request::get(format!("/exec/{id}/json")))
-        .await?;
-    Ok(session::exit(end.exit_code.unwrap_or(0)))
+    let inspect = Request::get(format!("/exec/{id}/json"));
+    match client.json::<ExecInspect>(inspect).await {
+        Ok(end) => Ok(session::exit(end.exit_code.unwrap_or(0))),
+        // Docker's status for a command whose end nobody can tell any more.
+        Err(error) if error.is_lost() || error.is_nobody_there() => {
+            Err(Failure::with_status(255, way_back))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -9,6 +9,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::inspection::Inspection;
 use crate::options::platform;
+use crate::print::warn;
 
 const FORMAT: Flag = Flag::text("format", Some('f'), "How to print: json or a Go template");
 const SIZE: Flag = Flag::bool("size", Some('s'), "How much containers take on disk");
@@ -76,6 +77,17 @@ enum Kind {
     Image,
     Network,
     Volume,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Any | Kind::Container => "container",
+            Kind::Image => "image",
+            Kind::Network => "network",
+            Kind::Volume => "volume",
+        }
+    }
 }
 
 /// Where to look for a thing of any kind, in this order.
@@ -157,7 +169,12 @@ async fn fetch(client: &Client, kind: Kind, name: &str, wanted: &Wanted) -> Resu
     for kind in EACH {
         match client.bytes(request(kind, name, wanted)).await {
             Err(error) if is_absent(&error) => {}
-            other => return Ok(other?),
+            found => {
+                if wanted.size && kind != Kind::Container && found.is_ok() {
+                    warn(&format!("WARNING: --size ignored for {}", kind.name()));
+                }
+                return Ok(found?);
+            }
         }
     }
     Err(Failure::new(format!("Error: No such object: {name}")))

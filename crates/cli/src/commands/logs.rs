@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::options::timestamp;
+use crate::signals::breakable;
 use crate::streams::{Framing, Output};
 
 static FLAGS: &[Flag] = &[
@@ -72,7 +73,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         }
         let response = client.send(request).await?;
         let framing = framing(client, name, &response).await?;
-        copy(response.body, Output::new(framing)).await
+        breakable(copy(response.body, Output::new(framing))).await
     })
 }
 

@@ -3,7 +3,7 @@
 //! The way to the process is three round trips: create; then attach and wait side by side, because both must stand before the
 //! container runs; then start.
 
-use api::client::{Client, Hijacked, Request, Response};
+use api::client::{Client, Hijacked, Request};
 
 use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::create::{Plan, flags};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::print::print;
-use crate::session::{self, Condition, Session, begin_wait, end_wait};
+use crate::session::{Condition, Session, begin_wait, end_own, end_wait};
 use crate::signals::Proxy;
 use crate::streams::End;
 use crate::terminal;
@@ -153,7 +153,11 @@ impl Run<'_> {
             redraw: false,
             signals: proxy.map(|proxy| (proxy, id.as_str())),
         };
-        follow(client, session, connection, waiting).await
+        match session.run(client, connection).await? {
+            // Who leaves, by key or by a signal that is not passed on, leaves the container running.
+            End::Left | End::Interrupted(_) => Ok(Exit::OK),
+            End::Output => end_own(waiting, context.program, &id[..id.len().min(12)]).await,
+        }
     }
 }
 
@@ -206,17 +210,4 @@ async fn attach(
 
 fn start_request(id: &str) -> Request {
     Request::post(format!("/containers/{id}/start"))
-}
-
-/// Stays until the process has ended; its status is ours. A user who leaves has status 0.
-async fn follow(
-    client: &Client,
-    session: Session<'_>,
-    connection: Hijacked,
-    waiting: Response,
-) -> Outcome {
-    if session.run(client, connection).await? == End::Left {
-        return Ok(Exit::OK);
-    }
-    end_wait(waiting).await.map(session::exit)
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use api::client::Request;
+use rustix::stdio::stdout;
 
 use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
@@ -11,6 +12,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::options::platform;
 use crate::output_file::{check_output, write_file};
+use crate::streams::write_all;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -49,10 +51,14 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         });
     let request = platform::asked(request, matches)?;
     context.talk(async |client| {
-        let body = client.send(request).await?.body;
+        let mut body = client.send(request).await?.body;
         match output {
             Some(path) => write_file(path, body).await?,
-            None => drop(body.copy_to(&mut io::stdout().lock()).await?),
+            None => {
+                while let Some(piece) = body.next().await? {
+                    write_all(stdout(), &piece)?;
+                }
+            }
         }
         Ok(Exit::OK)
     })

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
 use crate::print::print;
-use crate::session::{self, Condition, Session, begin_wait, end_wait};
+use crate::session::{Condition, Session, begin_wait, end_own, end_wait};
 use crate::signals::Proxy;
 use crate::streams::End;
 use crate::terminal;
@@ -124,8 +124,9 @@ async fn start_attached(context: &Context, client: &Client, matches: &Matches) -
         redraw: false,
         signals: proxy.map(|proxy| (proxy, id.as_str())),
     };
-    if session.run(client, connection).await? == End::Left {
-        return Ok(Exit::OK);
+    match session.run(client, connection).await? {
+        End::Left => Ok(Exit::OK),
+        End::Interrupted(number) => Err(Failure::silent(128 + number)),
+        End::Output => end_own(waiting, context.program, &matches.args[0]).await,
     }
-    end_wait(waiting).await.map(session::exit)
 }

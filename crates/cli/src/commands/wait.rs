@@ -7,6 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
 use crate::print::print;
 use crate::session::{Condition, begin_wait, end_wait};
+use crate::signals::breakable;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -27,8 +28,9 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
                 path(name, "wait")?;
                 end_wait(begin_wait(client, name, Condition::NotRunning).await?).await
             };
-            match waited.await {
+            match breakable(waited).await {
                 Ok(status) => drop(print(&format!("{status}\n"))?),
+                Err(failure) if failure.message.is_empty() => return Err(failure),
                 Err(failure) => failures.push(failure),
             }
         }

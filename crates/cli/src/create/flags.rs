@@ -2,7 +2,7 @@
 
 use crate::command::Flag;
 use crate::command::Takes::{Nothing, Value};
-use crate::options::{environment, mount, network, numbers, size, sysctl, ulimit};
+use crate::options::{block, environment, mount, network, numbers, size, sysctl, ulimit};
 
 /// What the process is and how one talks to it.
 pub(crate) static PROCESS: &[Flag] = &[
@@ -46,6 +46,11 @@ pub(crate) static PROCESS: &[Flag] = &[
         "stop-timeout",
         None,
         "Seconds from that signal until the container is killed",
+    ),
+    Flag::bool(
+        "no-healthcheck",
+        None,
+        "Do without the health check of the image",
     ),
     Flag::bool("tty", Some('t'), "Give the process a terminal"),
     Flag::text(
@@ -119,11 +124,56 @@ pub(crate) static STORAGE: &[Flag] = &[
         Some('v'),
         "Mount a path or a volume: [SOURCE:]TARGET[:OPTIONS]",
     ),
+    Flag::text("volume-driver", None, "Driver of the volumes that it names"),
     Flag::list("volumes-from", None, "Mount what another container mounts"),
 ];
 
 /// How much it may use.
 pub(crate) static RESOURCES: &[Flag] = &[
+    Flag::checked(
+        "blkio-weight",
+        None,
+        "uint16",
+        block::check_weight,
+        "Weight among those that want the disk, 10 to 1000; 0 for none",
+    ),
+    Flag::checked_list(
+        "blkio-weight-device",
+        None,
+        "list",
+        block::check_weight_device,
+        "The same for one device: PATH:WEIGHT",
+    ),
+    Flag::checked_list(
+        "device-read-bps",
+        None,
+        "list",
+        block::check_bytes,
+        "Bytes a second it may read from a device: PATH:SIZE",
+    ),
+    Flag::checked_list(
+        "device-read-iops",
+        None,
+        "list",
+        block::check_operations,
+        "How often a second it may read from a device: PATH:NUMBER",
+    ),
+    Flag::checked_list(
+        "device-write-bps",
+        None,
+        "list",
+        block::check_bytes,
+        "Bytes a second it may write to a device: PATH:SIZE",
+    ),
+    Flag::checked_list(
+        "device-write-iops",
+        None,
+        "list",
+        block::check_operations,
+        "How often a second it may write to a device: PATH:NUMBER",
+    ),
+    // The kernel has it no more; Docker's client reads it and says nothing.
+    Flag::no_op("kernel-memory", None, Value),
     Flag::text(
         "cgroup-parent",
         None,
@@ -135,6 +185,16 @@ pub(crate) static RESOURCES: &[Flag] = &[
         "Period of the CPU quota in microseconds",
     ),
     Flag::int("cpu-quota", None, "CPU time in each period in microseconds"),
+    Flag::int(
+        "cpu-rt-period",
+        None,
+        "Period of the real-time CPU time in microseconds",
+    ),
+    Flag::int(
+        "cpu-rt-runtime",
+        None,
+        "Real-time CPU time in each period in microseconds",
+    ),
     Flag::int(
         "cpu-shares",
         Some('c'),
@@ -219,6 +279,7 @@ pub(crate) static ISOLATION: &[Flag] = &[
         None,
         "IPC namespace: none, private, shareable, host or container:NAME",
     ),
+    Flag::text("isolation", None, "Isolation technology: default"),
     Flag::checked_list(
         "network",
         None,
@@ -265,16 +326,8 @@ pub(crate) static LOGGING: &[Flag] = &[
 
 /// What Docker has and this version does not.
 pub(crate) static NOT_BUILT: &[Flag] = &[
-    Flag::not_built("blkio-weight", None, Value),
-    Flag::not_built("blkio-weight-device", None, Value),
     Flag::not_built("cpu-count", None, Value),
     Flag::not_built("cpu-percent", None, Value),
-    Flag::not_built("cpu-rt-period", None, Value),
-    Flag::not_built("cpu-rt-runtime", None, Value),
-    Flag::not_built("device-read-bps", None, Value),
-    Flag::not_built("device-read-iops", None, Value),
-    Flag::not_built("device-write-bps", None, Value),
-    Flag::not_built("device-write-iops", None, Value),
     Flag::not_built("expose", None, Value),
     Flag::not_built("gpus", None, Value),
     Flag::not_built("health-cmd", None, Value),
@@ -287,19 +340,15 @@ pub(crate) static NOT_BUILT: &[Flag] = &[
     Flag::not_built("io-maxiops", None, Value),
     Flag::not_built("ip", None, Value),
     Flag::not_built("ip6", None, Value),
-    Flag::not_built("isolation", None, Value),
-    Flag::not_built("kernel-memory", None, Value),
     Flag::not_built("link", None, Value),
     Flag::not_built("link-local-ip", None, Value),
     Flag::not_built("mac-address", None, Value),
     Flag::not_built("network-alias", None, Value),
     Flag::not_built("net-alias", None, Value),
-    Flag::not_built("no-healthcheck", None, Nothing),
     Flag::not_built("publish", Some('p'), Value),
     Flag::not_built("publish-all", Some('P'), Nothing),
     Flag::not_built("storage-opt", None, Value),
     Flag::not_built("use-api-socket", None, Nothing),
-    Flag::not_built("volume-driver", None, Value),
 ];
 
 fn stream(name: &str) -> Result<(), String> {

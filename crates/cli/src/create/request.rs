@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use api::types::container::{ContainerConfig, CreateRequest};
-use api::types::host_config::{DeviceMapping, HostConfig, LogConfig, RestartPolicy, Ulimit};
+use api::types::container::{ContainerConfig, CreateRequest, HealthConfig};
+use api::types::host_config::{HostConfig, LogConfig, RestartPolicy, Ulimit};
 use api::types::mount::Mount;
 use api::types::network::NetworkingConfig;
 use api::types::{Set, StrSlice};
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::flags::Matches;
 use crate::options::volume::Volume;
 use crate::options::{
-    device, environment, key_values, mount, network, numbers, security, size, ulimit, volume,
+    block, device, environment, key_values, mount, network, numbers, security, size, ulimit, volume,
 };
 use crate::terminal;
 
@@ -61,7 +61,11 @@ fn config(matches: &Matches) -> Result<ContainerConfig, Failure> {
         open_stdin: interactive,
         // Without a client on stdin from the start, it stays open for the next one.
         stdin_once: interactive && attach_stdin,
-        env: Some(env),
+        env: non_empty(env),
+        healthcheck: matches.flag("no-healthcheck").then(|| HealthConfig {
+            test: vec!["NONE".to_owned()],
+            ..HealthConfig::default()
+        }),
         cmd: non_empty(words.collect()).map(StrSlice),
         image,
         working_dir: matches.text_or_empty("workdir").to_owned(),
@@ -83,6 +87,7 @@ fn host(matches: &Matches) -> Result<HostConfig, Failure> {
         network_mode: network_mode(matches)?,
         restart_policy: restart_policy(matches)?,
         auto_remove: matches.flag("rm"),
+        volume_driver: matches.text_or_empty("volume-driver").to_owned(),
         volumes_from: non_empty(matches.texts("volumes-from")),
         annotations: key_values(matches.list("annotation")),
         group_add: non_empty(matches.texts("group-add")),
@@ -118,6 +123,14 @@ fn set_resources(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure
         )));
     }
     host.cgroup_parent = matches.text_or_empty("cgroup-parent").to_owned();
+    host.blkio_weight = number("blkio-weight").try_into().unwrap_or_default();
+    host.blkio_weight_device = Some(each(matches, "blkio-weight-device", block::weight)?);
+    host.blkio_device_read_bps = Some(each(matches, "device-read-bps", block::bytes)?);
+    host.blkio_device_write_bps = Some(each(matches, "device-write-bps", block::bytes)?);
+    host.blkio_device_read_iops = Some(each(matches, "device-read-iops", block::operations)?);
+    host.blkio_device_write_iops = Some(each(matches, "device-write-iops", block::operations)?);
+    host.cpu_realtime_period = number("cpu-rt-period");
+    host.cpu_realtime_runtime = number("cpu-rt-runtime");
     host.cpu_period = number("cpu-period");
     host.cpu_quota = number("cpu-quota");
     host.cpu_shares = number("cpu-shares");
@@ -130,14 +143,12 @@ fn set_resources(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure
     host.memory = bytes("memory")?;
     host.memory_reservation = bytes("memory-reservation")?;
     host.memory_swap = bytes("memory-swap")?;
-    host.memory_swappiness = swappiness;
-    host.oom_kill_disable = matches
-        .given("oom-kill-disable")
-        .then(|| matches.flag("oom-kill-disable"));
+    host.memory_swappiness = Some(swappiness.unwrap_or(-1));
+    host.oom_kill_disable = Some(matches.flag("oom-kill-disable"));
     host.oom_score_adj = number("oom-score-adj");
-    host.pids_limit = matches.int("pids-limit");
+    host.pids_limit = Some(number("pids-limit"));
     host.shm_size = bytes("shm-size")?;
-    host.ulimits = non_empty(ulimits(matches)?);
+    host.ulimits = Some(ulimits(matches)?);
     Ok(())
 }
 
@@ -172,14 +183,15 @@ fn set_isolation(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure
     let (add, drop) = capabilities(&matches.texts("cap-add"), &matches.texts("cap-drop"));
     host.cap_add = non_empty(add).map(StrSlice);
     host.cap_drop = non_empty(drop).map(StrSlice);
-    host.devices = non_empty(devices(matches)?);
+    host.devices = Some(each(matches, "device", device::parse)?);
     host.device_cgroup_rules = non_empty(matches.texts("device-cgroup-rule"));
-    host.dns = non_empty(matches.texts("dns"));
-    host.dns_options = non_empty(matches.texts("dns-option"));
-    host.dns_search = non_empty(matches.texts("dns-search"));
+    host.dns = Some(matches.texts("dns"));
+    host.dns_options = Some(matches.texts("dns-option"));
+    host.dns_search = Some(matches.texts("dns-search"));
     host.privileged = matches.flag("privileged");
     host.sysctls = key_values(matches.list("sysctl"));
     host.ipc_mode = text("ipc");
+    host.isolation = text("isolation");
     host.pid_mode = mode(matches, "pid", "PID", |mode| {
         mode == "host" || names_container(mode)
     })?;
@@ -266,10 +278,15 @@ fn extra_hosts(matches: &Matches) -> Result<Vec<String>, Failure> {
     matches.list("add-host").map(read).collect()
 }
 
-fn devices(matches: &Matches) -> Result<Vec<DeviceMapping>, Failure> {
+/// Every value of a flag, read.
+fn each<T>(
+    matches: &Matches,
+    flag: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Failure> {
     matches
-        .list("device")
-        .map(|text| device::parse(text).map_err(Failure::new))
+        .list(flag)
+        .map(|text| read(text).map_err(Failure::new))
         .collect()
 }
 
@@ -305,7 +322,7 @@ fn volumes(matches: &Matches) -> Result<Vec<Volume>, Failure> {
         .collect()
 }
 
-/// `null` in place of an empty list, as Docker's client has it.
+/// `null` in place of an empty list, where Docker's client has it; elsewhere it sends the empty list.
 fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }

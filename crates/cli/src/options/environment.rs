@@ -100,7 +100,7 @@ fn file_failure(path: &str, reason: &str) -> String {
 }
 
 /// Lines of `NAME=value`; `#` begins a comment line. A bare name takes the value of `lookup`, and is left out when that has none;
-/// without a `lookup` (labels) it stays.
+/// so it is without a `lookup` (labels).
 fn parse_file(content: &[u8], lookup: Option<Lookup<'_>>) -> Result<Vec<String>, String> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let mut all = Vec::new();
@@ -126,6 +126,7 @@ fn parse_file(content: &[u8], lookup: Option<Lookup<'_>>) -> Result<Vec<String>,
         }
         match lookup {
             Some(lookup) if !line.contains('=') => all.extend(with_value(line.trim_end(), lookup)),
+            None if !line.contains('=') => {}
             _ => all.push(line.to_owned()),
         }
     }
@@ -175,6 +176,14 @@ mod tests {
         check(b"=x", Err("no variable name on line '=x'"));
         check(b"A B=x", Err("variable 'A B' contains whitespaces"));
         check(b"A=1\n\xff", Err("invalid utf8 bytes at line 2: [255]"));
+    }
+
+    #[test]
+    fn labels_of_a_file_need_a_value() {
+        assert_eq!(
+            parse_file(b"a=b\nbare\nc=\n", None),
+            Ok(vec!["a=b".to_owned(), "c=".to_owned()])
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Everything here is text in, data out; the few readers of files (`--env-file`, a seccomp profile) say so.
 
+pub(crate) mod block;
 pub(crate) mod device;
 pub(crate) mod environment;
 pub(crate) mod mount;

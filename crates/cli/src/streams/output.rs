@@ -77,8 +77,7 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Fail
                 poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None)
                     .map_err(std::io::Error::from)?;
             }
-            Err(Errno::PIPE) => return Err(Failure::new("write /dev/stdout: broken pipe")),
-            Err(error) => return Err(std::io::Error::from(error).into()),
+            Err(error) => return Err(Failure::of_output(error.into())),
         }
     }
     Ok(())

@@ -30,7 +30,12 @@ impl Resolver {
         if is_localhost(host) {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        let found = self.current()?.lookup_ip(host).await?;
+        let found = self.current()?.lookup_ip(host).await;
+        // hickory prints the query as a struct; where there is no such name, the words are Docker's.
+        let found = found.map_err(|error| match error.is_no_records_found() {
+            true => Failed::from(format!("lookup {host}: no such host")),
+            false => Failed::from(format!("lookup {host}: {error}")),
+        })?;
         Ok(found.iter().collect())
     }
 

@@ -94,10 +94,59 @@ fn flags_reach_the_document() {
     check(&["--stop-timeout", "0"], "/StopTimeout", json("0"));
     check(&["--init=false"], "/HostConfig/Init", json("false"));
     check(
+        &["--no-healthcheck"],
+        "/Healthcheck",
+        json(r#"{"Test":["NONE"]}"#),
+    );
+    check(
+        &["--device-read-bps", "/dev/a:1mb"],
+        "/HostConfig/BlkioDeviceReadBps",
+        json(r#"[{"Path":"/dev/a","Rate":1048576}]"#),
+    );
+    check(
+        &["--blkio-weight-device", "/dev/a:100"],
+        "/HostConfig/BlkioWeightDevice",
+        json(r#"[{"Path":"/dev/a","Weight":100}]"#),
+    );
+    check(
+        &["--blkio-weight", "300"],
+        "/HostConfig/BlkioWeight",
+        json("300"),
+    );
+    check(
         &["--log-opt", "max-size=1m"],
         "/HostConfig/LogConfig/Config",
         json(r#"{"max-size":"1m"}"#),
     );
+}
+
+/// As Docker's client 28.2 sends it for `create busybox`: `[]` here, `null` there.
+#[test]
+fn what_was_not_asked_for_has_dockers_shape() {
+    let document = document(&["image"]).unwrap();
+    let host = &document["HostConfig"];
+    for list in [
+        "Dns",
+        "DnsOptions",
+        "DnsSearch",
+        "BlkioWeightDevice",
+        "BlkioDeviceReadBps",
+        "BlkioDeviceWriteBps",
+        "BlkioDeviceReadIOps",
+        "BlkioDeviceWriteIOps",
+        "Devices",
+        "Ulimits",
+    ] {
+        assert_eq!(host[list], serde_json::json!([]), "{list}");
+    }
+    for null in ["Binds", "CapAdd", "ExtraHosts", "SecurityOpt"] {
+        assert!(host[null].is_null(), "{null}");
+    }
+    assert_eq!(host["MemorySwappiness"], -1);
+    assert_eq!(host["OomKillDisable"], false);
+    assert_eq!(host["PidsLimit"], 0);
+    assert!(document["Env"].is_null());
+    assert_eq!(document["Volumes"], serde_json::json!({}));
 }
 
 #[test]
