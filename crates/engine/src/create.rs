@@ -340,8 +340,10 @@ fn settle(shared: &Shared, host: &mut HostOptions) {
         host.shm_size = i64::try_from(shared.config.shm_size).unwrap_or(i64::MAX);
     }
     let resources = &mut host.resources;
-    if !shared.host.unified {
-        // Version 2 has no such switch, and Docker shows none there.
+    if shared.host.unified {
+        // Version 2 has no such switch, and Docker shows none there; its client sends a false unasked.
+        resources.oom_kill_disable = resources.oom_kill_disable.filter(|disable| *disable);
+    } else {
         resources.oom_kill_disable.get_or_insert(false);
     }
     if resources.memory > 0 && resources.memory_swap == 0 {
