@@ -323,7 +323,6 @@ daemon_test!(keep_alive_serves_many_requests, |d| {
 
 own_test!(what_is_not_there_yet_says_so, |d| {
     for (method, path) in [
-        ("POST", "/networks/create"),
         ("POST", "/build"),
         ("POST", "/plugins/pull"),
         ("GET", "/secrets"),

@@ -18,6 +18,7 @@ mod listing;
 mod logs;
 mod lost;
 mod mirrors;
+mod networks;
 mod own_registry;
 mod platforms;
 mod registry;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::cli::{Cli, Client};
 use crate::http::{Connection, Response};
 use crate::leftovers::Leftovers;
+use crate::network::OwnNetwork;
 use crate::wait::until_change;
 use crate::{IMAGE, busybox, lacking, oracle, skip};
 
@@ -31,6 +32,8 @@ pub struct Options {
     pub config: Option<String>,
     /// Another tare-shim than the one beside `tare`.
     pub shim: Option<PathBuf>,
+    /// The daemon gets a network namespace of its own, so that its bridges and rules meet nobody else's. Not for the oracle.
+    pub own_network: bool,
     /// For benchmarks: no log of every request, and no end after a while.
     pub at_full_speed: bool,
 }
@@ -42,6 +45,7 @@ pub struct Daemon {
     folder: TempDir,
     args: Vec<String>,
     process: Mutex<Option<Child>>,
+    network: Option<OwnNetwork>,
     leftovers: Leftovers,
 }
 
@@ -81,6 +85,7 @@ impl Daemon {
                 folder,
                 args: Vec::new(),
                 process,
+                network: None,
                 leftovers,
             };
             if daemon
@@ -131,6 +136,7 @@ impl Daemon {
             folder,
             args,
             process: Mutex::new(None),
+            network: options.own_network.then(OwnNetwork::new),
             leftovers,
         };
         daemon.start();
@@ -147,7 +153,10 @@ impl Daemon {
             .append(true)
             .open(self.log())
             .expect("open the log");
-        let mut command = std::process::Command::new(binary("tare"));
+        let mut command = match &self.network {
+            None => std::process::Command::new(binary("tare")),
+            Some(network) => network.command(&binary("tare")),
+        };
         command
             .args(&self.args)
             .stdin(Stdio::null())
@@ -193,6 +202,11 @@ impl Daemon {
             .as_ref()
             .expect("the daemon runs")
             .id()
+    }
+
+    /// The daemon's network namespace, if it has one of its own.
+    pub fn network(&self) -> Option<&OwnNetwork> {
+        self.network.as_ref()
     }
 
     /// A name that no other test uses.
@@ -296,6 +310,9 @@ impl Daemon {
         }
         self.stop(Signal::TERM);
         self.leftovers.assert_none();
+        if let Some(network) = &self.network {
+            assert_eq!(network.devices(), ["lo"], "the daemon leaves devices");
+        }
         let parents = self.leftovers.parents();
         assert!(parents.is_empty(), "the daemon leaves {parents:?}");
     }

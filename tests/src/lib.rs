@@ -10,6 +10,7 @@ mod daemon;
 mod fixture;
 mod http;
 mod leftovers;
+mod network;
 mod own_registry;
 mod registry;
 mod terminal;
@@ -22,6 +23,7 @@ pub use fixture::{
 };
 pub use http::{Connection, Response, demux};
 pub use leftovers::Leftovers;
+pub use network::OwnNetwork;
 pub use own_registry::OwnRegistry;
 pub use registry::Registry;
 pub use terminal::Terminal;

@@ -21,6 +21,8 @@ pub(crate) struct ConfigFile {
     pub(crate) ps_format: String,
     /// `--format` of `images`.
     pub(crate) images_format: String,
+    /// `--format` of `network ls`.
+    pub(crate) networks_format: String,
     /// `--format` of `volume ls`.
     pub(crate) volumes_format: String,
     /// Proxies that containers are told of, by the daemon's address or `default`.

@@ -4,6 +4,7 @@ pub(crate) mod container;
 pub(crate) mod disk;
 pub(crate) mod history;
 pub(crate) mod image;
+pub(crate) mod network;
 mod ports;
 mod quote;
 pub(crate) mod search;

@@ -10,12 +10,10 @@ use engine::{Engine, Event, Subject};
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::networks::Networks;
 
 /// Shared by all connections.
 pub(crate) struct App {
     pub(crate) engine: Engine,
-    pub(crate) networks: Networks,
     /// Tells this engine from all others, for ever.
     pub(crate) id: String,
     config: RwLock<Arc<Config>>,
@@ -25,7 +23,6 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(engine: Engine, config: Config, id: String) -> Self {
         Self {
-            networks: Networks::new(&id, Timestamp::now()),
             engine,
             id,
             config: RwLock::new(Arc::new(config)),

@@ -8,6 +8,7 @@ pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod network;
 pub(crate) mod progress_bar;
 pub(crate) mod registries;
 pub(crate) mod reload;

@@ -20,7 +20,6 @@ mod host;
 mod http;
 mod listen;
 mod logging;
-mod networks;
 mod pidfile;
 mod ready;
 mod registry_role;

@@ -129,9 +129,12 @@ async fn serve(
         what: "the engine's id",
         source,
     })?;
-    let engine = Engine::open(engine_config(&config)?)
-        .await
-        .map_err(|e| StartError::Engine(e.chain()))?;
+    let engine = Engine::open(engine::Config {
+        id: id.clone(),
+        ..engine_config(&config)?
+    })
+    .await
+    .map_err(|e| StartError::Engine(e.chain()))?;
     let app = Arc::new(App::new(engine, config, id));
     crate::gc::start(&app).map_err(|source| StartError::Io {
         what: "starting the thread of gc",

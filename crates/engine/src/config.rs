@@ -9,6 +9,8 @@ use crate::remote::Registries;
 /// How an engine is set up. Paths are absolute; nothing is read from the environment or `/etc` but what is named here.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Tells this engine from all others on this machine, for ever: its networks bear a mark made of it.
+    pub id: String,
     /// `/var/lib/tare`: what must survive a reboot.
     pub data_root: PathBuf,
     /// `/run/tare`: what must not.
@@ -58,8 +60,10 @@ impl Config {
         exec_root: impl Into<PathBuf>,
         shim_path: impl Into<PathBuf>,
     ) -> Self {
+        let data_root = data_root.into();
         Self {
-            data_root: data_root.into(),
+            id: data_root.to_string_lossy().into_owned(),
+            data_root,
             exec_root: exec_root.into(),
             cgroup_parent: "/tare".to_owned(),
             shim_path: shim_path.into(),

@@ -44,6 +44,7 @@ pub enum Subject {
     Container,
     Image,
     Volume,
+    Network,
     Daemon,
 }
 
@@ -54,6 +55,7 @@ impl Subject {
             Subject::Container => "container",
             Subject::Image => "image",
             Subject::Volume => "volume",
+            Subject::Network => "network",
             Subject::Daemon => "daemon",
         }
     }

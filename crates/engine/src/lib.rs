@@ -31,6 +31,7 @@ mod mode;
 mod mounts;
 mod names;
 mod netfiles;
+mod networks;
 pub mod options;
 mod owner;
 mod pull;
@@ -70,6 +71,7 @@ pub use exec::{ExecOptions, ExecStart, ExecView};
 pub use list::ListQuery;
 pub use logs::{LogQuery, LogStream};
 pub use memory::GiveBack;
+pub use networks::{AddressPool, EndpointView, NetworkRequest, NetworkView};
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{
@@ -78,7 +80,9 @@ pub use remote::{
 };
 pub use stream::{ByteReceiver, ByteSender, pipe};
 pub use transfer::{Report, Reporter};
-pub use view::{ContainerView, GraphView, MountKind, MountView, SizeView, StateView, Status};
+pub use view::{
+    ContainerView, GraphView, MountKind, MountView, PlaceView, SizeView, StateView, Status,
+};
 
 /// The name of our own runtime, as `--runtime` and `inspect` have it.
 pub const RUNTIME: &str = "tare-runtime";

@@ -229,6 +229,7 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
             .iter()
             .map(crate::mounts::MountPoint::view)
             .collect(),
+        networks: shared.networks.places(&birth.options),
         size: None,
     }
 }
@@ -271,7 +272,7 @@ impl PruneFilter {
         };
         for (key, values) in filters {
             match key.as_str() {
-                "until" => filter.until = Some(moment(values)?),
+                "until" => filter.until = Some(until(values)?),
                 "label" => filter.labels.clone_from(values),
                 "label!" => filter.without.clone_from(values),
                 _ => return Err(Error::invalid(format!("invalid filter '{key}'"))),
@@ -290,7 +291,7 @@ impl PruneFilter {
 }
 
 /// `until`: seconds since the epoch, an RFC 3339 time, or a duration before now (`10m`, `1h30m`).
-fn moment(values: &[String]) -> Result<Timestamp> {
+pub(crate) fn until(values: &[String]) -> Result<Timestamp> {
     let [text] = values else {
         return Err(Error::invalid("more than one until filter specified"));
     };
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn moments_of_a_prune() {
-        let read = |text: &str| moment(&[text.to_owned()]);
+        let read = |text: &str| until(&[text.to_owned()]);
         assert_eq!(read("10").unwrap().as_second(), 10);
         assert_eq!(
             read("2026-01-02T03:04:05Z").unwrap().to_string(),

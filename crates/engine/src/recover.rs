@@ -27,6 +27,7 @@ use crate::exec;
 use crate::launch::{self, remove_folder};
 use crate::lifecycle::{Event, Life, Phase};
 use crate::link::Link;
+use crate::networks::Networks;
 use crate::owner;
 use crate::shared::Shared;
 use crate::state::{PhaseRecord, Record};
@@ -86,6 +87,10 @@ pub(crate) fn look(config: Config) -> Result<Found> {
         mounts.map(|mount| (mount.name.as_str(), birth.id.as_str()))
     });
     shared.volumes.adopt(uses);
+    if let Err(error) = shared.networks.adopt(Vec::new()) {
+        // Containers without networks run all the same.
+        tracing::error!(error = error.chain(), "cannot take networks over");
+    }
     sweep(&shared, &known)?;
     Ok(Found { shared, containers })
 }
@@ -104,9 +109,10 @@ fn open(config: Config) -> Result<Shared> {
     images.limit_layers(config.max_layer_size);
     images.ensure_hello(&config.shim_path)?;
     let volumes = Volumes::open(&config.data_root)?;
+    let networks = Networks::open(&config)?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")
         .context(|| "read /proc/self/mountinfo".to_owned())?;
-    let shared = Shared::new(config, images, volumes, Cgroups::find(&mounts));
+    let shared = Shared::new(config, images, volumes, networks, Cgroups::find(&mounts));
     own_cgroup_parent(&shared)?;
     // Another version may compile them otherwise.
     remove_folder(&shared.paths.filters())?;

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::events::{Bus, Event, Subject};
 use crate::exec::Exec;
 use crate::mounts::{Access, Kind, MountPoint};
+use crate::networks::Networks;
 use crate::registry::Registry;
 use crate::remote::Remote;
 use crate::shims::Shims;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) paths: Paths,
     pub(crate) images: image::Store,
     pub(crate) volumes: Volumes,
+    pub(crate) networks: Networks,
     pub(crate) bus: Bus,
     pub(crate) host: Host,
     pub(crate) cgroups: Cgroups,
@@ -52,6 +54,7 @@ impl Shared {
         config: Config,
         images: image::Store,
         volumes: Volumes,
+        networks: Networks,
         cgroups: Cgroups,
     ) -> Self {
         let paths = Paths {
@@ -65,6 +68,7 @@ impl Shared {
             paths,
             images,
             volumes,
+            networks,
             bus: Bus::new(),
             host: Host::look(),
             cgroups,
@@ -148,6 +152,30 @@ impl Shared {
             name,
             [("driver", "local".to_owned())],
         );
+    }
+
+    /// Publishes an event on a network of this name and driver, and perhaps on a container in it.
+    pub(crate) fn announce_network(
+        &self,
+        action: &str,
+        id: &str,
+        (name, driver): (&str, &str),
+        container: Option<&ContainerId>,
+    ) {
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), name.to_owned()),
+            ("type".to_owned(), driver.to_owned()),
+        ]);
+        if let Some(container) = container {
+            attributes.insert("container".to_owned(), container.to_string());
+        }
+        self.bus.publish(Event {
+            subject: Subject::Network,
+            action: action.to_owned(),
+            actor: id.to_owned(),
+            attributes,
+            time: jiff::Timestamp::now(),
+        });
     }
 
     /// Publishes that unused things of a kind were removed, and how many bytes that gave back.

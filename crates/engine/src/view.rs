@@ -37,6 +37,7 @@ pub struct ContainerView {
     pub exec_ids: Vec<String>,
     pub graph: GraphView,
     pub mounts: Vec<MountView>,
+    pub networks: Vec<PlaceView>,
     /// Only when asked for.
     pub size: Option<SizeView>,
 }
@@ -129,6 +130,14 @@ pub struct MountView {
     pub mode: String,
     pub read_write: bool,
     pub propagation: String,
+}
+
+/// A container's place in a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceView {
+    /// The network's name.
+    pub network: String,
+    pub network_id: String,
 }
 
 /// Sizes in bytes.

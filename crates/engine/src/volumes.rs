@@ -13,6 +13,7 @@ mod calls;
 mod device;
 mod users;
 
+pub(crate) use calls::switch;
 pub(crate) use users::HeldVolumes;
 
 use std::collections::{BTreeMap, HashSet};

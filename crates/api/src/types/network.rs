@@ -146,6 +146,49 @@ wire! {
         pub labels: BTreeMap<String, String>,
     }
 
+    /// The body of a request for a new network.
+    pub struct NetworkCreateRequest {
+        /// Its name.
+        pub name: String,
+        /// The driver's name.
+        #[serde(skip_serializing_if = "is_default")]
+        pub driver: String,
+        /// `local`, `global` or `swarm`.
+        #[serde(skip_serializing_if = "is_default")]
+        pub scope: String,
+        /// Whether it hands out IPv4 addresses; it does if nothing is said.
+        #[serde(rename = "EnableIPv4", skip_serializing_if = "Option::is_none")]
+        pub enable_ipv4: Option<bool>,
+        /// Whether it hands out IPv6 addresses.
+        #[serde(rename = "EnableIPv6", skip_serializing_if = "Option::is_none")]
+        pub enable_ipv6: Option<bool>,
+        /// Address management.
+        #[serde(rename = "IPAM")]
+        pub ipam: Option<Ipam>,
+        /// Whether it is cut off from outside.
+        pub internal: bool,
+        /// Whether a plain container may join a swarm network.
+        pub attachable: bool,
+        /// Whether it is the swarm's routing mesh.
+        pub ingress: bool,
+        /// Whether it holds settings only.
+        pub config_only: bool,
+        /// The network whose settings it takes.
+        pub config_from: Option<ConfigReference>,
+        /// The driver's options.
+        pub options: Option<BTreeMap<String, String>>,
+        /// Labels.
+        pub labels: Option<BTreeMap<String, String>>,
+    }
+
+    /// The answer to that.
+    pub struct NetworkCreateResponse {
+        /// The network's id.
+        pub id: String,
+        /// What the user should know.
+        pub warning: String,
+    }
+
     /// Address management of a network.
     pub struct Ipam {
         /// The driver's name.

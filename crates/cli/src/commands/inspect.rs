@@ -59,6 +59,24 @@ pub(super) static IMAGE: Command = Command {
 };
 
 /// The row of the table.
+pub(super) static NETWORK: Command = Command {
+    paths: &["network inspect"],
+    about: "Show all that is known about networks",
+    usage: "[OPTIONS] NETWORK [NETWORK...]",
+    args: Args::AtLeast(1),
+    order: Order::Anywhere,
+    flags: &[&[
+        FORMAT,
+        Flag::bool(
+            "verbose",
+            Some('v'),
+            "More on swarm networks, of which there are none",
+        ),
+    ]],
+    run: |context, matches| run(context, matches, Kind::Network),
+};
+
+/// The row of the table.
 pub(super) static VOLUME: Command = Command {
     paths: &["volume inspect"],
     about: "Show all that is known about volumes",

@@ -35,6 +35,10 @@ mod manifest_create;
 mod manifest_inspect;
 mod manifest_push;
 mod manifest_rm;
+mod network_create;
+mod network_ls;
+mod network_prune;
+mod network_rm;
 mod pause;
 mod port;
 mod ps;
@@ -93,6 +97,7 @@ pub static COMMANDS: &[&Command] = &[
     &inspect::COMMAND,
     &inspect::CONTAINER,
     &inspect::IMAGE,
+    &inspect::NETWORK,
     &inspect::VOLUME,
     &kill::COMMAND,
     &load::COMMAND,
@@ -104,6 +109,10 @@ pub static COMMANDS: &[&Command] = &[
     &manifest_inspect::COMMAND,
     &manifest_push::COMMAND,
     &manifest_rm::COMMAND,
+    &network_create::COMMAND,
+    &network_ls::COMMAND,
+    &network_prune::COMMAND,
+    &network_rm::COMMAND,
     &pause::COMMAND,
     &port::COMMAND,
     &ps::COMMAND,
@@ -151,6 +160,10 @@ pub static GROUPS: &[Group] = &[
         about: "Manage lists of images for several platforms",
     },
     Group {
+        name: "network",
+        about: "Manage networks",
+    },
+    Group {
         name: "system",
         about: "Manage the whole",
     },
@@ -171,7 +184,8 @@ pub static NOT_BUILT: &[&str] = &[
     "container stats",
     "container update",
     "image build",
-    "network",
+    "network connect",
+    "network disconnect",
     "node",
     "plugin",
     "secret",

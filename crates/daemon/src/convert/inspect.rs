@@ -6,22 +6,18 @@ use std::path::{Path, PathBuf};
 use api::types::container::{ContainerConfig, ContainerInspect, GraphDriver, HealthConfig, State};
 use api::types::host_config::{HostConfig, LogConfig};
 use api::types::mount::MountPoint;
-use api::types::network::{EndpointSettings, NetworkSettings};
+use api::types::network::NetworkSettings;
 use api::types::{Set, StrSlice};
 use engine::options::Healthcheck;
 use engine::{ContainerView, GraphView, MountView, StateView, Status};
 
 use image::DriverKind;
 
-use super::time;
+use super::{network, time};
 use crate::http::failure::Failure;
-use crate::networks::Networks;
 
 /// The whole document.
-pub(crate) fn container(
-    view: &ContainerView,
-    networks: &Networks,
-) -> Result<ContainerInspect, Failure> {
+pub(crate) fn container(view: &ContainerView) -> Result<ContainerInspect, Failure> {
     let echoed = |error| {
         Failure::internal(format!(
             "the record of container {} is damaged: {error}",
@@ -56,7 +52,7 @@ pub(crate) fn container(
         size_root_fs: view.size.map(|s| signed(s.root_fs)),
         mounts: mounts(view),
         config: Some(self::config(config, view)),
-        network_settings: Some(network_settings(view, networks)),
+        network_settings: Some(network_settings(view)),
         ..Default::default()
     })
 }
@@ -221,26 +217,10 @@ pub(crate) fn network_mode(view: &ContainerView) -> &str {
     }
 }
 
-fn network_settings(view: &ContainerView, networks: &Networks) -> NetworkSettings {
+fn network_settings(view: &ContainerView) -> NetworkSettings {
     NetworkSettings {
         ports: Some(BTreeMap::new()),
-        networks: Some(endpoints(view, networks)),
+        networks: Some(network::places(&view.networks)),
         ..Default::default()
     }
-}
-
-/// The network that the container is in, by name. With another container's network it has none of its own.
-pub(crate) fn endpoints(
-    view: &ContainerView,
-    networks: &Networks,
-) -> BTreeMap<String, EndpointSettings> {
-    let mode = network_mode(view);
-    let Some(id) = networks.id(mode) else {
-        return BTreeMap::new();
-    };
-    let endpoint = EndpointSettings {
-        network_id: id.to_owned(),
-        ..Default::default()
-    };
-    BTreeMap::from([(mode.to_owned(), endpoint)])
 }

@@ -8,8 +8,7 @@ use engine::ContainerView;
 use jiff::Timestamp;
 use oci::Digest;
 
-use super::{inspect, status_text};
-use crate::networks::Networks;
+use super::{inspect, network, status_text};
 
 /// What each name that containers were made from means today, for every platform; a name that means nothing is missing.
 pub(crate) type ImageNames = HashMap<String, Vec<Digest>>;
@@ -19,7 +18,6 @@ pub(crate) fn summary(
     view: &ContainerView,
     now: Timestamp,
     names: &ImageNames,
-    networks: &Networks,
 ) -> ContainerSummary {
     ContainerSummary {
         id: view.id.to_string(),
@@ -44,7 +42,7 @@ pub(crate) fn summary(
         },
         health: None,
         network_settings: Some(NetworkSettingsSummary {
-            networks: Some(inspect::endpoints(view, networks)),
+            networks: Some(network::places(&view.networks)),
         }),
         mounts: inspect::mounts(view),
     }

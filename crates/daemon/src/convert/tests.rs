@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::{compat, create, inspect};
 use crate::http::version::ApiVersion;
-use crate::networks::Networks;
 
 const RECORDED: &str = include_str!("../../../api/fixtures/inspect-running.json");
 
@@ -63,6 +62,7 @@ fn view(recorded: &ContainerInspect) -> ContainerView {
             merged: data["MergedDir"].clone().into(),
         },
         mounts: recorded.mounts.iter().map(mount).collect(),
+        networks: Vec::new(),
         size: Some(SizeView {
             rw: 0,
             root_fs: u64::try_from(recorded.size_root_fs.unwrap()).unwrap(),
@@ -90,8 +90,7 @@ fn mount(recorded: &api::types::mount::MountPoint) -> MountView {
 #[test]
 fn inspect_comes_out_as_docker_has_it() {
     let recorded: ContainerInspect = serde_json::from_str(RECORDED).unwrap();
-    let networks = Networks::new("x", Timestamp::UNIX_EPOCH);
-    let mut made = inspect::container(&view(&recorded), &networks).unwrap();
+    let mut made = inspect::container(&view(&recorded)).unwrap();
     compat::inspect(ApiVersion::new(1, 51), &mut made);
     let mut made = serde_json::to_value(&made).unwrap();
     let mut expect: Value = serde_json::from_str(RECORDED).unwrap();
@@ -108,8 +107,7 @@ fn inspect_comes_out_as_docker_has_it() {
 #[test]
 fn legacy_network_settings_are_gone_from_1_52_on() {
     let recorded: ContainerInspect = serde_json::from_str(RECORDED).unwrap();
-    let networks = Networks::new("x", Timestamp::UNIX_EPOCH);
-    let mut made = inspect::container(&view(&recorded), &networks).unwrap();
+    let mut made = inspect::container(&view(&recorded)).unwrap();
     compat::inspect(ApiVersion::new(1, 52), &mut made);
     let settings = serde_json::to_value(made.network_settings).unwrap();
     assert!(settings.get("IPAddress").is_none() && settings.get("SandboxKey").is_some());

@@ -76,7 +76,7 @@ pub(super) async fn summaries(
     .await;
     let now = Timestamp::now();
     let summary = |view| {
-        let mut summary = convert::list::summary(view, now, &names, &app.networks);
+        let mut summary = convert::list::summary(view, now, &names);
         compat::summary(version, &mut summary);
         summary
     };
@@ -137,7 +137,7 @@ pub(super) async fn inspect(call: Call) -> Reply {
         .engine
         .inspect(call.name(), call.query.on("size"))
         .await?;
-    let mut document = convert::inspect::container(&view, &call.app.networks)?;
+    let mut document = convert::inspect::container(&view)?;
     compat::inspect(call.version, &mut document);
     body::json(&document)
 }

@@ -1,22 +1,70 @@
-//! `/networks`: the two that are always there.
+//! `/networks`.
 
+use api::types::network::{NetworkCreateRequest, NetworkCreateResponse};
 use api::types::prune::NetworksPruned;
+use http::StatusCode;
 
 use super::{Call, Reply};
-use crate::http::body;
+use crate::convert::network::{self, Containers};
+use crate::http::failure::Failure;
 use crate::http::filters::Filters;
+use crate::http::{body, read};
 
 pub(super) async fn list(call: Call) -> Reply {
     let filters = Filters::from_query(&call.query)?;
-    body::json(&call.app.networks.list(&filters)?)
+    // Since 1.28 a list has no containers.
+    let containers = if call.version.at_least(28) {
+        Containers::LeftOut
+    } else {
+        Containers::Shown
+    };
+    let views = call.app.engine.networks(filters.into_map()).await?;
+    let all: Vec<_> = views
+        .iter()
+        .map(|view| network::network(view, containers))
+        .collect();
+    body::json(&all)
+}
+
+pub(super) async fn create(call: Call) -> Reply {
+    let mut wire: NetworkCreateRequest =
+        read::decode(&read::document(&call.headers, call.body).await?)?;
+    if !call.version.at_least(48) {
+        wire.enable_ipv4 = None;
+    }
+    let id = call
+        .app
+        .engine
+        .create_network(network::request(wire))
+        .await?;
+    let made = NetworkCreateResponse {
+        id,
+        warning: String::new(),
+    };
+    body::json_with(StatusCode::CREATED, &made)
 }
 
 pub(super) async fn inspect(call: Call) -> Reply {
-    body::json(&call.app.networks.find(call.name())?)
+    let view = call.app.engine.network(call.name()).await?;
+    // Only swarm networks have another scope.
+    match call.query.text("scope") {
+        "" | "local" => body::json(&network::network(&view, Containers::Shown)),
+        _ => Err(Failure::not_found(format!(
+            "network {} not found",
+            call.name()
+        ))),
+    }
 }
 
-/// Networks that are built in are never pruned, and there are no others; `docker system prune` asks all the same.
+pub(super) async fn remove(call: Call) -> Reply {
+    call.app.engine.remove_network(call.name()).await?;
+    Ok(body::empty(StatusCode::NO_CONTENT))
+}
+
 pub(super) async fn prune(call: Call) -> Reply {
-    Filters::from_query(&call.query)?.only(&["label", "label!", "until"])?;
-    body::json(&NetworksPruned::default())
+    let filters = Filters::from_query(&call.query)?;
+    let names = call.app.engine.prune_networks(filters.into_map()).await?;
+    body::json(&NetworksPruned {
+        networks_deleted: Some(names).filter(|names| !names.is_empty()),
+    })
 }

@@ -208,7 +208,7 @@ fn plugin_lists() -> Plugins {
     let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
     Plugins {
         volume: list(&["local"]),
-        network: list(&["host", "null"]),
+        network: list(&["bridge", "host", "ipvlan", "macvlan", "null"]),
         authorization: None,
         log: list(&["json-file", "local", "none"]),
     }

@@ -56,11 +56,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
     ),
     (
         POST,
-        "/networks/create",
-        "making a network (POST /networks/create)",
-    ),
-    (
-        POST,
         "/networks/{name}/connect",
         "connecting to a network (POST /networks/{id}/connect)",
     ),
@@ -68,11 +63,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
         POST,
         "/networks/{name}/disconnect",
         "disconnecting from a network (POST /networks/{id}/disconnect)",
-    ),
-    (
-        DELETE,
-        "/networks/{name}",
-        "removing a network (DELETE /networks/{id})",
     ),
     (
         GET,

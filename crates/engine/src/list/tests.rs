@@ -44,6 +44,7 @@ fn view(name: &str, nth: u8, status: Status, code: i32) -> ContainerView {
         restart_count: 0,
         exec_ids: Vec::new(),
         graph: GraphView::default(),
+        networks: Vec::new(),
         mounts: vec![MountView {
             kind: MountKind::Volume,
             name: format!("{name}-data"),

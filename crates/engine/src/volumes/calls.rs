@@ -153,7 +153,8 @@ impl ListFilter {
     }
 }
 
-fn switch(key: &str, values: &[String]) -> Result<bool> {
+/// A filter that is true or false.
+pub(crate) fn switch(key: &str, values: &[String]) -> Result<bool> {
     let said = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
     match (said(["1", "true"]), said(["0", "false"])) {
         (true, false) => Ok(true),

@@ -1,0 +1,340 @@
+//! Making and removing networks.
+
+use network::ipam::Family;
+use network::{Identity, Network, Prefix, Subnet};
+use oci::ContainerId;
+
+use super::addresses::{self, Wanted};
+use super::record::{NetworkRequest, Record};
+use super::{BRIDGE, BUILT_IN, Member, Networks, drivers, remove_record};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What the default bridge is like; its addresses are chosen when it is made.
+pub(super) fn default_bridge() -> NetworkRequest {
+    let options = [
+        ("com.docker.network.bridge.enable_icc", "true"),
+        ("com.docker.network.bridge.enable_ip_masquerade", "true"),
+        ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
+        ("com.docker.network.driver.mtu", "1500"),
+    ];
+    NetworkRequest {
+        name: BRIDGE.to_owned(),
+        driver: "bridge".to_owned(),
+        options: options
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..NetworkRequest::default()
+    }
+}
+
+/// Everything about a request that does not depend on other networks.
+fn check(request: &NetworkRequest) -> Result<()> {
+    if request.name.trim().is_empty() {
+        return Err(Error::invalid("invalid name: name is empty"));
+    }
+    if BUILT_IN.contains(&request.name.as_str()) {
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            format!(
+                "operation is not permitted on predefined {} network ",
+                request.name
+            ),
+        ));
+    }
+    if request.ingress {
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            "Ingress network can only be global scope network",
+        ));
+    }
+    match request.scope.as_str() {
+        "" | "local" => {}
+        "swarm" => {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "cannot create a swarm scoped network when swarm is not active",
+            ));
+        }
+        scope => {
+            return Err(Error::unsupported(format_args!(
+                "the network scope {scope:?}"
+            )));
+        }
+    }
+    match request.ipam_driver.as_str() {
+        "" | "default" => {}
+        name => return Err(Error::not_found(format!("plugin {name:?} not found"))),
+    }
+    if let Some(name) = request.ipam_options.keys().next() {
+        return Err(Error::unsupported(format_args!(
+            "the address option {name:?} (--ipam-opt)"
+        )));
+    }
+    drivers::check(request)
+}
+
+impl Networks {
+    /// Makes a network. When it returns there is all or nothing.
+    pub(super) fn create(&self, request: NetworkRequest) -> Result<Identity> {
+        check(&request)?;
+        let _making = self
+            .making
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let taken = |members: &super::Members| {
+            let mut all = members.networks.values();
+            all.any(|member| member.record.name() == request.name)
+        };
+        if taken(&self.members()) {
+            return Err(Error::conflict(format!(
+                "network with name {} already exists",
+                request.name
+            )));
+        }
+        let request = self.complete(request)?;
+        let id: Identity = ContainerId::random().as_str().parse()?;
+        let record = Record::new(id.clone(), request);
+        if record.request.config_only {
+            addresses::read(&record.request)?;
+            record.commit(&self.folder)?;
+            return self.take_in(record).map(|()| id);
+        }
+        self.make(record)?;
+        Ok(id)
+    }
+
+    /// Takes the settings over from the network that is named for that.
+    fn complete(&self, mut request: NetworkRequest) -> Result<NetworkRequest> {
+        let from = request.config_from.clone();
+        if from.is_empty() {
+            return Ok(request);
+        }
+        if request.config_only {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "a configuration network cannot depend on another configuration network",
+            ));
+        }
+        let has_own = !request.pools.is_empty() || !request.options.is_empty();
+        if has_own || request.internal || request.enable_ipv6.is_some() {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "user specified configurations are not supported if the network depends on a configuration network",
+            ));
+        }
+        let missing = || Error::not_found(format!("configuration network {from:?} does not exist"));
+        let id = self.find(&from).map_err(|_| missing())?;
+        let members = self.members();
+        let settings = &members
+            .networks
+            .get(&id)
+            .ok_or_else(missing)?
+            .record
+            .request;
+        if !settings.config_only {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!("{from:?} is not a configuration network"),
+            ));
+        }
+        request.pools.clone_from(&settings.pools);
+        request.options.clone_from(&settings.options);
+        request.internal = settings.internal;
+        request.enable_ipv4 = settings.enable_ipv4;
+        request.enable_ipv6 = settings.enable_ipv6;
+        request.labels.extend(settings.labels.clone());
+        Ok(request)
+    }
+
+    /// Chooses addresses, then writes the record, then makes devices and rules: whatever a crash leaves of these, the record
+    /// completes. The caller holds `making`.
+    fn make(&self, mut record: Record) -> Result<()> {
+        let settings = drivers::settings(&record.id, &record.request)?;
+        let wanted = addresses::read(&record.request)?;
+        self.check_device(&settings.driver)?;
+        let host = self.host()?;
+        let (v4, v6) = self.allocate(&record.request, wanted, &host.prefixes()?)?;
+        let made = Network {
+            id: record.id.clone(),
+            driver: settings.driver,
+            v4,
+            v6,
+            internal: record.request.internal,
+            mtu: settings.mtu,
+        };
+        record.made = Some(made.clone());
+        let done = Member::new(record.clone()).and_then(|member| {
+            record.commit(&self.folder)?;
+            host.create(&made)?;
+            Ok(member)
+        });
+        match done {
+            Ok(member) => {
+                self.members().networks.insert(record.id.clone(), member);
+                Ok(())
+            }
+            Err(error) => {
+                self.give_back(&made);
+                remove_record(&self.folder, &record.id)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Two networks on one bridge would not be told apart.
+    fn check_device(&self, driver: &network::Driver) -> Result<()> {
+        let network::Driver::Bridge(wanted) = driver else {
+            return Ok(());
+        };
+        let members = self.members();
+        let mut all = members.networks.values();
+        let user = all.find(|member| {
+            let bridge = member.record.made.as_ref().and_then(Network::bridge);
+            bridge.is_some_and(|bridge| bridge.device == wanted.device)
+        });
+        match user {
+            None => Ok(()),
+            Some(member) => Err(Error::new(
+                ErrorKind::Forbidden,
+                format!(
+                    "cannot create network {}: conflicts with network {} ({}): networks have same bridge name",
+                    wanted.device,
+                    member.record.id,
+                    member.record.name()
+                ),
+            )),
+        }
+    }
+
+    fn allocate(
+        &self,
+        request: &NetworkRequest,
+        wanted: Wanted,
+        avoid: &[Prefix],
+    ) -> Result<(Option<Subnet>, Option<Subnet>)> {
+        let v4 = request.enable_ipv4.unwrap_or(true);
+        let v6 = request.enable_ipv6.unwrap_or(false);
+        if !v4 && !v6 {
+            return Err(Error::invalid("IPv4 or IPv6 must be enabled"));
+        }
+        let members = &mut *self.members();
+        let mut one = |wanted: Option<Subnet>, family| -> Result<Subnet> {
+            if let Some(subnet) = wanted {
+                members.subnets.claim(subnet.prefix)?;
+                return Ok(subnet);
+            }
+            let prefix = members.subnets.allocate(&self.pools, family, avoid)?;
+            Ok(Subnet::new(prefix))
+        };
+        let first = v4.then(|| one(wanted.v4, Family::V4)).transpose()?;
+        match v6.then(|| one(wanted.v6, Family::V6)).transpose() {
+            Ok(second) => Ok((first, second)),
+            Err(error) => {
+                if let Some(first) = first {
+                    members.subnets.release(first.prefix);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn give_back(&self, made: &Network) {
+        let mut members = self.members();
+        for subnet in made.subnets() {
+            members.subnets.release(subnet.prefix);
+        }
+    }
+
+    /// The network as it is made in the kernel; the default bridge is made now if it is not there yet.
+    pub(super) fn ready(&self, id: &Identity) -> Result<()> {
+        if self.members().networks.contains_key(id) || !self.is_built_in(id, BRIDGE) {
+            return Ok(());
+        }
+        let _making = self
+            .making
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.members().networks.contains_key(id) {
+            return Ok(());
+        }
+        let mut request = default_bridge();
+        request.options.insert(
+            "com.docker.network.bridge.name".to_owned(),
+            self.default_device(),
+        );
+        let mut record = Record::new(id.clone(), request);
+        record.created = self.created;
+        self.make(record)
+    }
+
+    /// The default bridge's device. Several engines may run on one machine, so it has the engine's mark in its name.
+    fn default_device(&self) -> String {
+        self.owner.table()
+    }
+
+    /// Removes a network that no running container is in. Its name, for the event.
+    pub(super) fn remove(
+        &self,
+        id: &Identity,
+        name_of: &dyn Fn(&ContainerId) -> String,
+    ) -> Result<Record> {
+        if let Some(name) = self.is_any_built_in(id) {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!("{name} is a pre-defined network and cannot be removed"),
+            ));
+        }
+        let _making = self
+            .making
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Taken out first: from here on nobody joins it.
+        let member = self.take_out(id, name_of)?;
+        let removed = match &member.record.made {
+            Some(made) => self.host().and_then(|host| Ok(host.remove(made)?)),
+            None => Ok(()),
+        };
+        if let Err(error) = removed.and_then(|()| remove_record(&self.folder, id)) {
+            self.members().networks.insert(id.clone(), member);
+            return Err(error);
+        }
+        if let Some(made) = &member.record.made {
+            self.give_back(made);
+        }
+        Ok(member.record)
+    }
+
+    fn take_out(&self, id: &Identity, name_of: &dyn Fn(&ContainerId) -> String) -> Result<Member> {
+        let mut members = self.members();
+        let gone = || Error::not_found(format!("network {id} not found"));
+        let member = members.networks.get(id).ok_or_else(gone)?;
+        let name = member.record.name();
+        let mut all = members.networks.values();
+        if let Some(user) = all.find(|other| other.record.request.config_from == name) {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!(
+                    "configuration network {name:?} is in use by {:?}",
+                    user.record.name()
+                ),
+            ));
+        }
+        if !member.endpoints.is_empty() {
+            let users: Vec<_> = member
+                .endpoints
+                .iter()
+                .map(|(container, endpoint)| {
+                    format!("name:{:?} id:{:?}", name_of(container), endpoint.id.short())
+                })
+                .collect();
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!(
+                    "error while removing network: network {name} has active endpoints ({})",
+                    users.join(", ")
+                ),
+            ));
+        }
+        members.networks.remove(id).ok_or_else(gone)
+    }
+}

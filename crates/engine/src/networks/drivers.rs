@@ -1,0 +1,286 @@
+//! The options of the drivers. One that is not known is refused by name.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use network::{
+    Bridge, DeviceName, Driver, GatewayMode, Identity, Ipvlan, IpvlanMode, Macvlan, MacvlanMode,
+    Parent,
+};
+
+use super::record::{NetworkRequest, driver};
+use crate::error::{Error, Result};
+
+const MTU: &str = "com.docker.network.driver.mtu";
+const PREFIX: &str = "com.docker.network.container_iface_prefix";
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+/// The address that ports are published on if they name none.
+pub(super) const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+
+/// What follows from the options.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) driver: Driver,
+    pub(super) mtu: Option<u32>,
+}
+
+/// Refuses drivers that are not here.
+pub(super) fn check(request: &NetworkRequest) -> Result<()> {
+    match driver(request) {
+        "bridge" | "macvlan" | "ipvlan" => Ok(()),
+        name @ ("host" | "null") => Err(Error::new(
+            crate::ErrorKind::Forbidden,
+            format!("only one instance of {name:?} network is allowed"),
+        )),
+        "overlay" => Err(Error::unsupported("an overlay network (--driver overlay)")),
+        name => Err(Error::not_found(format!("plugin {name:?} not found"))),
+    }
+}
+
+/// Reads the options of a network with this id.
+pub(super) fn settings(id: &Identity, request: &NetworkRequest) -> Result<Settings> {
+    let mut options = Options {
+        all: &request.options,
+        left: request.options.keys().map(String::as_str).collect(),
+    };
+    let mtu = options.parsed(MTU)?;
+    options.take(PREFIX);
+    let driver = match driver(request) {
+        "macvlan" => Driver::Macvlan(Macvlan {
+            mode: macvlan_mode(options.take("macvlan_mode").unwrap_or_default())?,
+            parent: parent(
+                id,
+                request.internal,
+                options.take("parent").unwrap_or_default(),
+            )?,
+        }),
+        "ipvlan" => Driver::Ipvlan(ipvlan(id, request, &mut options)?),
+        _ => Driver::Bridge(bridge(id, &mut options)?),
+    };
+    match options.left.first() {
+        Some(unknown) => Err(Error::unsupported(format_args!(
+            "the network option {unknown:?} (--opt)"
+        ))),
+        None => Ok(Settings { driver, mtu }),
+    }
+}
+
+/// What containers call their devices of this network, before the number.
+pub(super) fn device_prefix(request: &NetworkRequest) -> &str {
+    let prefix = request.options.get(PREFIX).map_or("", String::as_str);
+    if prefix.is_empty() { "eth" } else { prefix }
+}
+
+struct Options<'a> {
+    all: &'a BTreeMap<String, String>,
+    left: Vec<&'a str>,
+}
+
+impl<'a> Options<'a> {
+    fn take(&mut self, name: &str) -> Option<&'a str> {
+        self.left.retain(|left| *left != name);
+        self.all.get(name).map(String::as_str)
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>> {
+        let Some(text) = self.take(name) else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|why| invalid(name, text, &why))
+    }
+
+    /// As Go's `strconv.ParseBool` has it.
+    fn switch(&mut self, name: &str, default: bool) -> Result<bool> {
+        match self.take(name) {
+            None => Ok(default),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some(text) => {
+                let why = format!("strconv.ParseBool: parsing {text:?}: invalid syntax");
+                Err(invalid(name, text, &why))
+            }
+        }
+    }
+
+    fn gateway_mode(&mut self, name: &str) -> Result<GatewayMode> {
+        match self.take(name) {
+            None | Some("" | "nat") => Ok(GatewayMode::Nat),
+            Some("nat-unprotected") => Ok(GatewayMode::NatUnprotected),
+            Some("routed") => Ok(GatewayMode::Routed),
+            Some("isolated") => Ok(GatewayMode::Isolated),
+            Some(text) => Err(Error::invalid(format!(
+                "unknown gateway mode {text:?} in {name}"
+            ))),
+        }
+    }
+}
+
+fn invalid(name: &str, text: &str, why: &dyn Display) -> Error {
+    Error::invalid(format!("failed to parse {name} value: {text} ({why})"))
+}
+
+fn bridge(id: &Identity, options: &mut Options<'_>) -> Result<Bridge> {
+    const OF: &str = "com.docker.network.bridge";
+    let device = match options.parsed::<DeviceName>(BRIDGE_NAME)? {
+        Some(name) => name,
+        None => DeviceName::of_bridge(id),
+    };
+    let mut bridge = Bridge::new(device);
+    bridge.inter_container = options.switch(&format!("{OF}.enable_icc"), true)?;
+    bridge.masquerade = options.switch(&format!("{OF}.enable_ip_masquerade"), true)?;
+    bridge.inhibit_v4 = options.switch(&format!("{OF}.inhibit_ipv4"), false)?;
+    bridge.gateway_mode_v4 = options.gateway_mode(&format!("{OF}.gateway_mode_ipv4"))?;
+    bridge.gateway_mode_v6 = options.gateway_mode(&format!("{OF}.gateway_mode_ipv6"))?;
+    for name in [
+        "com.docker.network.host_ipv4",
+        "com.docker.network.host_ipv6",
+    ] {
+        bridge
+            .source
+            .extend(options.parsed::<std::net::IpAddr>(name)?);
+    }
+    options.parsed::<std::net::Ipv4Addr>(BINDING)?;
+    let name = format!("{OF}.trusted_host_interfaces");
+    let trusted = options.take(&name).unwrap_or_default();
+    for device in trusted.split(':').filter(|device| !device.is_empty()) {
+        let device = device.parse().map_err(|why| invalid(&name, device, &why))?;
+        bridge.trusted.push(device);
+    }
+    Ok(bridge)
+}
+
+fn macvlan_mode(text: &str) -> Result<MacvlanMode> {
+    match text {
+        "" | "bridge" => Ok(MacvlanMode::Bridge),
+        "private" => Ok(MacvlanMode::Private),
+        "vepa" => Ok(MacvlanMode::Vepa),
+        "passthru" => Ok(MacvlanMode::Passthru),
+        _ => Err(Error::invalid(format!(
+            "requested macvlan mode '{text}' is not valid, 'bridge' mode is the macvlan driver default"
+        ))),
+    }
+}
+
+fn ipvlan(id: &Identity, request: &NetworkRequest, options: &mut Options<'_>) -> Result<Ipvlan> {
+    let mode = match options.take("ipvlan_mode").unwrap_or_default() {
+        "" | "l2" => IpvlanMode::L2,
+        "l3" => IpvlanMode::L3,
+        "l3s" => IpvlanMode::L3s,
+        text => {
+            return Err(Error::invalid(format!(
+                "requested ipvlan mode '{text}' is not valid, 'l2' mode is the ipvlan driver default"
+            )));
+        }
+    };
+    match options.take("ipvlan_flag").unwrap_or_default() {
+        "" | "bridge" => {}
+        flag => {
+            return Err(Error::unsupported(format_args!(
+                "the ipvlan_flag {flag:?} (--opt)"
+            )));
+        }
+    }
+    let parent = parent(
+        id,
+        request.internal,
+        options.take("parent").unwrap_or_default(),
+    )?;
+    Ok(Ipvlan { parent, mode })
+}
+
+/// A device of the host, a VLAN of one (`eth0.50`), or one of our own that leads nowhere.
+fn parent(id: &Identity, internal: bool, text: &str) -> Result<Parent> {
+    let device = |text: &str| {
+        let parsed = text.parse::<DeviceName>();
+        parsed.map_err(|why| invalid("parent", text, &why))
+    };
+    if internal || text.is_empty() {
+        if !text.is_empty() {
+            return Err(Error::invalid(
+                "an internal network has no parent: leave out either --internal or --opt parent",
+            ));
+        }
+        return Ok(Parent::Dummy(device(&format!("dm-{}", id.short()))?));
+    }
+    let vlan = text
+        .rsplit_once('.')
+        .and_then(|(of, number)| Some((of, number.parse::<u16>().ok()?)));
+    match vlan {
+        Some((of, number)) if (1..=4094).contains(&number) => Ok(Parent::Vlan {
+            device: device(text)?,
+            of: device(of)?,
+            id: number,
+        }),
+        _ => Ok(Parent::Device(device(text)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(driver: &str, options: &[(&str, &str)]) -> Result<Settings> {
+        let request = NetworkRequest {
+            driver: driver.into(),
+            options: options
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..NetworkRequest::default()
+        };
+        check(&request)?;
+        settings(&"ab".repeat(32).parse().unwrap(), &request)
+    }
+
+    #[test]
+    fn a_bridge_s_options() {
+        let settings = with(
+            "",
+            &[
+                ("com.docker.network.bridge.enable_icc", "false"),
+                ("com.docker.network.bridge.gateway_mode_ipv4", "routed"),
+                ("com.docker.network.driver.mtu", "1400"),
+                (
+                    "com.docker.network.bridge.trusted_host_interfaces",
+                    "eth0:wg0",
+                ),
+            ],
+        )
+        .unwrap();
+        let Driver::Bridge(bridge) = settings.driver else {
+            panic!("a bridge");
+        };
+        assert_eq!(bridge.device.as_str(), "br-abababababab");
+        assert!(!bridge.inter_container && bridge.masquerade);
+        assert_eq!(bridge.gateway_mode_v4, GatewayMode::Routed);
+        assert_eq!((bridge.trusted.len(), settings.mtu), (2, Some(1400)));
+    }
+
+    #[test]
+    fn a_vlan_of_a_device() {
+        let settings = with("macvlan", &[("parent", "eth0.50")]).unwrap();
+        let Driver::Macvlan(Macvlan { parent, .. }) = settings.driver else {
+            panic!("a macvlan");
+        };
+        assert!(matches!(parent, Parent::Vlan { id: 50, .. }));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |driver, name, value| with(driver, &[(name, value)]).unwrap_err().to_string();
+        assert_eq!(
+            error("", "com.docker.network.bridge.enable_icc", "xx"),
+            "failed to parse com.docker.network.bridge.enable_icc value: xx (strconv.ParseBool: parsing \"xx\": invalid syntax)"
+        );
+        assert!(error("", "foo", "x").contains("\"foo\""));
+        assert!(error("", "parent", "eth0").contains("\"parent\""));
+        assert_eq!(error("foo", "x", "y"), "plugin \"foo\" not found");
+        assert_eq!(
+            error("host", "x", "y"),
+            "only one instance of \"host\" network is allowed"
+        );
+    }
+}

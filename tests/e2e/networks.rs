@@ -1,0 +1,156 @@
+//! Networks: made, listed, removed; each daemon in a network namespace of its own.
+
+use serde_json::{Value, json};
+use tests::{Daemon, Options, oracle};
+
+/// A daemon that may make bridges.
+fn with(check: impl FnOnce(&Daemon)) {
+    if oracle().is_some() {
+        return;
+    }
+    let options = Options {
+        own_network: true,
+        ..Options::default()
+    };
+    Daemon::with(options, check);
+}
+
+fn create(d: &Daemon, body: &Value) -> String {
+    let made = d.api("POST", "/networks/create", &body.to_string());
+    assert_eq!(made.status, 201, "{}", made.text());
+    made.json()["Id"].as_str().expect("an id").to_owned()
+}
+
+fn refused(d: &Daemon, body: &Value) -> (u16, String) {
+    let answer = d.api("POST", "/networks/create", &body.to_string());
+    (answer.status, answer.message())
+}
+
+fn devices(d: &Daemon) -> Vec<String> {
+    d.network().expect("a namespace").devices()
+}
+
+#[test]
+fn made_inspected_removed() {
+    with(|d| {
+        let id = create(d, &json!({"Name": "one", "Labels": {"a": "b"}}));
+        let device = format!("br-{}", &id[..12]);
+        assert!(devices(d).contains(&device), "{:?}", devices(d));
+        let shown = d.api("GET", "/networks/one", "").json();
+        assert_eq!(shown["Id"], id);
+        assert_eq!(shown["Driver"], "bridge");
+        assert_eq!(shown["Labels"], json!({"a": "b"}));
+        assert_eq!(
+            shown["IPAM"],
+            json!({"Driver": "default", "Options": null, "Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]})
+        );
+        let again = refused(d, &json!({"Name": "one"}));
+        assert_eq!(again, (409, "network with name one already exists".into()));
+        let overlap = json!({"Name": "two", "IPAM": {"Config": [{"Subnet": "172.17.3.0/24"}]}});
+        let text = "invalid pool request: Pool overlaps with other one on this address space";
+        assert_eq!(refused(d, &overlap), (403, text.into()));
+        // Across a crash: the same network, its bridge, and its subnet still taken.
+        d.crash();
+        assert_eq!(d.api("GET", "/networks/one", "").json(), shown);
+        assert!(devices(d).contains(&device));
+        assert_eq!(refused(d, &overlap), (403, text.into()));
+        assert_eq!(
+            d.api("DELETE", &format!("/networks/{}", &id[..5]), "")
+                .status,
+            204
+        );
+        assert!(!devices(d).contains(&device));
+        let gone = d.api("GET", "/networks/one", "");
+        assert_eq!(
+            (gone.status, gone.message()),
+            (404, "network one not found".into())
+        );
+    });
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_dockers_words() {
+    with(|d| {
+        let check = |body: Value, status: u16, text: &str| {
+            assert_eq!(refused(d, &body), (status, text.to_owned()), "{body}");
+        };
+        check(json!({"Name": ""}), 400, "invalid name: name is empty");
+        check(
+            json!({"Name": "bridge"}),
+            403,
+            "operation is not permitted on predefined bridge network ",
+        );
+        check(
+            json!({"Name": "x", "Driver": "foo"}),
+            404,
+            "plugin \"foo\" not found",
+        );
+        check(
+            json!({"Name": "x", "Driver": "host"}),
+            403,
+            "only one instance of \"host\" network is allowed",
+        );
+        check(
+            json!({"Name": "x", "ConfigFrom": {"Network": "nope"}}),
+            404,
+            "configuration network \"nope\" does not exist",
+        );
+        check(
+            json!({"Name": "x", "IPAM": {"Config": [{"Subnet": "x"}]}}),
+            400,
+            "invalid network config:\ninvalid subnet x: invalid CIDR block notation",
+        );
+        let built_in = d.api("DELETE", "/networks/bridge", "");
+        assert_eq!(
+            (built_in.status, built_in.message()),
+            (
+                403,
+                "bridge is a pre-defined network and cannot be removed".into()
+            )
+        );
+        assert_eq!(devices(d), ["lo"]);
+    });
+}
+
+#[test]
+fn both_clients_make_list_and_remove() {
+    with(|d| {
+        for client in [d.docker(), d.tare()] {
+            let line = [
+                "network",
+                "create",
+                "--subnet",
+                "10.9.0.0/24",
+                "--label",
+                "k=v",
+                "mine",
+            ];
+            client.ok(&line);
+            let names = [
+                "network",
+                "ls",
+                "--filter",
+                "type=custom",
+                "--format",
+                "{{.Name}} {{.Driver}} {{.Scope}}",
+            ];
+            assert_eq!(client.ok(&names), "mine bridge local");
+            let all = client.ok(&["network", "ls", "--format", "{{.Name}}"]);
+            assert_eq!(all, "bridge\nhost\nmine\nnone");
+            let subnet = [
+                "network",
+                "inspect",
+                "mine",
+                "--format",
+                "{{(index .IPAM.Config 0).Subnet}}",
+            ];
+            assert_eq!(client.ok(&subnet), "10.9.0.0/24");
+            let pruned = client.ok(&["network", "prune", "-f", "--filter", "label=k=x"]);
+            assert_eq!(pruned.trim(), "");
+            assert_eq!(client.ok(&["network", "rm", "mine"]), "mine");
+            client.ok(&["network", "create", "left"]);
+            let pruned = client.ok(&["network", "prune", "-f"]);
+            assert_eq!(pruned.trim(), "Deleted Networks:\nleft");
+        }
+    });
+}
