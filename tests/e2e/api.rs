@@ -364,7 +364,6 @@ own_test!(what_cannot_be_honoured_is_refused_by_name, |d| {
         json!({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}),
         "port",
     );
-    refused(json!({"NetworkMode": "some-network"}), "network");
     refused(json!({"Runtime": "no-such-runtime"}), "no-such-runtime");
     refused(json!({"LogConfig": {"Type": "syslog"}}), "syslog");
 });

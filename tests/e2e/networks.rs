@@ -1,7 +1,7 @@
 //! Networks: made, listed, removed; each daemon in a network namespace of its own.
 
 use serde_json::{Value, json};
-use tests::{Daemon, Options, oracle};
+use tests::{Daemon, IMAGE, Options, oracle};
 
 /// A daemon that may make bridges.
 fn with(check: impl FnOnce(&Daemon)) {
@@ -152,5 +152,220 @@ fn both_clients_make_list_and_remove() {
             let pruned = client.ok(&["network", "prune", "-f"]);
             assert_eq!(pruned.trim(), "Deleted Networks:\nleft");
         }
+    });
+}
+
+#[test]
+fn containers_reach_each_other_and_nobody_elses() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        docker.ok(&["network", "create", "--subnet", "10.8.0.0/24", "two"]);
+        let run = |name: &str, network: &str| {
+            let line = [
+                "run",
+                "-d",
+                "--name",
+                name,
+                "--network",
+                network,
+                IMAGE,
+                "sleep",
+                "1000",
+            ];
+            docker.ok(&line);
+        };
+        run("a", "one");
+        run("b", "name=one,ip=10.9.0.77");
+        run("c", "two");
+        let ping = |from: &str, to: &str| {
+            let line = ["exec", from, "ping", "-c", "1", "-W", "1", to];
+            docker.run(&line).code
+        };
+        assert_eq!(
+            ping("a", "10.9.0.77"),
+            0,
+            "to another container of the network"
+        );
+        assert_eq!(ping("a", "10.9.0.1"), 0, "to the bridge");
+        assert_ne!(
+            ping("c", "10.9.0.77"),
+            0,
+            "to a container of another network"
+        );
+        // In use by two.
+        let busy = d.api("DELETE", "/networks/one", "");
+        assert_eq!(busy.status, 403);
+        assert!(
+            busy.message()
+                .contains("network one has active endpoints (name:")
+        );
+        let shown = d.api("GET", "/networks/one", "").json();
+        assert_eq!(
+            shown["Containers"].as_object().expect("containers").len(),
+            2
+        );
+        // The third comes to the first network, at once, and leaves it again.
+        docker.ok(&["network", "connect", "one", "c"]);
+        assert_eq!(ping("c", "10.9.0.77"), 0);
+        let addresses = [
+            "inspect",
+            "c",
+            "-f",
+            "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}",
+        ];
+        assert_eq!(docker.ok(&addresses).trim(), "10.9.0.3 10.8.0.2");
+        assert!(
+            docker
+                .ok(&["exec", "c", "cat", "/etc/hosts"])
+                .contains("10.9.0.3\t")
+        );
+        docker.ok(&["network", "disconnect", "one", "c"]);
+        assert_ne!(ping("c", "10.9.0.77"), 0);
+        assert!(
+            !docker
+                .ok(&["exec", "c", "cat", "/etc/hosts"])
+                .contains("10.9.0.3\t")
+        );
+        // What the daemon's death changes: nothing.
+        d.crash();
+        assert_eq!(ping("a", "10.9.0.77"), 0);
+        docker.ok(&[
+            "run",
+            "--rm",
+            "--network",
+            "one",
+            IMAGE,
+            "ping",
+            "-c",
+            "1",
+            "-W",
+            "1",
+            "10.9.0.2",
+        ]);
+        // An address that ended containers had is free.
+        docker.ok(&["rm", "-f", "a", "b", "c"]);
+        let address = [
+            "run",
+            "--rm",
+            "--network",
+            "one",
+            IMAGE,
+            "ip",
+            "-4",
+            "-o",
+            "addr",
+            "show",
+            "eth0",
+        ];
+        assert!(docker.ok(&address).contains("inet 10.9.0.2/24"));
+        docker.ok(&["network", "rm", "one", "two"]);
+    });
+}
+
+#[test]
+fn the_default_bridge_is_made_with_its_first_container() {
+    with(|d| {
+        assert_eq!(devices(d), ["lo"]);
+        let tare = d.tare();
+        let line = [
+            "run",
+            "--rm",
+            "--network",
+            "bridge",
+            IMAGE,
+            "ip",
+            "-4",
+            "-o",
+            "addr",
+            "show",
+            "eth0",
+        ];
+        assert!(tare.ok(&line).contains("inet 172.17.0.2/16"));
+        let line = ["run", "--rm", "--network", "bridge", IMAGE, "ip", "route"];
+        assert!(tare.ok(&line).contains("default via 172.17.0.1 dev eth0"));
+        let line = [
+            "run",
+            "--rm",
+            "--network",
+            "bridge",
+            "--add-host",
+            "up:host-gateway",
+            IMAGE,
+            "ping",
+            "-c",
+            "1",
+            "-W",
+            "1",
+            "up",
+        ];
+        assert!(tare.ok(&line).contains("172.17.0.1"));
+        assert_eq!(devices(d).len(), 2, "{:?}", devices(d));
+    });
+}
+
+#[test]
+fn wishes_that_cannot_be_fulfilled() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        let fails = |line: &[&str], text: &str| {
+            let mut words = vec!["run", "--rm"];
+            words.extend(line);
+            words.extend([IMAGE, "true"]);
+            let run = docker.run(&words);
+            assert!(run.err().contains(text), "{line:?}: {}", run.err());
+        };
+        fails(
+            &["--network", "nope"],
+            "failed to set up container networking: network nope not found",
+        );
+        fails(
+            &["--network", "one", "--ip", "10.7.0.2"],
+            "invalid config for network one: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.7.0.2",
+        );
+        docker.ok(&[
+            "run",
+            "-d",
+            "--name",
+            "a",
+            "--network",
+            "one",
+            "--ip",
+            "10.9.0.2",
+            IMAGE,
+            "sleep",
+            "1000",
+        ]);
+        fails(
+            &["--network", "one", "--ip", "10.9.0.2"],
+            "Address already in use",
+        );
+        let twice = docker.run(&["network", "connect", "one", "a"]);
+        assert!(
+            twice
+                .err()
+                .contains("endpoint with name a already exists in network one")
+        );
+        docker.ok(&["rm", "-f", "a"]);
+        docker.ok(&["network", "rm", "one"]);
+        // A program that is not there leaves no endpoint.
+        docker
+            .run(&["run", "--rm", "--network", "bridge", IMAGE, "/nope"])
+            .exits(127);
+        let line = [
+            "run",
+            "--rm",
+            "--network",
+            "bridge",
+            IMAGE,
+            "ip",
+            "-4",
+            "-o",
+            "addr",
+            "show",
+            "eth0",
+        ];
+        assert!(docker.ok(&line).contains("inet 172.17.0.2/16"));
     });
 }

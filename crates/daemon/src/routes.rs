@@ -140,6 +140,8 @@ fn table() -> Vec<Route<Does>> {
         GET "/networks/" => networks::list,
         GET "/networks/{name}" => networks::inspect,
         POST "/networks/create" => networks::create,
+        POST "/networks/{name}/connect" => networks::connect,
+        POST "/networks/{name}/disconnect" => networks::disconnect,
         POST "/networks/prune" => networks::prune,
         DELETE "/networks/{name}" => networks::remove,
         GET "/volumes" => volumes::list,

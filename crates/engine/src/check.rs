@@ -104,24 +104,11 @@ fn host_name(what: &str, name: &str) -> Result<()> {
 
 fn unsupported_process(options: &ContainerOptions) -> Result<()> {
     refuse(options.args_escaped, "ArgsEscaped (Windows)")?;
-    refuse(
-        !options.mac_address.is_empty(),
-        "a MAC address (--mac-address)",
-    )?;
     let runs_check = options
         .healthcheck
         .as_ref()
         .is_some_and(|h| !h.test.is_empty() && h.test[0] != "NONE");
-    refuse(runs_check, "a health check (--health-cmd)")?;
-    let network = &options.host.network_mode;
-    let other = options
-        .endpoints
-        .iter()
-        .find(|e| *e != network && !matches!(e.as_str(), "default" | "none" | "host"));
-    match other {
-        Some(name) => Err(Error::unsupported(format_args!("the network {name:?}"))),
-        None => Ok(()),
-    }
+    refuse(runs_check, "a health check (--health-cmd)")
 }
 
 fn modes(options: &ContainerOptions) -> Result<()> {
@@ -133,6 +120,15 @@ fn modes(options: &ContainerOptions) -> Result<()> {
     let _: CgroupNs = host.cgroupns_mode.parse()?;
     let _: UserNs = host.userns_mode.parse()?;
     let joins = matches!(network, Network::Container(_));
+    let is_connected = matches!(network, Network::Named(_));
+    refuse(
+        !is_connected && !options.mac_address.is_empty(),
+        "a MAC address (--mac-address) without a network",
+    )?;
+    refuse(
+        is_connected && !matches!(host.runtime.as_str(), "" | RUNTIME),
+        format_args!("the runtime {:?} with a network", host.runtime),
+    )?;
     let named = !options.hostname.is_empty();
     let conflicts = [
         (
@@ -202,12 +198,6 @@ fn unsupported_host(host: &HostOptions) -> Result<()> {
     )?;
     refuse(!host.links.is_empty(), "a link (--link)")?;
     refuse(!host.cgroup.is_empty(), "the Cgroup field")?;
-    refuse(
-        host.extra_hosts
-            .iter()
-            .any(|e| e.ends_with(":host-gateway")),
-        "host-gateway in --add-host",
-    )?;
     refuse(
         !host.storage_opt.is_empty(),
         "a storage option (--storage-opt)",

@@ -13,6 +13,8 @@ use crate::attach::WaitingAttach;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Life, Phase};
 use crate::link;
+use crate::networks::Place;
+use crate::options::EndpointOptions;
 use crate::state::{Birth, LifeRecord, Record, VERSION};
 
 /// Where the answer to an order goes.
@@ -35,6 +37,15 @@ pub(crate) enum Order {
         answer: Answer<Value>,
     },
     Attach(WaitingAttach),
+    Connect {
+        network: String,
+        wish: Box<EndpointOptions>,
+        answer: Answer<()>,
+    },
+    Disconnect {
+        network: String,
+        answer: Answer<()>,
+    },
     Rename {
         new: String,
         answer: Answer<()>,
@@ -64,6 +75,8 @@ pub(crate) struct Live {
     pub(crate) life: Life,
     /// The first process as it was launched, the model of execs.
     pub(crate) model: Option<Arc<Process>>,
+    /// The networks it is to be in, and is in while it runs.
+    pub(crate) places: Vec<Place>,
     /// Running execs.
     pub(crate) execs: BTreeSet<String>,
     /// Lines in the file of its execs.
@@ -93,6 +106,7 @@ impl Container {
                 name,
                 life,
                 model: None,
+                places: Vec::new(),
                 execs: BTreeSet::new(),
                 exec_lines: 0,
             }),
@@ -130,6 +144,7 @@ impl Container {
             birth: Arc::clone(&self.birth),
             name: live.name.clone(),
             life: LifeRecord::from(&live.life),
+            places: live.places.clone(),
         }
     }
 

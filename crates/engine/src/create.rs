@@ -15,6 +15,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::lifecycle::Life;
 use crate::mounts::{self, MountPoint};
 use crate::options::{ContainerOptions, Healthcheck, HostOptions};
+use crate::owner::first_places;
 use crate::shared::Shared;
 use crate::state::Birth;
 use crate::volumes::NewVolume;
@@ -78,6 +79,7 @@ fn make(
     let warnings = merge(&mut options, &image.config);
     let (path, args) = command(&options)?;
     check_host(shared, &mut options.host)?;
+    let places = first_places(shared, &options)?;
     let mut points = mounts::collect(&options, inherited(shared, &options.host)?)?;
     check_sources(&points)?;
     let log = logging::effective(&options.host.log, &shared.config);
@@ -118,6 +120,7 @@ fn make(
     };
     let life = Life::new(birth.options.host.auto_remove);
     let container = Container::new(Arc::new(birth), snapshot, name, life);
+    container.live().places = places;
     commit(shared, &container)?;
     undo.done = true;
     Ok((container, warnings))

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,9 @@ use crate::container::Container;
 use crate::error::{Context as _, Error, Result};
 use crate::mode::{Ipc, Network, Pid};
 use crate::mounts::{self, MountPoint};
+use crate::networks::Connection;
 use crate::shared::Shared;
+use crate::shims::{Assigned, Wants};
 use crate::spec::{self, Joined, Surroundings};
 use crate::state::{Birth, PhaseRecord};
 use crate::{logging, lookup, netfiles};
@@ -46,6 +48,8 @@ pub(crate) struct Launched {
     pub(crate) model: Process,
     /// Clients and the connections for them.
     pub(crate) attached: Vec<(WaitingAttach, UnixStream)>,
+    /// Whether the container is in its networks; if not, the shim does not start the program.
+    pub(crate) network: Result<()>,
 }
 
 /// Whose namespaces a container joins.
@@ -128,10 +132,11 @@ pub(crate) fn launch(
     let birth = &container.birth;
     let hostname = hostname(container, company.hostname_of.as_deref(), &shared.host);
     let own_folder = shared.paths.container(&birth.id);
+    let joined = join(shared, container)?;
     let folder = match &company.files_of {
         Some(other) => shared.paths.container(other),
         None => {
-            netfiles::write(&own_folder, &hostname, &birth.options, shared)?;
+            netfiles::write(&own_folder, &hostname, container, shared)?;
             own_folder.clone()
         }
     };
@@ -169,14 +174,23 @@ pub(crate) fn launch(
         remove_file(&path)?;
     }
     record.save(&path)?;
-    spawn(shared, &bundle, &spec, &birth.id, waiting)
+    spawn(shared, &bundle, &spec, (container, &joined), waiting)
+}
+
+/// Gives the container its endpoints.
+fn join(shared: &Shared, container: &Container) -> Result<Vec<Connection>> {
+    let mut places = container.live().places.clone();
+    let joined = shared.networks.join(&container.birth.id, &mut places);
+    let joined = joined.map_err(crate::owner::network_failed)?;
+    container.live().places = places;
+    Ok(joined)
 }
 
 fn spawn(
     shared: &Shared,
     bundle: &Bundle,
     spec: &Spec,
-    id: &ContainerId,
+    (container, joined): (&Container, &[Connection]),
     waiting: Vec<WaitingAttach>,
 ) -> Result<Launched> {
     let socket = bundle.socket();
@@ -193,15 +207,53 @@ fn spawn(
     let errors = fs::File::create(bundle.path.join(ERRORS))
         .context(|| "make the shim's stderr".to_owned())?;
     let fds = [bundle.folder.as_fd(), listener.as_fd(), errors.as_fd()];
-    let mut control = shared.shims.assign(id.as_str(), &fds)?;
+    let id = &container.birth.id;
+    let (gate, opener) = io::pipe().context(|| "make a pipe to the shim".to_owned())?;
+    let wants = match container.birth.options.host.network_mode.parse()? {
+        Network::Host | Network::Container(_) => Wants::Nothing,
+        Network::None => Wants::Namespace,
+        Network::Named(_) => Wants::Connected(gate.as_fd()),
+    };
+    let Assigned {
+        mut control,
+        network,
+    } = shared.shims.assign(id.as_str(), &fds, wants)?;
     control
         .write_all(&opening())
         .context(|| "write to the control connection".to_owned())?;
+    let is_gated = matches!(wants, Wants::Connected(_));
+    drop(gate);
+    // The shim makes mounts and cgroups meanwhile.
+    let network = match network.filter(|_| !joined.is_empty()) {
+        Some(netns) => connect(shared, container, joined, &netns),
+        None => Ok(()),
+    };
+    if network.is_ok() && is_gated {
+        // A shim that is gone is told by its connection.
+        let _told = (&opener).write_all(&[1]);
+    }
     Ok(Launched {
+        network,
         control,
         model: spec.process.clone().unwrap_or_default(),
         attached,
     })
+}
+
+fn connect(
+    shared: &Shared,
+    container: &Container,
+    joined: &[Connection],
+    netns: &OwnedFd,
+) -> Result<()> {
+    let host = shared.networks.host()?;
+    for one in joined {
+        host.connect(&one.network, &one.endpoint, netns.as_fd())?;
+    }
+    for place in &container.live().places {
+        crate::owner::announce(shared, "connect", container, place);
+    }
+    Ok(())
 }
 
 /// Hello and start.

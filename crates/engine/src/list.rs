@@ -155,7 +155,7 @@ impl Criteria {
             && self.before.is_none_or(|moment| view.created < moment)
             && self.since.is_none_or(|moment| view.created > moment)
             && (self.volumes.is_empty() || self.volumes.iter().any(|v| has_volume(view, v)))
-            && (self.networks.is_empty() || self.networks.iter().any(|n| network(view) == n))
+            && (self.networks.is_empty() || self.networks.iter().any(|n| is_in(view, n)))
             && self.matches_ports(view)
             // No container is checked for its health yet, and none is a swarm's task.
             && (self.health.is_empty() || self.health.iter().any(|h| h == "none"))
@@ -227,11 +227,12 @@ fn has_volume(view: &ContainerView, wanted: &str) -> bool {
         .any(|m| m.destination == wanted || (named(m.kind) && m.name == wanted))
 }
 
-fn network(view: &ContainerView) -> &str {
-    match view.options.host.network_mode.as_str() {
-        "" | "default" => "none",
-        mode => mode,
-    }
+/// By the network's name, or the beginning of its id.
+fn is_in(view: &ContainerView, network: &str) -> bool {
+    let mut places = view.networks.iter();
+    places.any(|place| {
+        place.network == network || (!network.is_empty() && place.network_id.starts_with(network))
+    })
 }
 
 fn exit_code(value: &str) -> Result<i32> {

@@ -7,10 +7,12 @@ use crate::error::{Error, Result};
 /// `--network`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Network {
-    /// A namespace of its own with nothing but loopback. Until networks come this is the default too.
+    /// A namespace of its own with nothing but loopback; the default too.
     None,
     Host,
     Container(String),
+    /// A namespace of its own that is connected to this network, and perhaps to others.
+    Named(String),
 }
 
 /// `--pid`.
@@ -69,9 +71,7 @@ impl FromStr for Network {
                 None if mode.starts_with("container:") => Err(Error::invalid(
                     "Invalid network mode: invalid container format container:<name|id>",
                 )),
-                None => Err(Error::unsupported(format_args!(
-                    "the network {mode:?} (until there are networks, --network takes none, host and container:NAME)"
-                ))),
+                None => Ok(Self::Named(mode.to_owned())),
             },
         }
     }

@@ -16,6 +16,7 @@ mod calls;
 mod create;
 mod drivers;
 mod filter;
+mod places;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,12 +30,11 @@ use network::ipam::{Pool, PoolSpec, Subnets};
 use network::{Endpoint, Expected, Host, Identity, Owner};
 use oci::ContainerId;
 
+pub(crate) use places::{Connection, Place, lead_out};
 pub use record::{AddressPool, EndpointView, NetworkRequest, NetworkView};
 
 use crate::config::Config;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::options::ContainerOptions;
-use crate::view::PlaceView;
 use record::Record;
 
 /// The name of the default bridge network.
@@ -298,20 +298,6 @@ impl Networks {
             .collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
-    }
-
-    /// The network that a container is in, by its options.
-    pub(crate) fn places(&self, options: &ContainerOptions) -> Vec<PlaceView> {
-        let name = match options.host.network_mode.as_str() {
-            "" | "default" => "none",
-            mode => mode,
-        };
-        let id = self.built_in.get(name);
-        let place = id.map(|id| PlaceView {
-            network: name.to_owned(),
-            network_id: id.to_string(),
-        });
-        place.into_iter().collect()
     }
 
     /// A built-in network without a record.

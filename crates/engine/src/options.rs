@@ -59,12 +59,32 @@ pub struct ContainerOptions {
     pub shell: Option<Vec<String>>,
     /// `ONBUILD` of an image; shown only.
     pub on_build: Option<Vec<String>>,
-    /// A fixed MAC address; refused until there are networks.
+    /// The hardware address in the network that the mode names.
     pub mac_address: String,
     /// What concerns the host.
     pub host: HostOptions,
-    /// Names of the networks the request wants endpoints on (`NetworkingConfig.EndpointsConfig`).
-    pub endpoints: Vec<String>,
+    /// What the container is to be like in the networks it is to be in, by their names.
+    pub networks: BTreeMap<String, EndpointOptions>,
+}
+
+/// What a container is to be like in one network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointOptions {
+    /// Further names there.
+    pub aliases: Vec<String>,
+    /// Refused.
+    pub links: Vec<String>,
+    /// Empty: one that follows from the address.
+    pub mac_address: String,
+    pub driver_options: BTreeMap<String, String>,
+    /// The network with the highest has the default route.
+    pub gateway_priority: i64,
+    /// Empty: any.
+    pub ipv4: String,
+    pub ipv6: String,
+    /// Refused.
+    pub link_local: Vec<String>,
 }
 
 /// The standard streams a client said it attaches.

@@ -5,11 +5,13 @@
 //! for them here.
 
 mod exits;
+mod networks;
 mod removal;
 
 pub(crate) use exits::{
     attributes as exit_attributes, exit_record, kill_rest, killed, no_such_exec,
 };
+pub(crate) use networks::{announce, first_places, leave_all};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -95,6 +97,14 @@ impl Owner {
             Order::Rename { new, answer } => reply(answer, self.rename(shared, new).await),
             Order::Remove { volumes, answer } => {
                 reply(answer, self.remove(shared, Asked::ByUser { volumes }).await);
+            }
+            Order::Connect {
+                network,
+                wish,
+                answer,
+            } => reply(answer, self.connect(shared, network, *wish).await),
+            Order::Disconnect { network, answer } => {
+                reply(answer, self.disconnect(shared, network).await);
             }
             Order::HoldAutoRemove(hold) => self.hold_auto_remove = hold,
         }
@@ -191,6 +201,7 @@ impl Owner {
             Err((code, error)) => {
                 self.link = None;
                 self.leave_volumes(shared).await;
+                self.leave_networks(shared).await;
                 let failed = Event::StartFailed {
                     code,
                     error: error.chain(),
@@ -222,7 +233,11 @@ impl Owner {
             client.connect(stream).map_err(internal)?;
         }
         let mut link = Link::new(launched.control, launch::START).map_err(internal)?;
-        let result = match link.reply_to(launch::START).await {
+        let replied = link.reply_to(launch::START).await;
+        if let Err(error) = launched.network {
+            return Err(internal(network_failed(error)));
+        }
+        let result = match replied {
             Ok(result) => result,
             Err(error) => {
                 let said = launch::last_words(&shared.paths.bundle(&self.me.birth.id));
@@ -425,6 +440,11 @@ fn start_error(error: &protocol::OpError) -> Error {
         protocol::ErrorKind::ExecutableNotFound | protocol::ErrorKind::PermissionDenied => told,
         _ => told.not_about_the_executable(),
     }
+}
+
+/// Docker's words around what went wrong with networks.
+pub(crate) fn network_failed(error: Error) -> Error {
+    Error::new(error.kind(), "failed to set up container networking").caused_by(error.chain())
 }
 
 /// Whether a record says that the container was running.

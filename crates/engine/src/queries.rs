@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use shim::protocol::{Op, Value};
 
 use crate::archive::{Change, ChangeKind};
-use crate::container::Container;
+use crate::container::{Container, Live};
 use crate::engine::{Counts, DiskUsage, Engine, Pruned, RemoveOptions, TopTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Subject, has_label};
 use crate::lifecycle::{Life, Phase};
 use crate::list::{self, ListQuery};
 use crate::shared::Shared;
-use crate::view::{ContainerView, GraphView, SizeView, StateView, Status};
+use crate::state::Birth;
+use crate::view::{ContainerView, GraphView, PlaceView, SizeView, StateView, Status};
 use crate::{blocking, top};
 
 impl Engine {
@@ -229,9 +230,24 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
             .iter()
             .map(crate::mounts::MountPoint::view)
             .collect(),
-        networks: shared.networks.places(&birth.options),
+        networks: places(shared, birth, &live),
         size: None,
     }
+}
+
+fn places(shared: &Shared, birth: &Birth, live: &Live) -> Vec<PlaceView> {
+    let mode = match birth.options.host.network_mode.as_str() {
+        "" | "default" => "none",
+        mode => mode,
+    };
+    if matches!(mode, "none" | "host") {
+        return shared.networks.show_built_in(mode).into_iter().collect();
+    }
+    let names = [live.name.as_str(), birth.id.short()];
+    let places = live.places.iter();
+    places
+        .map(|place| shared.networks.show(place, &names))
+        .collect()
 }
 
 fn state(life: &Life) -> StateView {

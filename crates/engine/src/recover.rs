@@ -87,12 +87,31 @@ pub(crate) fn look(config: Config) -> Result<Found> {
         mounts.map(|mount| (mount.name.as_str(), birth.id.as_str()))
     });
     shared.volumes.adopt(uses);
-    if let Err(error) = shared.networks.adopt(Vec::new()) {
+    if let Err(error) = shared.networks.adopt(running_endpoints(&containers)) {
         // Containers without networks run all the same.
         tracing::error!(error = error.chain(), "cannot take networks over");
     }
     sweep(&shared, &known)?;
     Ok(Found { shared, containers })
+}
+
+/// The endpoints of the containers that run; those of others are over.
+fn running_endpoints(
+    containers: &[FoundContainer],
+) -> Vec<(ContainerId, network::Identity, network::Endpoint)> {
+    let mut running = Vec::new();
+    for found in containers {
+        for place in &mut found.container.live().places {
+            let endpoint = place.endpoint.take();
+            if let (Some(network), Some(endpoint), true) =
+                (&place.network, endpoint, found.control.is_some())
+            {
+                place.endpoint = Some(endpoint.clone());
+                running.push((found.container.birth.id.clone(), network.clone(), endpoint));
+            }
+        }
+    }
+    running
 }
 
 /// An empty record is that of a container with `--rm` whose bytes had not reached the disk when the power went.
@@ -162,6 +181,7 @@ fn found(shared: &Shared, record: Record) -> Result<FoundContainer> {
     };
     shared.registry().reserve(&record.name, &id)?;
     let container = Container::new(record.birth, snapshot, record.name, life);
+    container.live().places = record.places;
     // No folder, no socket, nobody behind it: all mean that there is no shim.
     let control = launch::greet_shim(&shared.paths.bundle(&id), &hello()).ok();
     Ok(FoundContainer {
@@ -311,6 +331,7 @@ async fn catch_up(engine: &Engine, container: Container, recorded: PhaseRecord, 
             // Even with an exit record something may be left, if the machine went down at that moment.
             owner::kill_rest(&shared, &container);
             shared.leave_volumes(&container.birth);
+            owner::leave_all(&shared, &container);
             settle(&shared, &container, &exit.unwrap_or_else(owner::killed));
             container
         })

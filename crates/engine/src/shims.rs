@@ -1,6 +1,6 @@
 //! Shim processes, before they belong to a container. One is kept waiting, so that a start does not wait for one.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -34,6 +34,27 @@ struct Stock {
 struct Waiting {
     control: UnixStream,
     process: PidFd,
+    /// A namespace for its container, made while nobody waited for it.
+    network: Option<OwnedFd>,
+}
+
+/// What a container's shim is given in the way of a network.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wants<'a> {
+    /// The host's network, or another container's.
+    Nothing,
+    /// A namespace of its own; without one at hand the shim makes it.
+    Namespace,
+    /// The same, and the program waits for a byte out of this pipe.
+    Connected(BorrowedFd<'a>),
+}
+
+/// A shim that knows its container.
+#[derive(Debug)]
+pub(crate) struct Assigned {
+    pub(crate) control: UnixStream,
+    /// The namespace that it was given.
+    pub(crate) network: Option<OwnedFd>,
 }
 
 impl Shims {
@@ -45,20 +66,36 @@ impl Shims {
         }
     }
 
-    /// Gives a container its shim: the control connection. `fds` as [`protocol::assignment`] has them.
-    pub(crate) fn assign(&self, id: &str, fds: &[BorrowedFd<'_>; 3]) -> Result<UnixStream> {
+    /// Gives a container its shim. `fds` as [`protocol::assignment`] has them, the first three.
+    pub(crate) fn assign(
+        &self,
+        id: &str,
+        fds: &[BorrowedFd<'_>; 3],
+        wants: Wants<'_>,
+    ) -> Result<Assigned> {
+        let mut waiting = self.stock().waiting.take();
+        let spare = waiting.as_mut().and_then(|waiting| waiting.network.take());
+        let network = match (wants, spare) {
+            (Wants::Nothing, _) => None,
+            (Wants::Connected(_), None) => Some(new_network()?),
+            (_, spare) => spare,
+        };
+        let mut fds = fds.to_vec();
+        fds.extend(network.as_ref().map(OwnedFd::as_fd));
+        if let Wants::Connected(gate) = wants {
+            fds.push(gate);
+        }
         let assignment = protocol::assignment(id);
-        let waiting = self.stock().waiting.take();
         if let Some(Waiting { control, .. }) = waiting
-            && linux::socket::send_fds(&control, &assignment, fds).is_ok()
+            && linux::socket::send_fds(&control, &assignment, &fds).is_ok()
         {
-            return Ok(control);
+            return Ok(Assigned { control, network });
         }
         // There is none, or somebody has killed it.
         let Waiting { control, .. } = self.spawn()?;
-        linux::socket::send_fds(&control, &assignment, fds)
+        linux::socket::send_fds(&control, &assignment, &fds)
             .context(|| "talk to the shim".to_owned())?;
-        Ok(control)
+        Ok(Assigned { control, network })
     }
 
     /// Sees to it that one waits. Without one, starts are a little slower, no more.
@@ -68,7 +105,10 @@ impl Shims {
             return;
         }
         match self.spawn() {
-            Ok(waiting) => stock.waiting = Some(waiting),
+            Ok(mut waiting) => {
+                waiting.network = new_network().ok();
+                stock.waiting = Some(waiting);
+            }
             Err(error) => tracing::warn!(error = error.chain(), "no shim waits"),
         }
     }
@@ -80,7 +120,10 @@ impl Shims {
             stock.closed = true;
             stock.waiting.take()
         };
-        if let Some(Waiting { control, process }) = waiting {
+        if let Some(Waiting {
+            control, process, ..
+        }) = waiting
+        {
             drop(control);
             // Reaped here, or by the reaper; with the daemon gone it would be somebody else's zombie.
             if process.wait_readable(Some(PATIENCE)).unwrap_or(false) {
@@ -109,6 +152,7 @@ impl Shims {
         Ok(Waiting {
             control,
             process: child.pidfd,
+            network: None,
         })
     }
 
@@ -121,4 +165,8 @@ impl Shims {
         let program = linux::exe::sealed(&self.path)?;
         linux::fd::duplicate(self.program.get_or_init(|| program))
     }
+}
+
+fn new_network() -> Result<OwnedFd> {
+    linux::ns::new_network().context(|| "make a network namespace".to_owned())
 }

@@ -233,7 +233,7 @@ fn namespaces(modes: &Modes, joined: &Joined) -> Vec<Namespace> {
         })
     };
     let network = match modes.network {
-        Network::None => fresh(NamespaceKind::Network),
+        Network::None | Network::Named(_) => fresh(NamespaceKind::Network),
         Network::Host => None,
         Network::Container(_) => of(joined.network, NamespaceKind::Network, "net"),
     };
@@ -267,7 +267,7 @@ fn namespaces(modes: &Modes, joined: &Joined) -> Vec<Namespace> {
 /// Unprivileged ping and low ports, as Docker sets them in a network namespace of its own; then what the user asks.
 fn sysctls(host: &HostOptions, modes: &Modes) -> std::collections::BTreeMap<String, String> {
     let mut sysctls = std::collections::BTreeMap::new();
-    if modes.network == Network::None {
+    if matches!(modes.network, Network::None | Network::Named(_)) {
         sysctls.insert(
             "net.ipv4.ip_unprivileged_port_start".to_owned(),
             "0".to_owned(),

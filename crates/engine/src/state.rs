@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context as _, Error, Result};
 use crate::lifecycle::{Life, Phase};
 use crate::mounts::MountPoint;
+use crate::networks::Place;
 use crate::options::{ContainerOptions, Echo, LogOptions};
 
 /// The version of [`Record`] that this code writes.
@@ -34,6 +35,9 @@ pub(crate) struct Record {
     pub(crate) birth: Arc<Birth>,
     pub(crate) name: String,
     pub(crate) life: LifeRecord,
+    /// The networks it is to be in, and is in while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) places: Vec<Place>,
 }
 
 /// What is settled at creation.

@@ -1,12 +1,13 @@
 //! What `inspect` and `ps` see of a container: a snapshot in memory, taken without asking anybody.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use oci::{ContainerId, Digest};
 
-use crate::options::{ContainerOptions, Echo, LogOptions};
+use crate::options::{ContainerOptions, Echo, EndpointOptions, LogOptions};
 
 /// One container at one moment.
 #[derive(Debug, Clone)]
@@ -133,11 +134,21 @@ pub struct MountView {
 }
 
 /// A container's place in a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlaceView {
     /// The network's name.
     pub network: String,
+    /// Empty while there is no such network.
     pub network_id: String,
+    /// What was asked for.
+    pub wish: EndpointOptions,
+    /// The container's names there.
+    pub names: Vec<String>,
+    /// The network's, while the container runs.
+    pub gateway_v4: Option<IpAddr>,
+    pub gateway_v6: Option<IpAddr>,
+    /// `None` while it does not run.
+    pub endpoint: Option<network::Endpoint>,
 }
 
 /// Sizes in bytes.

@@ -161,6 +161,17 @@ pub fn on_thread<T: Send, E: From<crate::Error> + Send>(
     })
 }
 
+/// A new network namespace with its loopback interface up, held by nothing but the descriptor.
+pub fn new_network() -> Result<std::os::fd::OwnedFd> {
+    on_thread(|| {
+        unshare(Kinds::NETWORK)?;
+        bring_loopback_up()?;
+        let path = "/proc/thread-self/ns/net";
+        let file = std::fs::File::open(path).context(|| format!("open({path:?})"))?;
+        Ok(file.into())
+    })
+}
+
 /// Whether two namespace files are the same namespace.
 pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     let (one, other) = (file::stat(one)?, file::stat(other)?);

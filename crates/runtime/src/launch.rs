@@ -36,7 +36,7 @@ pub struct Launch<'a> {
     /// A folder, of the caller's alone, in which compiled seccomp filters are kept; for profiles that come again and
     /// again.
     pub filters: Option<&'a Path>,
-    /// From [`spare_network`](crate::spare_network), if there is one.
+    /// Taken in place of a new network namespace: made ahead, with its loopback interface up.
     pub network: Option<OwnedFd>,
 }
 

@@ -31,4 +31,3 @@ pub use cgroup::OomWatch;
 pub use container::{Container, Exec};
 pub use error::{Error, Kind, Result};
 pub use launch::{Created, Launch, Overlay, ProcessIo, Rootfs, create};
-pub use namespaces::spare_network;

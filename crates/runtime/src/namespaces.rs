@@ -21,18 +21,6 @@ pub(crate) struct Namespaces {
 /// namespace, because it must own all others.
 const BY_CLONE: [Kinds; 2] = [Kinds::PID, Kinds::USER];
 
-/// A network namespace with its loopback interface up, made ahead of the container it is for. The caller has one thread.
-pub fn spare_network() -> Result<OwnedFd> {
-    let path = Path::new("/proc/self/ns/net");
-    let own = open(path)?;
-    ns::unshare(Kinds::NETWORK).context(|| "failed to make a network namespace")?;
-    let made = ns::bring_loopback_up()
-        .context(|| "failed to bring the loopback interface up")
-        .and_then(|()| open(path));
-    ns::enter(&own, Kinds::NETWORK).context(|| "failed to return to the own network namespace")?;
-    made
-}
-
 impl Namespaces {
     /// `network` is taken in place of a new namespace, unless a new user namespace is to own that.
     pub(crate) fn open(linux: &Linux, network: Option<&OwnedFd>) -> Result<Self> {

@@ -59,7 +59,9 @@ pub fn arguments() -> Vec<String> {
 }
 
 /// What makes a shim the shim of a container: its id, filled up with spaces, which travels with three descriptors: the
-/// bundle folder, the listening socket, and a file for the shim's stderr.
+/// bundle folder, the listening socket, and a file for the shim's stderr. A fourth is the network namespace for the
+/// container. With a fifth, a pipe, the container's program starts when a byte has come through that: until then the namespace is
+/// being connected. Its end without one means that there is no start.
 #[must_use]
 pub fn assignment(id: &str) -> [u8; ASSIGNMENT] {
     let mut bytes = [b' '; ASSIGNMENT];

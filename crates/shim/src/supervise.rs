@@ -105,6 +105,8 @@ struct Supervisor {
     next_number: u32,
     /// For the container, if it is to have one of its own.
     network: Option<OwnedFd>,
+    /// Tells when that is connected.
+    gate: Option<OwnedFd>,
     container: Option<Container>,
     /// The container once it has been deleted, for its mounts to end with this process and not before.
     #[expect(dead_code, reason = "it is held, not used")]
@@ -171,6 +173,7 @@ impl Supervisor {
             control,
             listener,
             network,
+            gate,
         } = assignment;
         listener.set_nonblocking(true).map_err(Error::Socket)?;
         let supervisor = Self {
@@ -183,6 +186,7 @@ impl Supervisor {
             processes: BTreeMap::new(),
             next_number: 0,
             network,
+            gate,
             container: None,
             remains: None,
             log: None,

@@ -181,7 +181,23 @@ wire! {
         pub labels: Option<BTreeMap<String, String>>,
     }
 
-    /// The answer to that.
+    /// The body of a request to connect a container.
+    pub struct NetworkConnectRequest {
+        /// The container's name or id.
+        pub container: String,
+        /// What it is to be like there.
+        pub endpoint_config: Option<EndpointSettings>,
+    }
+
+    /// The body of a request to disconnect a container.
+    pub struct NetworkDisconnectRequest {
+        /// The container's name or id.
+        pub container: String,
+        /// Also one that is not there any more.
+        pub force: bool,
+    }
+
+    /// The answer to a request for a new network.
     pub struct NetworkCreateResponse {
         /// The network's id.
         pub id: String,

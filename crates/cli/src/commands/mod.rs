@@ -35,6 +35,7 @@ mod manifest_create;
 mod manifest_inspect;
 mod manifest_push;
 mod manifest_rm;
+mod network_connect;
 mod network_create;
 mod network_ls;
 mod network_prune;
@@ -109,6 +110,8 @@ pub static COMMANDS: &[&Command] = &[
     &manifest_inspect::COMMAND,
     &manifest_push::COMMAND,
     &manifest_rm::COMMAND,
+    &network_connect::CONNECT,
+    &network_connect::DISCONNECT,
     &network_create::COMMAND,
     &network_ls::COMMAND,
     &network_prune::COMMAND,
@@ -184,8 +187,6 @@ pub static NOT_BUILT: &[&str] = &[
     "container stats",
     "container update",
     "image build",
-    "network connect",
-    "network disconnect",
     "node",
     "plugin",
     "secret",

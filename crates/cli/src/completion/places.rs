@@ -76,6 +76,8 @@ static ARGUMENTS: &[(&str, Place, Count)] = &[
     ("image save", Place::Images, Count::Each),
     ("image tag", Place::Images, Count::Each),
     ("inspect", Place::Everything, Count::Each),
+    ("network connect", Place::Networks, Count::First),
+    ("network disconnect", Place::Networks, Count::First),
     ("network inspect", Place::Networks, Count::Each),
     ("network rm", Place::Networks, Count::Each),
     ("volume inspect", Place::Volumes, Count::Each),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use api::types::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::types::host_config::{HostConfig, LogConfig, RestartPolicy, Ulimit};
 use api::types::mount::Mount;
-use api::types::network::NetworkingConfig;
+use api::types::network::{EndpointSettings, NetworkingConfig};
 use api::types::{Set, StrSlice};
 
 use crate::failure::Failure;
@@ -29,10 +29,12 @@ pub(crate) fn read(matches: &Matches) -> Result<CreateRequest, Failure> {
     }
     config.volumes = Some(anonymous);
     host.binds = non_empty(binds);
+    let (mode, networking) = networks(matches)?;
+    host.network_mode = mode;
     Ok(CreateRequest {
         config,
         host_config: host,
-        networking_config: NetworkingConfig::default(),
+        networking_config: networking,
     })
 }
 
@@ -84,7 +86,6 @@ fn host(matches: &Matches) -> Result<HostConfig, Failure> {
     let mut host = HostConfig {
         container_id_file: matches.text_or_empty("cidfile").to_owned(),
         log_config: logging(matches)?,
-        network_mode: network_mode(matches)?,
         restart_policy: restart_policy(matches)?,
         auto_remove: matches.flag("rm"),
         volume_driver: matches.text_or_empty("volume-driver").to_owned(),
@@ -221,18 +222,82 @@ fn names_container(mode: &str) -> bool {
         .is_some_and(|name| !name.is_empty())
 }
 
-fn network_mode(matches: &Matches) -> Result<String, Failure> {
-    let mut given = matches.list("network").chain(matches.list("net"));
-    let mode = given
-        .next()
-        .map_or(Ok("default".to_owned()), network::parse)
+/// The networks to join, the one that the mode names first, and what the container is to be like there.
+fn networks(matches: &Matches) -> Result<(String, NetworkingConfig), Failure> {
+    let given = matches.list("network").chain(matches.list("net"));
+    let mut all = given
+        .map(network::parse)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::new)?;
-    match given.next() {
-        None => Ok(mode),
-        Some(_) => Err(Failure::new(
-            "conflicting options: cannot attach a container to more than one network until networks are built",
-        )),
+    let is_said = !all.is_empty();
+    if !is_said {
+        all.push(network::Attachment {
+            name: "default".to_owned(),
+            ..network::Attachment::default()
+        });
     }
+    let first = &mut all[0];
+    let mode = first.name.clone();
+    one_network(matches, first)?;
+    let config = network::settings_by_name(all).map_err(Failure::new)?;
+    let is_plain = config
+        .values()
+        .all(|settings| *settings == EndpointSettings::default());
+    let needed = config.len() > 1 || !is_plain;
+    let networking = NetworkingConfig {
+        endpoints_config: needed.then_some(config),
+    };
+    Ok((mode, networking))
+}
+
+/// The flags that are about the first network.
+fn one_network(matches: &Matches, first: &mut network::Attachment) -> Result<(), Failure> {
+    let aliases: Vec<String> = matches
+        .list("network-alias")
+        .chain(matches.list("net-alias"))
+        .map(str::to_owned)
+        .collect();
+    let is_default = matches!(first.name.as_str(), "default" | "bridge" | "host" | "none");
+    if !aliases.is_empty() {
+        if is_default || first.name.starts_with("container:") {
+            return Err(Failure::new(
+                "network-scoped aliases are only supported for user-defined networks",
+            ));
+        }
+        if first.settings.aliases.is_some() {
+            return Err(Failure::new(
+                "conflicting options: cannot specify both --network-alias and per-network alias",
+            ));
+        }
+        first.settings.aliases = Some(aliases);
+    }
+    for (flag, is_v4) in [("ip", true), ("ip6", false)] {
+        let Some(text) = matches.text(flag).filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let ipam = network::ipam(&mut first.settings);
+        let place = if is_v4 {
+            &mut ipam.ipv4_address
+        } else {
+            &mut ipam.ipv6_address
+        };
+        if !place.is_empty() {
+            return Err(Failure::new(format!(
+                "conflicting options: cannot specify both --{flag} and per-network IP{} address",
+                if is_v4 { "v4" } else { "v6" }
+            )));
+        }
+        text.clone_into(place);
+    }
+    if let Some(text) = matches.text("mac-address").filter(|text| !text.is_empty()) {
+        if !first.settings.mac_address.is_empty() {
+            return Err(Failure::new(
+                "conflicting options: cannot specify both --mac-address and per-network MAC address",
+            ));
+        }
+        first.settings.mac_address = network::mac(text).map_err(Failure::new)?;
+    }
+    Ok(())
 }
 
 fn restart_policy(matches: &Matches) -> Result<RestartPolicy, Failure> {

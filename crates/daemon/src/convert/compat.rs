@@ -2,7 +2,9 @@
 
 use api::types::container::{ContainerInspect, ContainerSummary, CreateRequest};
 use api::types::image::{ImageInspect, ImageSummary};
-use api::types::network::LegacyNetworkSettings;
+use std::collections::BTreeMap;
+
+use api::types::network::{EndpointSettings, LegacyNetworkSettings};
 use api::types::system::Info;
 
 use crate::http::version::ApiVersion;
@@ -63,7 +65,7 @@ pub(crate) fn inspect(version: ApiVersion, view: &mut ContainerInspect) {
     }
     if let Some(network) = &mut view.network_settings {
         network.bridge = Some(String::new());
-        network.legacy = Some(LegacyNetworkSettings::default());
+        network.legacy = Some(legacy(network.networks.as_ref()));
     }
 }
 
@@ -119,6 +121,24 @@ pub(crate) fn info(version: ApiVersion, info: &mut Info) {
 /// Events carried their subject twice until 1.52.
 pub(crate) fn has_legacy_event_fields(version: ApiVersion) -> bool {
     !version.at_least(52)
+}
+
+/// The default bridge's endpoint once more, where old clients look for it.
+fn legacy(places: Option<&BTreeMap<String, EndpointSettings>>) -> LegacyNetworkSettings {
+    let Some(place) = places.and_then(|places| places.get("bridge")).cloned() else {
+        return LegacyNetworkSettings::default();
+    };
+    LegacyNetworkSettings {
+        endpoint_id: place.endpoint_id,
+        gateway: place.gateway,
+        global_ipv6_address: place.global_ipv6_address,
+        global_ipv6_prefix_len: place.global_ipv6_prefix_len,
+        ip_address: place.ip_address,
+        ip_prefix_len: place.ip_prefix_len,
+        ipv6_gateway: place.ipv6_gateway,
+        mac_address: place.mac_address,
+        ..LegacyNetworkSettings::default()
+    }
 }
 
 #[cfg(test)]

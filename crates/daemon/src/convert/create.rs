@@ -11,6 +11,7 @@ use engine::options::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::network;
 use crate::http::failure::Failure;
 
 /// The request as the engine takes it, and its documents for `inspect` to echo.
@@ -75,10 +76,11 @@ fn options(
         on_build: config.on_build,
         mac_address: config.mac_address,
         host: host_options(host),
-        endpoints: net
+        networks: net
             .endpoints_config
             .unwrap_or_default()
-            .into_keys()
+            .into_iter()
+            .map(|(name, settings)| (name, network::wish(settings)))
             .collect(),
     }
 }

@@ -218,7 +218,15 @@ pub(crate) fn network_mode(view: &ContainerView) -> &str {
 }
 
 fn network_settings(view: &ContainerView) -> NetworkSettings {
+    let places = &view.networks;
+    let has_own = view.state.running && places.iter().any(|place| place.endpoint.is_some());
+    let sandbox = if has_own { view.id.as_str() } else { "" };
     NetworkSettings {
+        sandbox_id: sandbox.to_owned(),
+        sandbox_key: match has_own {
+            true => format!("/proc/{}/ns/net", view.state.pid),
+            false => String::new(),
+        },
         ports: Some(BTreeMap::new()),
         networks: Some(network::places(&view.networks)),
         ..Default::default()

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use api::types::network::{
-    ConfigReference, EndpointSettings, Ipam, IpamPool, Network, NetworkContainer,
+    ConfigReference, EndpointIpam, EndpointSettings, Ipam, IpamPool, Network, NetworkContainer,
     NetworkCreateRequest,
 };
+use engine::options::EndpointOptions;
 use engine::{AddressPool, EndpointView, NetworkRequest, NetworkView, PlaceView};
 
 use super::time;
@@ -120,8 +121,50 @@ pub(crate) fn places(places: &[PlaceView]) -> BTreeMap<String, EndpointSettings>
 }
 
 fn settings(place: &PlaceView) -> EndpointSettings {
+    let wish = &place.wish;
+    let list = |list: &[String]| Some(list.to_vec()).filter(|list| !list.is_empty());
+    let ip = |ip: Option<std::net::IpAddr>| ip.map_or_else(String::new, |ip| ip.to_string());
+    let made = place.endpoint.as_ref();
+    let (v4, v6) = made.map_or((None, None), |made| (made.v4, made.v6));
     EndpointSettings {
+        ipam_config: ipam(wish),
+        links: list(&wish.links),
+        aliases: list(&wish.aliases),
+        mac_address: made.map_or_else(|| wish.mac_address.clone(), |made| made.mac.to_string()),
+        driver_opts: Some(wish.driver_options.clone()).filter(|options| !options.is_empty()),
+        gw_priority: wish.gateway_priority,
         network_id: place.network_id.clone(),
-        ..EndpointSettings::default()
+        endpoint_id: made.map_or_else(String::new, |made| made.id.to_string()),
+        gateway: ip(place.gateway_v4),
+        ip_address: ip(v4.map(|address| address.ip)),
+        ip_prefix_len: v4.map_or(0, |address| address.length().into()),
+        ipv6_gateway: ip(place.gateway_v6),
+        global_ipv6_address: ip(v6.map(|address| address.ip)),
+        global_ipv6_prefix_len: v6.map_or(0, |address| address.length().into()),
+        dns_names: list(&place.names),
+    }
+}
+
+fn ipam(wish: &EndpointOptions) -> Option<EndpointIpam> {
+    let ipam = EndpointIpam {
+        ipv4_address: wish.ipv4.clone(),
+        ipv6_address: wish.ipv6.clone(),
+        link_local_ips: wish.link_local.clone(),
+    };
+    (ipam != EndpointIpam::default()).then_some(ipam)
+}
+
+/// What a container is to be like in a network.
+pub(crate) fn wish(wire: EndpointSettings) -> EndpointOptions {
+    let ipam = wire.ipam_config.unwrap_or_default();
+    EndpointOptions {
+        aliases: wire.aliases.unwrap_or_default(),
+        links: wire.links.unwrap_or_default(),
+        mac_address: wire.mac_address,
+        driver_options: wire.driver_opts.unwrap_or_default(),
+        gateway_priority: wire.gw_priority,
+        ipv4: ipam.ipv4_address,
+        ipv6: ipam.ipv6_address,
+        link_local: ipam.link_local_ips,
     }
 }

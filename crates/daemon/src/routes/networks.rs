@@ -1,6 +1,8 @@
 //! `/networks`.
 
-use api::types::network::{NetworkCreateRequest, NetworkCreateResponse};
+use api::types::network::{
+    NetworkConnectRequest, NetworkCreateRequest, NetworkCreateResponse, NetworkDisconnectRequest,
+};
 use api::types::prune::NetworksPruned;
 use http::StatusCode;
 
@@ -59,6 +61,31 @@ pub(super) async fn inspect(call: Call) -> Reply {
 pub(super) async fn remove(call: Call) -> Reply {
     call.app.engine.remove_network(call.name()).await?;
     Ok(body::empty(StatusCode::NO_CONTENT))
+}
+
+pub(super) async fn connect(call: Call) -> Reply {
+    let network = call.name().to_owned();
+    let wire: NetworkConnectRequest =
+        read::decode(&read::document(&call.headers, call.body).await?)?;
+    let wish = network::wish(wire.endpoint_config.unwrap_or_default());
+    let engine = &call.app.engine;
+    engine.connect(&network, &wire.container, wish).await?;
+    Ok(body::empty(StatusCode::OK))
+}
+
+/// `Force` is for containers that are not there any more, and these leave nothing behind here.
+pub(super) async fn disconnect(call: Call) -> Reply {
+    let network = call.name().to_owned();
+    let wire: NetworkDisconnectRequest =
+        read::decode(&read::document(&call.headers, call.body).await?)?;
+    let engine = &call.app.engine;
+    match engine.disconnect(&network, &wire.container).await {
+        Err(error) if wire.force && error.kind() == engine::ErrorKind::NotFound => {
+            engine.network(&network).await?;
+        }
+        done => done?,
+    }
+    Ok(body::empty(StatusCode::OK))
 }
 
 pub(super) async fn prune(call: Call) -> Reply {

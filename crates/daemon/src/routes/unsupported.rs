@@ -55,16 +55,6 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
         "checkpoints (DELETE /containers/{id}/checkpoints/{checkpoint})",
     ),
     (
-        POST,
-        "/networks/{name}/connect",
-        "connecting to a network (POST /networks/{id}/connect)",
-    ),
-    (
-        POST,
-        "/networks/{name}/disconnect",
-        "disconnecting from a network (POST /networks/{id}/disconnect)",
-    ),
-    (
         GET,
         "/plugins/privileges",
         "plugins (GET /plugins/privileges)",

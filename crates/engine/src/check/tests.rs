@@ -62,7 +62,6 @@ fn what_is_not_here_yet_is_refused_by_name() {
             }),
             "--gpus",
         ),
-        (refusal(|o| o.host.network_mode = "mynet".into()), "mynet"),
         (
             refusal(|o| {
                 o.healthcheck = Some(crate::options::Healthcheck {

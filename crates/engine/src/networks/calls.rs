@@ -8,8 +8,10 @@ use oci::ContainerId;
 use super::filter::{ListFilter, PruneFilter};
 use super::record::{NetworkRequest, NetworkView, driver};
 use crate::blocking;
+use crate::container::Order;
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
+use crate::options::EndpointOptions;
 use crate::shared::Shared;
 
 impl Engine {
@@ -48,6 +50,36 @@ impl Engine {
     pub fn network_id(&self, name: &str) -> Option<String> {
         let found = self.shared().networks.find(name).ok();
         found.map(|id| id.to_string())
+    }
+
+    /// Puts a container into a network.
+    pub async fn connect(
+        &self,
+        network: &str,
+        container: &str,
+        wish: EndpointOptions,
+    ) -> Result<()> {
+        let shared = self.shared();
+        let id = shared.networks.find(network)?;
+        let handle = shared.find(container)?;
+        let order = |answer| Order::Connect {
+            network: id.to_string(),
+            wish: Box::new(wish),
+            answer,
+        };
+        handle.order(order).await
+    }
+
+    /// Takes a container out of a network.
+    pub async fn disconnect(&self, network: &str, container: &str) -> Result<()> {
+        let shared = self.shared();
+        let id = shared.networks.find(network)?;
+        let handle = shared.find(container)?;
+        let order = |answer| Order::Disconnect {
+            network: id.to_string(),
+            answer,
+        };
+        handle.order(order).await
     }
 
     /// Removes a network that no running container is in.

@@ -77,6 +77,7 @@ impl Owner {
         }
         exec::all_ended(shared, &self.me);
         self.leave_volumes(shared).await;
+        self.leave_networks(shared).await;
         if self.apply(shared, event).await.is_err() {
             tracing::error!(id = %self.me.birth.id, "an exit came out of place");
         }

@@ -1,10 +1,9 @@
-//! How a shim comes to its container. The engine keeps one that waits, with all of its own start behind it and a network
-//! namespace in its pocket, so that neither is part of the time that a container takes to start.
+//! How a shim comes to its container. The engine keeps one that waits, with all of its own start behind it, so that this is
+//! no part of the time that a container takes to start.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
 
 use linux::process::CommandLine;
 use linux::signal::Signal;
@@ -16,8 +15,10 @@ use super::Error;
 pub(super) struct Assignment {
     pub(super) control: UnixStream,
     pub(super) listener: UnixListener,
-    /// Made while there was nothing else to do.
+    /// For the container, if it is to have a network namespace that is made already.
     pub(super) network: Option<OwnedFd>,
+    /// Tells when that is connected.
+    pub(super) gate: Option<OwnedFd>,
 }
 
 impl Assignment {
@@ -34,8 +35,6 @@ impl Assignment {
         for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::PIPE] {
             linux::signal::set_ignored(signal, true)?;
         }
-        let is_idle = !linux::fd::wait_readable(&control, Some(Duration::ZERO))?;
-        let network = is_idle.then(runtime::spare_network).and_then(Result::ok);
         // Only for people who look at the processes.
         let command_line = CommandLine::open().ok();
         let mut id = [0; protocol::ASSIGNMENT];
@@ -43,8 +42,12 @@ impl Assignment {
         if length == 0 {
             return Ok(None);
         }
-        let fds: [OwnedFd; 3] = fds.try_into().map_err(|_| Error::Usage)?;
-        let [bundle, listener, errors] = fds;
+        let mut fds = fds.into_iter();
+        let (Some(bundle), Some(listener), Some(errors)) = (fds.next(), fds.next(), fds.next())
+        else {
+            return Err(Error::Usage);
+        };
+        let (network, gate) = (fds.next(), fds.next());
         linux::fd::place(errors.as_fd(), 2)?;
         linux::process::fchdir(bundle)?;
         if let Some(command_line) = command_line {
@@ -54,6 +57,7 @@ impl Assignment {
             control: UnixStream::from(control),
             listener: UnixListener::from(listener),
             network,
+            gate,
         }))
     }
 }

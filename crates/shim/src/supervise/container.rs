@@ -1,5 +1,7 @@
 //! The running container, made by our own runtime or by another one.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -18,10 +20,23 @@ pub(super) enum Container {
     External(External),
 }
 
+/// Where the container's network comes from.
+pub(super) struct Networking {
+    /// In place of a new one.
+    pub(super) namespace: Option<OwnedFd>,
+    /// The program starts when a byte has come.
+    pub(super) gate: Option<OwnedFd>,
+}
+
 /// A process that runs, and the shim's ends of its input and output.
 pub(super) struct Started {
     pub(super) pid: u32,
     pub(super) ours: Ours,
+}
+
+/// Waits until the network is there; false when that will not happen.
+fn is_opened(gate: OwnedFd) -> bool {
+    File::from(gate).read_exact(&mut [0]).is_ok()
 }
 
 impl Container {
@@ -30,7 +45,7 @@ impl Container {
         setup: &Setup,
         spec: &Spec,
         stdio: Stdio,
-        network: Option<OwnedFd>,
+        networking: Networking,
     ) -> Result<(Self, Started), OpError> {
         if let Some(external) = &setup.external_runtime {
             let (external, started) = External::launch(external, setup, stdio)?;
@@ -54,9 +69,17 @@ impl Container {
             preserved: Vec::new(),
             no_pivot: false,
             filters: setup.filters.as_deref(),
-            network,
+            network: networking.namespace,
         };
         let mut created = runtime::create(launch).map_err(|error| refused(&error))?;
+        if let Some(gate) = networking.gate
+            && !is_opened(gate)
+        {
+            created.abort();
+            return Err(failed(
+                "the container's network was not connected".to_owned(),
+            ));
+        }
         let console = created.console();
         let container = created.start().map_err(|error| refused(&error))?;
         let pid = container.pid();

@@ -84,8 +84,11 @@ impl Supervisor {
             stdin: self.setup.open_stdin,
             size,
         };
-        let (container, started) =
-            Container::launch(&self.setup, &spec, stdio, self.network.take())?;
+        let networking = Networking {
+            namespace: self.network.take(),
+            gate: self.gate.take(),
+        };
+        let (container, started) = Container::launch(&self.setup, &spec, stdio, networking)?;
         self.compressing = log.has_work();
         self.log = Some(log);
         self.container = Some(container);

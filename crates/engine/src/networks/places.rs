@@ -1,0 +1,454 @@
+//! Containers' places in networks: wishes become endpoints when a container starts, and end with its run.
+
+use std::net::IpAddr;
+
+use network::{Address, DeviceName, Driver, Endpoint, GatewayMode, Identity, Mac, Network};
+use oci::ContainerId;
+use serde::{Deserialize, Serialize};
+
+use super::record::Record;
+use super::{BRIDGE, Member, Networks, addresses, drivers};
+use crate::error::{Error, Result};
+use crate::options::EndpointOptions;
+use crate::view::PlaceView;
+
+/// The name a device of an endpoint is given, and its settings.
+const DEVICE: &str = "com.docker.network.endpoint.ifname";
+const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
+
+/// A container's wish to be in a network and, while it runs, its place there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The network's name, or whatever the user said while there is no such network.
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<Identity>,
+    #[serde(default)]
+    pub(crate) wish: EndpointOptions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<Endpoint>,
+}
+
+/// A network and a container's endpoint in it, for the kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) network: Network,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Networks {
+    /// A wish for a network of that name. If there is such a network already, the wish must be one that it can fulfil.
+    pub(crate) fn place(&self, name: &str, wish: &EndpointOptions) -> Result<Place> {
+        let id = self.find(name).ok();
+        let mut place = Place {
+            name: name.to_owned(),
+            network: id.clone(),
+            wish: wish.clone(),
+            endpoint: None,
+        };
+        if let Some(id) = id {
+            place.name = self.name_of(&id);
+            self.check_wish(&id, wish)?;
+        }
+        Ok(place)
+    }
+
+    /// A network's name.
+    pub(crate) fn name_of(&self, id: &Identity) -> String {
+        let members = self.members();
+        let made = members.networks.get(id).map(|m| m.record.name().to_owned());
+        made.or_else(|| self.is_any_built_in(id).map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    /// Docker's checks of what an endpoint is to be like.
+    fn check_wish(&self, id: &Identity, wish: &EndpointOptions) -> Result<()> {
+        let mut wrong = Vec::new();
+        let is_default = self.is_any_built_in(id).is_some();
+        let members = self.members();
+        let record = members.networks.get(id).map(|member| &member.record);
+        if is_default && !wish.aliases.is_empty() {
+            wrong.push(
+                "network-scoped alias is supported only for containers in user defined networks"
+                    .to_owned(),
+            );
+        }
+        let made = record.and_then(|record| record.made.as_ref());
+        let has_ip = !wish.ipv4.is_empty() || !wish.ipv6.is_empty();
+        if has_ip && is_default {
+            wrong.push(
+                "user specified IP address is supported on user defined networks only".to_owned(),
+            );
+        } else if has_ip && !record.is_some_and(Record::has_chosen_subnets) {
+            wrong.push(
+                "user specified IP address is supported only when connecting to networks with user configured subnets"
+                    .to_owned(),
+            );
+        }
+        for (text, is_v4) in [(&wish.ipv4, true), (&wish.ipv6, false)] {
+            if !text.is_empty() && (!is_default || made.is_some()) {
+                check_ip(text, is_v4, made, &mut wrong);
+            }
+        }
+        match addresses::complaint(&wrong) {
+            None => settings(wish).map(drop),
+            Some(text) => Err(Error::invalid(format!("invalid endpoint settings:{text}"))),
+        }
+    }
+
+    /// Gives a container that starts its endpoints in all the networks that it is to be in, with addresses nobody else has.
+    /// On an error none of them is taken.
+    pub(crate) fn join(
+        &self,
+        container: &ContainerId,
+        places: &mut [Place],
+    ) -> Result<Vec<Connection>> {
+        let mut joined: Vec<Connection> = Vec::new();
+        for index in 0..places.len() {
+            let one = self.join_one(container, &mut places[index], &joined);
+            match one {
+                Ok(one) => joined.push(one),
+                Err(error) => {
+                    for place in places {
+                        if let (Some(id), Some(endpoint)) = (&place.network, place.endpoint.take())
+                        {
+                            self.release(container, id, &endpoint);
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        lead_out(places, &mut joined);
+        Ok(joined)
+    }
+
+    /// The same for one network; `others` are those that the container is in already.
+    pub(crate) fn join_one(
+        &self,
+        container: &ContainerId,
+        place: &mut Place,
+        others: &[Connection],
+    ) -> Result<Connection> {
+        let id = match &place.network {
+            Some(id) => id.clone(),
+            None => self.find(&place.name)?,
+        };
+        self.ready(&id)?;
+        let mut members = self.members();
+        let missing = || Error::not_found(format!("network {} not found", place.name));
+        let member = members.networks.get_mut(&id).ok_or_else(missing)?;
+        let Some(network) = member.record.made.clone() else {
+            return Err(Error::invalid(format!(
+                "network {} is a configuration network and cannot be joined",
+                place.name
+            )));
+        };
+        let taken: Vec<_> = others
+            .iter()
+            .map(|one| one.endpoint.device.as_str())
+            .collect();
+        let endpoint = member.endpoint(&network, &place.wish, &taken)?;
+        member.endpoints.insert(container.clone(), endpoint.clone());
+        place.name = member.record.name().to_owned();
+        place.network = Some(id);
+        place.endpoint = Some(endpoint.clone());
+        Ok(Connection { network, endpoint })
+    }
+
+    /// Takes the endpoint out of the rules, then gives its addresses back. With the container's namespace the device goes too.
+    pub(crate) fn leave(
+        &self,
+        container: &ContainerId,
+        id: &Identity,
+        endpoint: &Endpoint,
+        netns: Option<std::os::fd::BorrowedFd<'_>>,
+    ) -> Result<()> {
+        let made = self.made_of(id);
+        let done = match made {
+            Some(network) => self
+                .host()
+                .and_then(|host| Ok(host.disconnect(&network, endpoint, netns)?)),
+            None => Ok(()),
+        };
+        self.release(container, id, endpoint);
+        done
+    }
+
+    /// The endpoints of places, for the kernel: as many as there are places, if the container runs.
+    pub(crate) fn joined(&self, places: &[Place]) -> Vec<Connection> {
+        let one = |place: &Place| {
+            let network = self.made_of(place.network.as_ref()?)?;
+            let endpoint = place.endpoint.clone()?;
+            Some(Connection { network, endpoint })
+        };
+        places.iter().filter_map(one).collect()
+    }
+
+    /// Notes endpoints that have changed.
+    pub(crate) fn note(&self, container: &ContainerId, joined: &[Connection]) {
+        let mut members = self.members();
+        for one in joined {
+            let member = members.networks.get_mut(&one.network.id);
+            let held = member.and_then(|member| member.endpoints.get_mut(container));
+            if let Some(held) = held {
+                held.clone_from(&one.endpoint);
+            }
+        }
+    }
+
+    pub(crate) fn made_of(&self, id: &Identity) -> Option<Network> {
+        let members = self.members();
+        members
+            .networks
+            .get(id)
+            .and_then(|member| member.record.made.clone())
+    }
+
+    /// The driver's name, for events.
+    pub(crate) fn driver_of(&self, id: &Identity) -> String {
+        let members = self.members();
+        let member = members.networks.get(id);
+        member
+            .map_or("bridge", |m| super::record::driver(&m.record.request))
+            .to_owned()
+    }
+
+    fn release(&self, container: &ContainerId, id: &Identity, endpoint: &Endpoint) {
+        let mut members = self.members();
+        let Some(member) = members.networks.get_mut(id) else {
+            return;
+        };
+        // Another run of the same container may have an endpoint of its own already.
+        let held = member.endpoints.get(container);
+        if held.is_none_or(|held| held.id != endpoint.id) {
+            return;
+        }
+        member.endpoints.remove(container);
+        let addresses = [(&mut member.v4, endpoint.v4), (&mut member.v6, endpoint.v6)];
+        for (pool, address) in addresses {
+            if let (Some(pool), Some(address)) = (pool, address) {
+                pool.release(address.ip);
+            }
+        }
+    }
+
+    /// Where the host is reached from containers: the default bridge's address.
+    pub(crate) fn host_gateway(&self) -> Result<IpAddr> {
+        let id = self.find(BRIDGE)?;
+        self.ready(&id)?;
+        let made = self.made_of(&id);
+        let gateway = made.and_then(|made| made.v4.and_then(|subnet| subnet.gateway));
+        gateway.ok_or_else(|| Error::system("the default bridge has no address"))
+    }
+
+    /// What is shown of a place.
+    pub(crate) fn show(&self, place: &Place, names: &[&str]) -> PlaceView {
+        let made = place.network.as_ref().and_then(|id| self.made_of(id));
+        let (v4, v6) = made.as_ref().map_or((None, None), gateways);
+        let is_default = place.name == BRIDGE;
+        let mut all = Vec::new();
+        if !is_default && let [name, short] = names {
+            all.push((*name).to_owned());
+            all.extend(place.wish.aliases.iter().cloned());
+            all.push((*short).to_owned());
+        }
+        let has_endpoint = place.endpoint.is_some();
+        PlaceView {
+            network: place.name.clone(),
+            network_id: place
+                .network
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            wish: place.wish.clone(),
+            names: all,
+            gateway_v4: v4.filter(|_| has_endpoint),
+            gateway_v6: v6.filter(|_| has_endpoint),
+            endpoint: place.endpoint.clone(),
+        }
+    }
+
+    /// The place of a container in a network that needs no network.
+    pub(crate) fn show_built_in(&self, name: &str) -> Option<PlaceView> {
+        let id = self.built_in.get(name)?;
+        Some(PlaceView {
+            network: name.to_owned(),
+            network_id: id.to_string(),
+            ..PlaceView::default()
+        })
+    }
+}
+
+fn check_ip(text: &str, is_v4: bool, made: Option<&Network>, wrong: &mut Vec<String>) {
+    let ip: Option<IpAddr> = text
+        .parse()
+        .ok()
+        .filter(|ip: &IpAddr| ip.is_ipv4() == is_v4);
+    if ip.is_none() {
+        let family = if is_v4 { "IPv4" } else { "IPv6" };
+        wrong.push(format!("invalid {family} address: {text}"));
+    }
+    let mut subnets = made.into_iter().flat_map(Network::subnets);
+    let is_in = |ip| subnets.any(|subnet| subnet.prefix.contains(ip));
+    if !ip.is_some_and(is_in) {
+        wrong.push(format!(
+            "no configured subnet or ip-range contain the IP address {text}"
+        ));
+    }
+}
+
+/// What a wish says about the device.
+struct Settings {
+    mac: Option<Mac>,
+    device: Option<DeviceName>,
+    sysctls: Vec<(String, String)>,
+}
+
+fn settings(wish: &EndpointOptions) -> Result<Settings> {
+    let refuse = |present: bool, what: &str| match present {
+        true => Err(Error::unsupported(what)),
+        false => Ok(()),
+    };
+    refuse(!wish.links.is_empty(), "a link in a network (--link)")?;
+    refuse(
+        !wish.link_local.is_empty(),
+        "a link-local address (--link-local-ip)",
+    )?;
+    let known = |name: &&String| !matches!(name.as_str(), DEVICE | SYSCTLS);
+    if let Some(name) = wish.driver_options.keys().find(known) {
+        return Err(Error::unsupported(format_args!(
+            "the endpoint's option {name:?} (--driver-opt)"
+        )));
+    }
+    let mac = match wish.mac_address.as_str() {
+        "" => None,
+        text => Some(text.parse::<Mac>()?),
+    };
+    let device = wish.driver_options.get(DEVICE);
+    let sysctls = wish.driver_options.get(SYSCTLS).map_or("", String::as_str);
+    let pair = |setting: &str| match setting.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Error::invalid(format!(
+            "invalid network interface sysctl {setting:?}"
+        ))),
+    };
+    Ok(Settings {
+        mac,
+        device: device.map(|name| name.parse()).transpose()?,
+        sysctls: sysctls
+            .split(',')
+            .filter(|setting| !setting.is_empty())
+            .map(pair)
+            .collect::<Result<_>>()?,
+    })
+}
+
+impl Member {
+    /// An endpoint after a wish; the addresses are taken, if all went well.
+    fn endpoint(
+        &mut self,
+        network: &Network,
+        wish: &EndpointOptions,
+        devices: &[&str],
+    ) -> Result<Endpoint> {
+        let settings = settings(wish)?;
+        let id: Identity = ContainerId::random().as_str().parse()?;
+        let device = match settings.device {
+            Some(name) if devices.contains(&name.as_str()) => {
+                return Err(Error::invalid(format!(
+                    "the container has a device {name} already"
+                )));
+            }
+            Some(name) => name,
+            None => free_device(drivers::device_prefix(&self.record.request), devices)?,
+        };
+        let v4 = take(self.v4.as_mut(), &wish.ipv4)?;
+        let v6 = match take(self.v6.as_mut(), &wish.ipv6) {
+            Ok(v6) => v6,
+            Err(error) => {
+                if let (Some(pool), Some(address)) = (&mut self.v4, v4) {
+                    pool.release(address.ip);
+                }
+                return Err(error);
+            }
+        };
+        let of_address = match v4.map(|address| address.ip) {
+            Some(IpAddr::V4(ip)) => Mac::of(ip),
+            _ => Mac::from_seed(u64::from_str_radix(&id.as_str()[..16], 16).unwrap_or(1)),
+        };
+        debug_assert_eq!(network.id, self.record.id);
+        Ok(Endpoint {
+            id,
+            device,
+            mac: settings.mac.unwrap_or(of_address),
+            v4,
+            v6,
+            extra: Vec::new(),
+            gateway_v4: None,
+            gateway_v6: None,
+            routes: Vec::new(),
+            sysctls: settings.sysctls,
+            names: false,
+            any_source: false,
+            ports: Vec::new(),
+        })
+    }
+}
+
+/// The address that is wished for, or the lowest that is free.
+fn take(pool: Option<&mut network::ipam::Pool>, wish: &str) -> Result<Option<Address>> {
+    let Some(pool) = pool else {
+        return Ok(None);
+    };
+    let ip = match wish.parse::<IpAddr>() {
+        Ok(ip) => {
+            pool.claim(ip)?;
+            ip
+        }
+        Err(_) => pool.take()?,
+    };
+    Ok(Some(Address::new(ip, pool.prefix().length())?))
+}
+
+fn free_device(prefix: &str, taken: &[&str]) -> Result<DeviceName> {
+    let mut names = (0..).map(|number: u32| format!("{prefix}{number}"));
+    let free = names
+        .find(|name| !taken.contains(&name.as_str()))
+        .unwrap_or_default();
+    Ok(free.parse()?)
+}
+
+/// Where a network's containers send what is for elsewhere, if it leads anywhere.
+fn gateways(network: &Network) -> (Option<IpAddr>, Option<IpAddr>) {
+    let open = |mode| !network.internal && mode != GatewayMode::Isolated;
+    let (v4, v6) = match &network.driver {
+        Driver::Bridge(bridge) => (open(bridge.gateway_mode_v4), open(bridge.gateway_mode_v6)),
+        Driver::Macvlan(_) | Driver::Ipvlan(_) => (!network.internal, !network.internal),
+    };
+    let of = |subnet: &Option<network::Subnet>| subnet.as_ref().and_then(|subnet| subnet.gateway);
+    (
+        of(&network.v4).filter(|_| v4),
+        of(&network.v6).filter(|_| v6),
+    )
+}
+
+/// Chooses where a container's default routes lead: by the priority that the user gave, then by the network's name, as
+/// Docker does. Both the places and their copies for the kernel are changed.
+pub(crate) fn lead_out(places: &mut [Place], joined: &mut [Connection]) {
+    let mut order: Vec<usize> = (0..places.len().min(joined.len())).collect();
+    order.sort_by(|&a, &b| {
+        let key = |index: usize| (-places[index].wish.gateway_priority, &places[index].name);
+        key(a).cmp(&key(b))
+    });
+    let (mut has_v4, mut has_v6) = (false, false);
+    for index in order {
+        let (v4, v6) = gateways(&joined[index].network);
+        let endpoint = &mut joined[index].endpoint;
+        endpoint.gateway_v4 = v4.filter(|_| !has_v4);
+        endpoint.gateway_v6 = v6.filter(|_| !has_v6);
+        has_v4 |= v4.is_some();
+        has_v6 |= v6.is_some();
+        places[index].endpoint = Some(endpoint.clone());
+    }
+}

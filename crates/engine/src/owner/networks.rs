@@ -1,0 +1,262 @@
+//! A container's networks: joined while it runs, left at its end, and at any moment between when the user says so.
+
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use super::Owner;
+use crate::blocking;
+use crate::container::Container;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::mode::Network;
+use crate::netfiles;
+use crate::networks::{BRIDGE, Place, lead_out};
+use crate::options::EndpointOptions;
+use crate::shared::Shared;
+
+impl Owner {
+    /// The run is over: the container's ports pass no frame any more, and its addresses are free.
+    pub(super) async fn leave_networks(&self, shared: &Arc<Shared>) {
+        let is_in = |place: &Place| place.endpoint.is_some();
+        if !self.me.live().places.iter().any(is_in) {
+            return;
+        }
+        let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+        blocking(move || leave_all(&work, &me)).await;
+    }
+
+    /// Puts the container into a further network, at once if it runs.
+    pub(super) async fn connect(
+        &mut self,
+        shared: &Arc<Shared>,
+        network: String,
+        wish: EndpointOptions,
+    ) -> Result<()> {
+        let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+        blocking(move || connect(&work, &me, &network, &wish)).await
+    }
+
+    /// Takes the container out of a network.
+    pub(super) async fn disconnect(&mut self, shared: &Arc<Shared>, network: String) -> Result<()> {
+        let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+        blocking(move || disconnect(&work, &me, &network)).await
+    }
+}
+
+/// Ends all of a container's endpoints whose namespace is gone or going. Blocks.
+pub(crate) fn leave_all(shared: &Shared, container: &Container) {
+    let id = &container.birth.id;
+    let places: Vec<Place> = container.live().places.clone();
+    for place in &places {
+        let (Some(network), Some(endpoint)) = (&place.network, &place.endpoint) else {
+            continue;
+        };
+        if let Err(error) = shared.networks.leave(id, network, endpoint, None) {
+            tracing::error!(%id, error = error.chain(), "cannot leave a network");
+        }
+        announce(shared, "disconnect", container, place);
+    }
+    for place in &mut container.live().places {
+        place.endpoint = None;
+    }
+}
+
+/// Tells that a container has joined or left a network.
+pub(crate) fn announce(shared: &Shared, action: &str, container: &Container, place: &Place) {
+    let Some(network) = &place.network else {
+        return;
+    };
+    let driver = shared.networks.driver_of(network);
+    let of = (place.name.as_str(), driver.as_str());
+    shared.announce_network(action, network.as_str(), of, Some(&container.birth.id));
+}
+
+/// Docker's checks of whether a container can be in several networks at all.
+fn check_mode(container: &Container, network: &str) -> Result<()> {
+    if network == "host" {
+        return Err(Error::invalid(
+            "cannot connect container to host network - container must be created in host network mode",
+        ));
+    }
+    let mode: Network = container.birth.options.host.network_mode.parse()?;
+    match mode {
+        Network::Named(_) if network != "none" => Ok(()),
+        Network::Named(_) | Network::None => Err(Error::invalid(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+        )),
+        Network::Host | Network::Container(_) => Err(Error::invalid(
+            "container sharing network namespace with another container or host cannot be connected to any other network",
+        )),
+    }
+}
+
+fn connect(
+    shared: &Shared,
+    container: &Container,
+    network: &str,
+    wish: &EndpointOptions,
+) -> Result<()> {
+    let id = shared.networks.find(network)?;
+    let mut place = shared.networks.place(id.as_str(), wish)?;
+    check_mode(container, &place.name)?;
+    let mut places = container.live().places.clone();
+    let is_there = |other: &Place| other.network.as_ref() == Some(&id) || other.name == place.name;
+    if let Some(other) = places.iter().position(is_there) {
+        if places[other].endpoint.is_some() {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!(
+                    "endpoint with name {} already exists in network {}",
+                    container.name(),
+                    place.name
+                ),
+            ));
+        }
+        places.remove(other);
+    }
+    if let Some(pid) = container.phase().pid() {
+        return connect_running(shared, container, (places, place), pid);
+    }
+    place.endpoint = None;
+    places.push(place);
+    keep(shared, container, places)
+}
+
+fn connect_running(
+    shared: &Shared,
+    container: &Container,
+    (mut places, mut place): (Vec<Place>, Place),
+    pid: u32,
+) -> Result<()> {
+    let id = &container.birth.id;
+    let netns = namespace(pid)?;
+    let others = shared.networks.joined(&places);
+    let mut joined = others.clone();
+    joined.push(shared.networks.join_one(id, &mut place, &others)?);
+    places.push(place);
+    lead_out(&mut places, &mut joined);
+    let Some(new) = joined.last() else {
+        return Ok(());
+    };
+    let host = shared.networks.host()?;
+    let connected = host.connect(&new.network, &new.endpoint, netns.as_fd());
+    if let Err(error) = connected {
+        shared
+            .networks
+            .leave(id, &new.network.id, &new.endpoint, None)?;
+        return Err(error.into());
+    }
+    netfiles::add_addresses(shared, container, &new.endpoint)?;
+    let place = places.last().cloned();
+    shared.networks.note(id, &joined);
+    keep(shared, container, places)?;
+    if let Some(place) = place {
+        announce(shared, "connect", container, &place);
+    }
+    Ok(())
+}
+
+fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<()> {
+    let network = shared.networks.find(network)?;
+    let mut places = container.live().places.clone();
+    let found = places
+        .iter()
+        .position(|place| place.network.as_ref() == Some(&network));
+    let id = &container.birth.id;
+    let Some(found) = found else {
+        let name = shared.networks.name_of(&network);
+        let article = if container.phase().is_active() {
+            ""
+        } else {
+            "the "
+        };
+        return Err(Error::system(format!(
+            "container {id} is not connected to {article}network {name}"
+        )));
+    };
+    let place = places.remove(found);
+    if let (Some(endpoint), Some(pid)) = (&place.endpoint, container.phase().pid()) {
+        let netns = namespace(pid)?;
+        shared
+            .networks
+            .leave(id, &network, endpoint, Some(netns.as_fd()))?;
+        let mut joined = shared.networks.joined(&places);
+        lead_out(&mut places, &mut joined);
+        let host = shared.networks.host()?;
+        for one in &joined {
+            host.set_default_routes(&one.endpoint, netns.as_fd())?;
+        }
+        shared.networks.note(id, &joined);
+        netfiles::remove_addresses(shared, container, endpoint)?;
+    }
+    keep(shared, container, places)?;
+    announce(shared, "disconnect", container, &place);
+    Ok(())
+}
+
+/// Where a container's process is.
+fn namespace(pid: u32) -> Result<std::fs::File> {
+    std::fs::File::open(format!("/proc/{pid}/ns/net"))
+        .context(|| "open the container's network namespace".to_owned())
+}
+
+fn keep(shared: &Shared, container: &Container, places: Vec<Place>) -> Result<()> {
+    container.live().places = places;
+    container
+        .record()
+        .commit(&shared.paths.record(&container.birth.id))
+}
+
+/// The places that a new container is to have.
+pub(crate) fn first_places(
+    shared: &Shared,
+    options: &crate::options::ContainerOptions,
+) -> Result<Vec<Place>> {
+    let host = &options.host;
+    let mode: Network = host.network_mode.parse()?;
+    let Network::Named(main) = mode else {
+        return other_places(options);
+    };
+    let mut wishes = options.networks.clone();
+    let mut wish = wishes.remove(&main).unwrap_or_default();
+    if main == BRIDGE || main == "default" {
+        wish = wishes.remove("default").unwrap_or(wish);
+    }
+    if wish.mac_address.is_empty() {
+        wish.mac_address.clone_from(&options.mac_address);
+    }
+    let all = std::iter::once((main, wish)).chain(wishes);
+    let mut places: Vec<Place> = Vec::new();
+    for (name, wish) in all {
+        if matches!(name.as_str(), "none" | "host") {
+            return Err(Error::invalid(
+                "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+            ));
+        }
+        let place = shared.networks.place(&name, &wish).map_err(|error| {
+            let kind = error.kind();
+            Error::new(kind, format!("invalid config for network {name}")).caused_by(error.chain())
+        })?;
+        // By name and by id it may be the same one.
+        let is_there = |other: &Place| place.network.is_some() && other.network == place.network;
+        if !places.iter().any(is_there) {
+            places.push(place);
+        }
+    }
+    Ok(places)
+}
+
+/// A container without networks of its own has no endpoints either; what clients say about the mode itself is nothing.
+fn other_places(options: &crate::options::ContainerOptions) -> Result<Vec<Place>> {
+    let mode = options.host.network_mode.as_str();
+    let is_mode =
+        |name: &String| name == mode || name == "default" || name == "none" || name == "host";
+    match options.networks.keys().find(|name| !is_mode(name)) {
+        None => Ok(Vec::new()),
+        Some(_) if matches!(mode, "" | "default" | "none") => Err(Error::invalid(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+        )),
+        Some(_) => Err(Error::invalid(
+            "container sharing network namespace with another container or host cannot be connected to any other network",
+        )),
+    }
+}
