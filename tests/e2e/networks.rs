@@ -175,21 +175,21 @@ fn containers_reach_each_other_and_nobody_elses() {
             ];
             docker.ok(&line);
         };
-        run("a", "one");
-        run("b", "name=one,ip=10.9.0.77");
-        run("c", "two");
+        run("aa", "one");
+        run("bb", "name=one,ip=10.9.0.77");
+        run("cc", "two");
         let ping = |from: &str, to: &str| {
             let line = ["exec", from, "ping", "-c", "1", "-W", "1", to];
             docker.run(&line).code
         };
         assert_eq!(
-            ping("a", "10.9.0.77"),
+            ping("aa", "10.9.0.77"),
             0,
             "to another container of the network"
         );
-        assert_eq!(ping("a", "10.9.0.1"), 0, "to the bridge");
+        assert_eq!(ping("aa", "10.9.0.1"), 0, "to the bridge");
         assert_ne!(
-            ping("c", "10.9.0.77"),
+            ping("cc", "10.9.0.77"),
             0,
             "to a container of another network"
         );
@@ -206,30 +206,30 @@ fn containers_reach_each_other_and_nobody_elses() {
             2
         );
         // The third comes to the first network, at once, and leaves it again.
-        docker.ok(&["network", "connect", "one", "c"]);
-        assert_eq!(ping("c", "10.9.0.77"), 0);
+        docker.ok(&["network", "connect", "one", "cc"]);
+        assert_eq!(ping("cc", "10.9.0.77"), 0);
         let addresses = [
             "inspect",
-            "c",
+            "cc",
             "-f",
             "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}",
         ];
         assert_eq!(docker.ok(&addresses).trim(), "10.9.0.3 10.8.0.2");
         assert!(
             docker
-                .ok(&["exec", "c", "cat", "/etc/hosts"])
+                .ok(&["exec", "cc", "cat", "/etc/hosts"])
                 .contains("10.9.0.3\t")
         );
-        docker.ok(&["network", "disconnect", "one", "c"]);
-        assert_ne!(ping("c", "10.9.0.77"), 0);
+        docker.ok(&["network", "disconnect", "one", "cc"]);
+        assert_ne!(ping("cc", "10.9.0.77"), 0);
         assert!(
             !docker
-                .ok(&["exec", "c", "cat", "/etc/hosts"])
+                .ok(&["exec", "cc", "cat", "/etc/hosts"])
                 .contains("10.9.0.3\t")
         );
         // What the daemon's death changes: nothing.
         d.crash();
-        assert_eq!(ping("a", "10.9.0.77"), 0);
+        assert_eq!(ping("aa", "10.9.0.77"), 0);
         docker.ok(&[
             "run",
             "--rm",
@@ -244,7 +244,7 @@ fn containers_reach_each_other_and_nobody_elses() {
             "10.9.0.2",
         ]);
         // An address that ended containers had is free.
-        docker.ok(&["rm", "-f", "a", "b", "c"]);
+        docker.ok(&["rm", "-f", "aa", "bb", "cc"]);
         let address = [
             "run",
             "--rm",
@@ -328,7 +328,7 @@ fn wishes_that_cannot_be_fulfilled() {
             "run",
             "-d",
             "--name",
-            "a",
+            "aa",
             "--network",
             "one",
             "--ip",
@@ -341,13 +341,13 @@ fn wishes_that_cannot_be_fulfilled() {
             &["--network", "one", "--ip", "10.9.0.2"],
             "Address already in use",
         );
-        let twice = docker.run(&["network", "connect", "one", "a"]);
+        let twice = docker.run(&["network", "connect", "one", "aa"]);
         assert!(
             twice
                 .err()
-                .contains("endpoint with name a already exists in network one")
+                .contains("endpoint with name aa already exists in network one")
         );
-        docker.ok(&["rm", "-f", "a"]);
+        docker.ok(&["rm", "-f", "aa"]);
         docker.ok(&["network", "rm", "one"]);
         // A program that is not there leaves no endpoint.
         docker

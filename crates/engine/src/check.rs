@@ -126,7 +126,7 @@ fn modes(options: &ContainerOptions) -> Result<()> {
         "a MAC address (--mac-address) without a network",
     )?;
     refuse(
-        is_connected && !matches!(host.runtime.as_str(), "" | RUNTIME),
+        is_connected && !matches!(host.runtime.as_str(), "" | crate::RUNTIME),
         format_args!("the runtime {:?} with a network", host.runtime),
     )?;
     let named = !options.hostname.is_empty();

@@ -8,7 +8,7 @@ use shim::protocol::{
 use shim::time::Timestamp;
 
 use super::Supervisor;
-use super::container::{Container, Started};
+use super::container::{Container, Networking, Started};
 use super::process::Process;
 
 type Answer = Result<Value, OpError>;
