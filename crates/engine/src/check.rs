@@ -125,10 +125,6 @@ fn modes(options: &ContainerOptions) -> Result<()> {
         !is_connected && !options.mac_address.is_empty(),
         "a MAC address (--mac-address) without a network",
     )?;
-    refuse(
-        is_connected && !matches!(host.runtime.as_str(), "" | crate::RUNTIME),
-        format_args!("the runtime {:?} with a network", host.runtime),
-    )?;
     let named = !options.hostname.is_empty();
     let conflicts = [
         (

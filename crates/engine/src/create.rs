@@ -93,6 +93,10 @@ fn make(
         let what = format!("a volume-subpath with the runtime {runtime:?}");
         return Err(Error::unsupported(what));
     }
+    if !places.is_empty() && shared.config.runtimes.contains_key(&runtime) {
+        let what = format!("the runtime {runtime:?} with a network other than none and host");
+        return Err(Error::unsupported(what));
+    }
     let mut undo = Undo {
         shared,
         id,
