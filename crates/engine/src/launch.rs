@@ -181,7 +181,7 @@ pub(crate) fn launch(
 fn join(shared: &Shared, container: &Container) -> Result<Vec<Connection>> {
     let mut places = container.live().places.clone();
     let joined = shared.networks.join(&container.birth.id, &mut places);
-    let joined = joined.map_err(crate::owner::network_failed)?;
+    let joined = joined.map_err(|error| crate::owner::network_failed(&error))?;
     container.live().places = places;
     Ok(joined)
 }

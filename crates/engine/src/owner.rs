@@ -235,7 +235,7 @@ impl Owner {
         let mut link = Link::new(launched.control, launch::START).map_err(internal)?;
         let replied = link.reply_to(launch::START).await;
         if let Err(error) = launched.network {
-            return Err(internal(network_failed(error)));
+            return Err(internal(network_failed(&error)));
         }
         let result = match replied {
             Ok(result) => result,
@@ -443,7 +443,7 @@ fn start_error(error: &protocol::OpError) -> Error {
 }
 
 /// Docker's words around what went wrong with networks.
-pub(crate) fn network_failed(error: Error) -> Error {
+pub(crate) fn network_failed(error: &Error) -> Error {
     Error::new(error.kind(), "failed to set up container networking").caused_by(error.chain())
 }
 

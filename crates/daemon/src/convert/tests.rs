@@ -5,7 +5,6 @@ use std::sync::Arc;
 use api::types::container::{ContainerInspect, CreateRequest};
 use engine::options::LogOptions;
 use engine::{ContainerView, GraphView, MountKind, MountView, SizeView, StateView, Status};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{compat, create, inspect};
