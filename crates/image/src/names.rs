@@ -29,6 +29,11 @@ impl Store {
                 "refusing to create a tag with a digest reference".to_owned(),
             ));
         }
+        if target.familiar_name() == "sha256" {
+            return Err(Error::Invalid(
+                "refusing to create an ambiguous tag using digest algorithm as name".to_owned(),
+            ));
+        }
         let target = target.clone().or_latest();
         let _holders = self.holders();
         let reader = self.read()?;

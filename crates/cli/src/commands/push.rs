@@ -54,6 +54,9 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         return travel::travel(context, address, &asked);
     }
     let image = wanted(address, which, quiet)?;
+    if image.digest().is_some() {
+        return Err(Failure::new("cannot push a digest reference"));
+    }
     let name = image.familiar_name();
     let request = || {
         Request::post(format!("/images/{}/push", Request::escape(&name)))

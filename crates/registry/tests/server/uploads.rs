@@ -54,6 +54,31 @@ async fn post_then_put() {
         .refused(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
+/// Somebody has removed the file, or a part of it: a push is to bring it back, not to find it there.
+#[tokio::test]
+async fn a_blob_whose_file_was_lost_can_be_pushed_again() {
+    let home = Home::open().await;
+    let bytes = noise(400_000, 1);
+    let digest = Digest::sha256(&bytes);
+    let path = format!("/v2/a/blobs/{digest}");
+    let push = async || {
+        let location = begin(&home, "a").await;
+        end(&home, &location, &digest, &bytes).await.expect(201);
+        assert!(home.get(&path).await.expect(200).body == bytes);
+    };
+    push().await;
+    let folder = home.root().join("blobs/sha256").join(&digest.hex()[..2]);
+    let file = folder.join(digest.hex());
+    std::fs::remove_file(&file).unwrap();
+    home.get(&path).await.refused(404, "BLOB_UNKNOWN");
+    let mount = format!("/v2/b/blobs/uploads/?mount={digest}&from=a");
+    home.ask(Method::POST, &mount, &[], b"").await.expect(202);
+    push().await;
+    std::fs::write(&file, &bytes[..1000]).unwrap();
+    home.get(&path).await.refused(404, "BLOB_UNKNOWN");
+    push().await;
+}
+
 #[tokio::test]
 async fn an_empty_blob_and_a_sha512() {
     let home = Home::open().await;

@@ -28,7 +28,11 @@ impl Store {
         let unknown = || Error::BlobUnknown(digest.clone());
         get(&links, (name.as_str(), digest.as_str()), drop)?.ok_or_else(unknown)?;
         let blobs = reader.open_table(BLOBS).map_err(failed("open a table"))?;
-        get(&blobs, digest.as_str(), |(size, _)| size)?.ok_or_else(unknown)
+        let size = get(&blobs, digest.as_str(), |(size, _)| size)?.ok_or_else(unknown)?;
+        // One whose file was lost is to be pushed again.
+        self.is_whole(digest, size)
+            .then_some(size)
+            .ok_or_else(unknown)
     }
 
     /// Opens a blob that the repository has.
@@ -67,8 +71,9 @@ impl Store {
     pub(crate) fn mount(&self, from: &Name, to: &Name, digest: &Digest) -> Result<bool> {
         self.database.write(|writer| {
             let links = writer.open_table(LINKS).map_err(failed("open a table"))?;
-            let there = get(&links, (from.as_str(), digest.as_str()), drop)?.is_some();
+            let linked = get(&links, (from.as_str(), digest.as_str()), drop)?.is_some();
             drop(links);
+            let there = linked && self.has_file(digest)?;
             if there {
                 link(writer, to, digest)?;
             }
@@ -123,6 +128,7 @@ impl Store {
         }
         let size = file.metadata().map_err(io_at("stat", path))?.len();
         let _stripe = self.stripe(digest);
+        let known = self.known_size(digest)?.is_some();
         let fresh = !self.has_file(digest)?;
         if fresh {
             file.sync_data().map_err(io_at("fsync", path))?;
@@ -139,7 +145,7 @@ impl Store {
             }
             link(writer, name, digest)
         })?;
-        if fresh {
+        if fresh && !known {
             self.blob_count.fetch_add(1, Ordering::Relaxed);
             self.blob_bytes.fetch_add(size, Ordering::Relaxed);
         }
@@ -219,10 +225,20 @@ impl Store {
     }
 
     /// Whether the database says that the blob's file is there.
+    /// Whether the bytes are here. A row alone is not enough: somebody may have lost the file.
     pub(super) fn has_file(&self, digest: &Digest) -> Result<bool> {
+        let size = self.known_size(digest)?;
+        Ok(size.is_some_and(|size| self.is_whole(digest, size)))
+    }
+
+    fn known_size(&self, digest: &Digest) -> Result<Option<u64>> {
         let reader = self.database.read()?;
         let blobs = reader.open_table(BLOBS).map_err(failed("open a table"))?;
-        Ok(get(&blobs, digest.as_str(), drop)?.is_some())
+        get(&blobs, digest.as_str(), |(size, _)| size)
+    }
+
+    fn is_whole(&self, digest: &Digest, size: u64) -> bool {
+        fs::metadata(self.blob_path(digest)).is_ok_and(|meta| meta.len() == size)
     }
 
     pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
