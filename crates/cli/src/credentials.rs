@@ -105,7 +105,7 @@ fn helper(context: &Context, registry: &str) -> Option<Program> {
         .cred_helpers
         .get(registry)
         .unwrap_or(&config.creds_store);
-    (!name.is_empty()).then(|| Program::new(name))
+    Program::new(name)
 }
 
 fn of_helper(registry: &str, found: program::Credentials) -> AuthConfig {

@@ -109,11 +109,15 @@ impl Journey<'_> {
         self.say("", &words)?;
         let path = format!("/tare/images/{}", Request::escape(&place.name.canonical()));
         let request = Request::get(path).query_if("platform", asked.platform);
-        let parts: Parts = self
+        let mut parts: Parts = self
             .from
             .json(request)
             .await
             .map_err(|e| doors(e, self.from))?;
+        if asked.way == Way::Pull {
+            // What moves here is the name that was asked for, whatever the other engine says.
+            parts.name = place.name.canonical();
+        }
         for (number, layer) in parts.layers.iter().enumerate() {
             // A layer may come twice in an image.
             if !parts.layers[..number].contains(layer) {
@@ -128,9 +132,10 @@ impl Journey<'_> {
             print(&format!("{}\n", parts.name))?;
             return Ok(Exit::OK);
         }
-        let status = match arrived.moved {
-            true => format!("Status: {name} is {} there now", short(&arrived.id)),
-            false => format!("Status: {name} is up to date"),
+        let status = match (arrived.moved, asked.way) {
+            (true, Way::Push) => format!("Status: {name} is {} there now", short(&arrived.id)),
+            (true, Way::Pull) => format!("Status: {name} is {} here now", short(&arrived.id)),
+            (false, _) => format!("Status: {name} is up to date"),
         };
         self.say("", &status)?;
         Ok(Exit::OK)

@@ -4,12 +4,15 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
-use super::error::Result;
+use super::error::{Error, Result};
+
+/// How long a document may be that is read into memory.
+const LONGEST: usize = 64 << 20;
 
 /// How much is read at a time from what is sent.
 const PIECE: usize = 256 * 1024;
@@ -127,9 +130,16 @@ impl ResponseBody {
         Ok(None)
     }
 
-    /// All of it, in memory.
-    pub async fn collect(self) -> Result<Bytes> {
-        Ok(self.incoming.collect().await?.to_bytes())
+    /// All of it, in memory; more than any real document is an error, since the daemon may be somebody else's.
+    pub async fn collect(mut self) -> Result<Bytes> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if all.len() + piece.len() > LONGEST {
+                return Err(Error::MessageTooLong(LONGEST));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
     }
 
     /// Reads it to the end, so that the connection can be used again.

@@ -37,11 +37,11 @@ pub(crate) struct ProgramError {
 }
 
 impl Program {
-    /// The helper of this name: the end of its program's.
-    pub(crate) fn new(name: &str) -> Self {
-        Self {
-            program: format!("docker-credential-{name}"),
-        }
+    /// The helper of this name: the end of its program's. Nothing with a slash is one, or a file below the current folder
+    /// would be run.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        let program = format!("docker-credential-{name}");
+        (!name.is_empty() && !name.contains('/')).then_some(Self { program })
     }
 
     /// The credentials of a registry, if it has any.

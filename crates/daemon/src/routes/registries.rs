@@ -1,5 +1,7 @@
 //! What goes to registries and comes from there: pull, push, login, search.
 
+use std::panic::AssertUnwindSafe;
+
 use api::types::progress::{Progress, ProgressDetail};
 use api::types::registry::{
     AUTH_HEADER, AuthConfig, AuthResponse, DistributionInspect, SearchResult,
@@ -7,6 +9,7 @@ use api::types::registry::{
 use engine::{
     Candidates, Credentials, Found, PullRequest, PushRequest, Report, Reporter, SearchRequest,
 };
+use futures_util::FutureExt as _;
 use oci::{Digest, Reference};
 use tokio::sync::mpsc;
 
@@ -90,7 +93,7 @@ async fn told<W>(work: W, mut reports: mpsc::Receiver<Report>, version: ApiVersi
 where
     W: Future<Output = engine::Result<()>> + Send + 'static,
 {
-    let mut work = Box::pin(work);
+    let mut work = Box::pin(guarded(work));
     let (mut first, mut ended) = (None, None);
     tokio::select! {
         biased;
@@ -129,6 +132,16 @@ where
             let _gone = sender.send(Ok(line)).await;
         }
     }))
+}
+
+/// A fault of ours is not to look like a good end of the stream.
+async fn guarded<W>(work: W) -> engine::Result<()>
+where
+    W: Future<Output = engine::Result<()>>,
+{
+    let fault = "a fault of the daemon broke it off; the daemon's log says more";
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(engine::Error::new(engine::ErrorKind::System, fault)))
 }
 
 async fn say(sender: &Sender, report: Report, version: ApiVersion) -> bool {

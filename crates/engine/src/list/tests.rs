@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::options::{ContainerOptions, Echo, LogOptions};
-use crate::view::{GraphView, MountView, StateView};
+use crate::view::{GraphView, MountView, PlaceView, StateView};
 
 fn view(name: &str, nth: u8, status: Status, code: i32) -> ContainerView {
     let empty = || RawValue::from_string("{}".into()).unwrap();
@@ -44,7 +44,11 @@ fn view(name: &str, nth: u8, status: Status, code: i32) -> ContainerView {
         restart_count: 0,
         exec_ids: Vec::new(),
         graph: GraphView::default(),
-        networks: Vec::new(),
+        networks: vec![PlaceView {
+            network: "none".into(),
+            network_id: "c0ffee".into(),
+            ..PlaceView::default()
+        }],
         mounts: vec![MountView {
             kind: MountKind::Volume,
             name: format!("{name}-data"),
@@ -132,6 +136,12 @@ fn selects_and_orders() {
         None,
         &[("network", &["none"])],
         &["four", "three", "two", "one"],
+    );
+    check(
+        true,
+        None,
+        &[("network", &["c0f"]), ("name", &["two"])],
+        &["two"],
     );
     check(true, None, &[("network", &["bridge"])], &[]);
     check(true, Some(1), &[("expose", &["70-90"])], &["four"]);

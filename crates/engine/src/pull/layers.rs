@@ -72,8 +72,7 @@ pub(super) async fn all(
     while let Some(ended) = tasks.join_next().await {
         match ended {
             Ok(outcome) => outcome?,
-            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-            Err(_) => return Err(Error::system("a layer's task was cancelled")),
+            Err(failed) => return Err(Error::system(format!("a layer's task: {failed}"))),
         }
     }
     Ok(())

@@ -84,8 +84,7 @@ pub(super) async fn send(one: &One<'_>) -> Result<Vec<Descriptor>> {
 fn joined<T>(ended: std::result::Result<T, tokio::task::JoinError>) -> Result<T> {
     match ended {
         Ok(value) => Ok(value),
-        Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-        Err(_) => Err(Error::system("a layer's task was cancelled")),
+        Err(failed) => Err(Error::system(format!("a layer's task: {failed}"))),
     }
 }
 

@@ -100,7 +100,11 @@ impl Access<'_> {
             (_, Credentials::RegistryToken(token)) if self.endpoint.is_origin => {
                 secret(format!("Bearer {token}")).map(Some)
             }
-            (Some(Scheme::Bearer(server)), _) => self.token(&server, None).await.map(Some),
+            (Some(Scheme::Bearer(server)), _) => match self.token(&server, None).await {
+                Ok(token) => Ok(Some(token)),
+                // It may have moved: the registry says whom to ask now, or wants no token here.
+                Err(_) => Ok(None),
+            },
             (Some(Scheme::Basic), Credentials::Basic { user, password })
                 if self.endpoint.is_origin =>
             {
@@ -147,8 +151,6 @@ impl Access<'_> {
                 .unwrap_or_default()
                 .to_owned(),
         };
-        self.keyring
-            .learn(self.endpoint, Scheme::Bearer(server.clone()));
         let wanted = challenge.parameter("scope").unwrap_or_default();
         let known = self.scopes.holds_all(wanted);
         let scopes = self.scopes.joined(wanted);
@@ -158,7 +160,9 @@ impl Access<'_> {
         };
         // A token with more rights than those we know of is for this one request.
         let sent = if known { sent } else { None };
-        access.token(&server, sent).await.map(Some)
+        let token = access.token(&server, sent).await?;
+        self.keyring.learn(self.endpoint, Scheme::Bearer(server));
+        Ok(Some(token))
     }
 
     fn basic(&self, sent: Option<&HeaderValue>) -> Result<Option<HeaderValue>> {
