@@ -75,6 +75,22 @@ fn temporary_name(name: &Path) -> Result<OsString> {
     Ok(temporary)
 }
 
+/// Appends a line to a file of lines that is open for reading and appending. One that a kill or a full disk has cut off
+/// costs only itself: this one begins anew. Does not wait for the disk.
+pub fn append_line(file: &mut std::fs::File, line: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::FileExt as _;
+    let length = file.metadata()?.len();
+    if length > 0 {
+        let mut last = [0];
+        file.read_exact_at(&mut last, length - 1)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    file.write_all(line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,19 +70,11 @@ fn line(exec: &Exec) -> Vec<u8> {
     line
 }
 
-/// Nobody else reads them: environments hold secrets. A line that was cut off costs only itself: this one begins anew.
+/// Nobody else reads them: environments hold secrets.
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let mut options = File::options();
     options.append(true).read(true).create(true).mode(0o600);
-    let mut file = options.open(path)?;
-    if file.seek(SeekFrom::End(-1)).is_ok() {
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    file.write_all(line)
+    linux::durable::append_line(&mut options.open(path)?, line)
 }
 
 /// Adds the end of an exec that never ran, which no shim can tell.

@@ -1,8 +1,6 @@
 //! How processes end, and how the shim ends with the first one.
 
 use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -230,7 +228,7 @@ impl Supervisor {
     }
 }
 
-/// Appends a line, after one that was cut off on a new one. A file that has become long is put aside first, in place of the one before: the last few hundred
+/// Appends a line. A file that has become long is put aside first, in place of the one before: the last few hundred
 /// lines are always there.
 fn append_bounded(path: &Path, line: &[u8]) -> std::io::Result<()> {
     const LONG: u64 = 64 * 1024;
@@ -242,18 +240,11 @@ fn append_bounded(path: &Path, line: &[u8]) -> std::io::Result<()> {
             .open(path)
     };
     let mut file = open()?;
-    let length = file.metadata()?.len();
-    if length > LONG {
+    if file.metadata()?.len() > LONG {
         std::fs::rename(path, path.with_extension("jsonl.1"))?;
         file = open()?;
-    } else if length > 0 {
-        let mut last = [0];
-        file.read_exact_at(&mut last, length - 1)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
     }
-    file.write_all(line)
+    linux::durable::append_line(&mut file, line)
 }
 
 /// Whole or not at all for every process that looks, without waiting for the disk.
