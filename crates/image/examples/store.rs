@@ -1,4 +1,5 @@
-//! Drives a store by hand: `store ROOT load|save|import|inspect|rmi|history|churn ...`. For measuring against other engines.
+//! Drives a store by hand: `store ROOT load|save|import|inspect|rmi|history|churn|names ...`. For measuring against other
+//! engines, and (`names COUNT`) for how the store fares with many names.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -44,9 +45,78 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 store.release(&container)?;
             }
         }
+        ("names", [count]) => names(&store, count.parse()?)?,
         _ => eprintln!("unknown command"),
     }
     io::stdout().flush()?;
     eprintln!("done {:?}", start.elapsed());
     Ok(())
+}
+
+/// One image with `count` names: how long what is done with it takes.
+fn names(store: &image::Store, count: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let archive = archive(count)?;
+    let unused = |_: &image::ImageId| Vec::new();
+    let forced = image::RemoveOptions {
+        force: true,
+        no_prune: false,
+    };
+    let timed = |what: &str, work: &dyn Fn() -> image::Result<()>| {
+        let start = std::time::Instant::now();
+        let done = work();
+        eprintln!("{what:20} {:?}", start.elapsed());
+        done
+    };
+    let load = || store.load(&archive[..], None, &mut |_| {}).map(drop);
+    timed("load", &load)?;
+    timed("load again", &load)?;
+    timed("resolve", &|| store.resolve("many:1").map(drop))?;
+    timed("list", &|| store.list(&Default::default()).map(drop))?;
+    timed("tag", &|| {
+        let target = "one-more:1".parse()?;
+        store.tag("many:1", &target).map(drop)
+    })?;
+    timed("save", &|| store.save(&["many"], io::sink()))?;
+    timed("rmi one name", &|| {
+        store.remove("many:1", Default::default(), &unused)?;
+        store
+            .remove("many:2", Default::default(), &unused)
+            .map(drop)
+    })?;
+    timed("rmi -f by id", &|| {
+        let id = store.resolve("many:3")?.id;
+        store.remove(id.as_str(), forced, &unused).map(drop)
+    })?;
+    timed("load", &load)?;
+    timed("prune -a", &|| {
+        let query = image::PruneQuery {
+            dangling_only: false,
+            ..Default::default()
+        };
+        store.prune(&query, &unused).map(drop)
+    })?;
+    Ok(())
+}
+
+/// An archive of one image with one layer and this many names.
+fn archive(names: usize) -> io::Result<Vec<u8>> {
+    use image::tar::{Entry, EntryKind, Writer};
+    let file = |name: &str| Entry::new(EntryKind::Regular, name, 0o644);
+    let mut layer = Writer::new(Vec::new());
+    layer.file(file("a"), b"text")?;
+    let layer = layer.finish()?;
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        oci::Digest::sha256(&layer)
+    );
+    let tags: Vec<String> = (0..names).map(|n| format!("\"many:{n}\"")).collect();
+    let index = format!(
+        r#"[{{"Config":"config.json","RepoTags":[{}],"Layers":["layer.tar"]}}]"#,
+        tags.join(",")
+    );
+    let mut tar = Writer::new(Vec::new());
+    tar.file(file("layer.tar"), &layer)?;
+    tar.file(file("config.json"), config.as_bytes())?;
+    tar.file(file("manifest.json"), index.as_bytes())?;
+    tar.finish()
 }

@@ -211,7 +211,8 @@ impl Check<'_> {
         let _holders = self.store.holders();
         let reader = self.store.read()?;
         if reader.bearers(name)?.contains(id) && reader.image(id)?.is_none() {
-            self.store.take_name(&reader, name, id)?;
+            let database = &self.store.inner.database;
+            database.write(|tables| tables.take_name(name, id))?;
         }
         Ok(())
     }
@@ -230,13 +231,13 @@ impl Check<'_> {
     }
 
     fn snapshots(&mut self) -> Result<()> {
-        let snapshots = self.store.holders().snapshots.clone();
+        let snapshots = self.store.holders().snapshots().clone();
         for (container, kept) in snapshots {
             self.report.snapshots += 1;
             for diff_id in kept.below {
                 let gone = self.store.read()?.layer(&diff_id)?.is_none();
                 // It may have been removed meanwhile, and its layers with it.
-                if gone && self.store.holders().snapshots.contains_key(&container) {
+                if gone && self.store.holders().snapshots().contains_key(&container) {
                     let detail = format!("of container {container}");
                     self.tell(ProblemKind::MissingLayer, &diff_id, &detail);
                 }
@@ -332,7 +333,7 @@ impl Check<'_> {
             .into_iter()
             .map(|(_, r)| r)
             .collect();
-        let owned = |name: &str| holders.snapshots.contains_key(name);
+        let owned = |name: &str| holders.snapshots().contains_key(name);
         let strays = self.store.inner.layers.strays(&records, &owned)?;
         for stray in strays {
             let path = stray.path.display().to_string();

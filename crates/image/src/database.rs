@@ -4,16 +4,21 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 mod counters;
+mod index;
+mod read;
+mod write;
 
 #[cfg(test)]
 pub(crate) use counters::Counters;
 
 use oci::{Digest, Reference};
-use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::state::{BlobRecord, ImageRecord, LayerRecord, VERSION};
+use crate::state::VERSION;
 use crate::{Error, Result};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -24,6 +29,9 @@ const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("docume
 /// By diff ID: in which forms registries have the layer.
 const BLOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("blobs");
 
+/// The tables whose values are text or JSON, besides [`NAMES`].
+const RECORDS: [TableDefinition<'_, &str, &[u8]>; 4] = [IMAGES, LAYERS, DOCUMENTS, BLOBS];
+
 /// Metadata is small: a larger cache would only be memory.
 const CACHE: usize = 2 << 20;
 
@@ -33,9 +41,49 @@ pub(crate) struct Database {
     unqualified: RwLock<Arc<[String]>>,
 }
 
-pub(crate) struct Reader(redb::ReadTransaction, Arc<[String]>);
+/// The tables as one transaction sees them: a [`Writer`] sees what it has written itself.
+pub(crate) struct Tables<T> {
+    transaction: T,
+    /// Registries that a name without one may be of.
+    unqualified: Arc<[String]>,
+}
 
-pub(crate) struct Writer(redb::WriteTransaction);
+pub(crate) type Reader = Tables<ReadTransaction>;
+pub(crate) type Writer = Tables<WriteTransaction>;
+
+/// What reading needs of a transaction.
+pub(crate) trait Transaction {
+    type Table<'t, V: redb::Value + 'static>: ReadableTable<&'static str, V>
+    where
+        Self: 't;
+
+    fn table<V: redb::Value + 'static>(
+        &self,
+        table: TableDefinition<'static, &'static str, V>,
+    ) -> Result<Self::Table<'_, V>, TableError>;
+}
+
+impl Transaction for ReadTransaction {
+    type Table<'t, V: redb::Value + 'static> = redb::ReadOnlyTable<&'static str, V>;
+
+    fn table<V: redb::Value + 'static>(
+        &self,
+        table: TableDefinition<'static, &'static str, V>,
+    ) -> Result<Self::Table<'_, V>, TableError> {
+        self.open_table(table)
+    }
+}
+
+impl Transaction for WriteTransaction {
+    type Table<'t, V: redb::Value + 'static> = redb::Table<'t, &'static str, V>;
+
+    fn table<V: redb::Value + 'static>(
+        &self,
+        table: TableDefinition<'static, &'static str, V>,
+    ) -> Result<Self::Table<'_, V>, TableError> {
+        self.open_table(table)
+    }
+}
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Database> {
@@ -53,44 +101,34 @@ impl Database {
             unqualified: RwLock::new([].into()),
         };
         database.write(|tables| {
-            tables.0.open_table(IMAGES).map_err(failed("make tables"))?;
-            tables.0.open_table(NAMES).map_err(failed("make tables"))?;
-            tables.0.open_table(LAYERS).map_err(failed("make tables"))?;
-            tables
-                .0
-                .open_table(DOCUMENTS)
-                .map_err(failed("make tables"))?;
-            tables.0.open_table(BLOBS).map_err(failed("make tables"))?;
-            let uses = tables.0.open_table(counters::USES);
-            drop(uses.map_err(failed("make tables"))?);
-            let mut meta = tables.0.open_table(META).map_err(failed("make tables"))?;
-            let found = meta
-                .get("version")
-                .map_err(failed("read the version"))?
-                .map(|v| v.value());
-            match found {
-                Some(VERSION) => Ok(()),
-                None => meta
-                    .insert("version", VERSION)
-                    .map_err(failed("write the version"))
-                    .map(drop),
+            for table in RECORDS {
+                drop(tables.table(table)?);
+            }
+            drop(tables.table(NAMES)?);
+            tables.make_counters()?;
+            match tables.swap_version(VERSION)? {
+                Some(VERSION) if tables.is_counted()? => Ok(()),
+                // Version 1 had fewer indexes, or none; they are all made from the records.
+                None | Some(1..=VERSION) => {
+                    let counters = tables.count()?;
+                    tables.put_counters(&counters)
+                }
                 Some(other) => Err(Error::Damaged(format!(
                     "the image store at {} has format {other}; this program knows format {VERSION}",
                     path.display()
                 ))),
             }
         })?;
-        if !database.write(|tables| tables.is_counted())? {
-            let counters = database.read()?.count()?;
-            database.write(|tables| tables.put_counters(&counters))?;
-        }
         Ok(database)
     }
 
     pub(crate) fn read(&self) -> Result<Reader> {
         let unqualified = Arc::clone(&self.unqualified());
         let begun = self.redb.begin_read().map_err(failed("begin to read"));
-        Ok(Reader(begun?, unqualified))
+        Ok(Tables {
+            transaction: begun?,
+            unqualified,
+        })
     }
 
     /// See [`crate::Store::look_at`].
@@ -110,205 +148,30 @@ impl Database {
 
     /// Runs `work` in one transaction, which becomes visible and durable as a whole, or not at all after an error.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
-        let mut tables = Writer(self.redb.begin_write().map_err(failed("begin to write"))?);
+        let unqualified = Arc::clone(&self.unqualified());
+        let mut tables = Tables {
+            transaction: self.redb.begin_write().map_err(failed("begin to write"))?,
+            unqualified,
+        };
         let result = work(&mut tables)?;
-        tables.0.commit().map_err(failed("commit"))?;
+        tables.transaction.commit().map_err(failed("commit"))?;
         Ok(result)
     }
 }
 
-impl Reader {
-    /// Registries that a name without one may be of.
-    pub(crate) fn unqualified(&self) -> &[String] {
-        &self.1
-    }
-
-    pub(crate) fn image(&self, id: &Digest) -> Result<Option<ImageRecord>> {
-        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
-        table
-            .get(id.as_str())
-            .map_err(failed("read an image"))?
-            .map(|v| decode(v.value()))
-            .transpose()
-    }
-
-    pub(crate) fn layer(&self, diff_id: &Digest) -> Result<Option<LayerRecord>> {
-        let table = self.0.open_table(LAYERS).map_err(failed("open layers"))?;
-        table
-            .get(diff_id.as_str())
-            .map_err(failed("read a layer"))?
-            .map(|v| decode(v.value()))
-            .transpose()
-    }
-
-    pub(crate) fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        let table = self
-            .0
-            .open_table(DOCUMENTS)
-            .map_err(failed("open documents"))?;
-        Ok(table
-            .get(digest.as_str())
-            .map_err(failed("read a document"))?
-            .map(|v| v.value().to_vec()))
-    }
-
-    /// The image that a name means where nothing is said of a platform.
-    pub(crate) fn name(&self, name: &Reference) -> Result<Option<Digest>> {
-        Ok(self.bearers(name)?.into_iter().next())
-    }
-
-    /// All images that bear a name, [`Reader::name`]'s first: several where they are of one index.
-    pub(crate) fn bearers(&self, name: &Reference) -> Result<Vec<Digest>> {
-        let table = self.0.open_table(NAMES).map_err(failed("open names"))?;
-        let found = table
-            .get(&*name.canonical())
-            .map_err(failed("read a name"))?;
-        found.map_or(Ok(Vec::new()), |v| digests(v.value()))
-    }
-
-    pub(crate) fn images(&self) -> Result<Vec<(Digest, ImageRecord)>> {
-        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
-        collect(&table, |key, value: &[u8]| {
-            Ok((digest(key)?, decode(value)?))
-        })
-    }
-
-    pub(crate) fn layers(&self) -> Result<Vec<(Digest, LayerRecord)>> {
-        let table = self.0.open_table(LAYERS).map_err(failed("open layers"))?;
-        collect(&table, |key, value: &[u8]| {
-            Ok((digest(key)?, decode(value)?))
-        })
-    }
-
-    /// All names, sorted, each with every image that bears it.
-    pub(crate) fn names(&self) -> Result<Vec<(Reference, Digest)>> {
-        let table = self.0.open_table(NAMES).map_err(failed("open names"))?;
-        let all = collect(&table, |key, value: &str| {
-            let name: Reference = key
-                .parse()
-                .map_err(|_| Error::Damaged(format!("image store: {key:?} is no name")))?;
-            let pairs = digests(value)?.into_iter();
-            Ok(pairs.map(|id| (name.clone(), id)).collect::<Vec<_>>())
-        })?;
-        Ok(all.into_iter().flatten().collect())
-    }
-
-    pub(crate) fn documents(&self) -> Result<Vec<Digest>> {
-        let table = self
-            .0
-            .open_table(DOCUMENTS)
-            .map_err(failed("open documents"))?;
-        collect(&table, |key, _: &[u8]| digest(key))
-    }
-
-    /// Registries' forms of a layer.
-    pub(crate) fn blobs(&self, diff_id: &Digest) -> Result<Vec<BlobRecord>> {
-        let table = self.0.open_table(BLOBS).map_err(failed("open blobs"))?;
-        let found = table
-            .get(diff_id.as_str())
-            .map_err(failed("read the blobs of a layer"))?;
-        found.map_or(Ok(Vec::new()), |v| decode(v.value()))
-    }
-
-    /// Digests of images whose hexadecimal form starts with `prefix`; two are enough to know it is ambiguous.
-    pub(crate) fn images_by_prefix(&self, prefix: &str) -> Result<Vec<Digest>> {
-        let table = self.0.open_table(IMAGES).map_err(failed("open images"))?;
-        let start = format!("sha256:{prefix}");
-        let mut found = Vec::new();
-        for item in table
-            .range(&*start..)
-            .map_err(failed("search images"))?
-            .take(2)
-        {
-            let (key, _) = item.map_err(failed("search images"))?;
-            if key.value().starts_with(&start) {
-                found.push(digest(key.value())?);
-            }
-        }
-        Ok(found)
-    }
-}
-
-impl Writer {
-    pub(crate) fn put_image(&mut self, id: &Digest, record: &ImageRecord) -> Result<()> {
-        let old = self.image(id)?;
-        self.count_image(old.as_ref(), Some(record))?;
-        self.put(IMAGES, id, &encode(record))
-    }
-
-    pub(crate) fn put_layer(&mut self, diff_id: &Digest, record: &LayerRecord) -> Result<()> {
-        let old = self.layer(diff_id)?;
-        self.count_layer(old.as_ref(), Some(record))?;
-        self.put(LAYERS, diff_id, &encode(record))
-    }
-
-    pub(crate) fn put_document(&mut self, digest: &Digest, bytes: &[u8]) -> Result<()> {
-        self.put(DOCUMENTS, digest, bytes)
-    }
-
-    /// Gives a name to these images, the one it means by itself first, and takes it from all others.
-    pub(crate) fn put_name(&mut self, name: &Reference, bearers: &[Digest]) -> Result<()> {
-        let mut table = self.0.open_table(NAMES).map_err(failed("open names"))?;
-        let ids: Vec<&str> = bearers.iter().map(Digest::as_str).collect();
-        table
-            .insert(&*name.canonical(), &*ids.join(" "))
-            .map_err(failed("write a name"))
-            .map(drop)
-    }
-
-    pub(crate) fn remove_name(&mut self, name: &Reference) -> Result<()> {
-        let mut table = self.0.open_table(NAMES).map_err(failed("open names"))?;
-        table
-            .remove(&*name.canonical())
-            .map_err(failed("remove a name"))
-            .map(drop)
-    }
-
-    pub(crate) fn remove_image(&mut self, id: &Digest) -> Result<()> {
-        let old = self.image(id)?;
-        self.count_image(old.as_ref(), None)?;
-        self.remove(IMAGES, id)
-    }
-
-    pub(crate) fn remove_layer(&mut self, diff_id: &Digest) -> Result<()> {
-        let old = self.layer(diff_id)?;
-        self.count_layer(old.as_ref(), None)?;
-        self.remove(BLOBS, diff_id)?;
-        self.remove(LAYERS, diff_id)
-    }
-
-    pub(crate) fn put_blobs(&mut self, diff_id: &Digest, blobs: &[BlobRecord]) -> Result<()> {
-        self.put(BLOBS, diff_id, &encode(&blobs))
-    }
-
-    pub(crate) fn remove_document(&mut self, digest: &Digest) -> Result<()> {
-        self.remove(DOCUMENTS, digest)
-    }
-
-    fn put(
-        &mut self,
-        table: TableDefinition<'_, &str, &[u8]>,
-        key: &Digest,
-        value: &[u8],
-    ) -> Result<()> {
-        let mut table = self.0.open_table(table).map_err(failed("open a table"))?;
-        table
-            .insert(key.as_str(), value)
-            .map_err(failed("write"))
-            .map(drop)
-    }
-
-    fn remove(&mut self, table: TableDefinition<'_, &str, &[u8]>, key: &Digest) -> Result<()> {
-        let mut table = self.0.open_table(table).map_err(failed("open a table"))?;
-        table
-            .remove(key.as_str())
-            .map_err(failed("remove"))
-            .map(drop)
+impl<T: Transaction> Tables<T> {
+    fn table<V: redb::Value + 'static>(
+        &self,
+        table: TableDefinition<'static, &'static str, V>,
+    ) -> Result<T::Table<'_, V>> {
+        self.transaction
+            .table(table)
+            .map_err(failed("open a table"))
     }
 }
 
 fn collect<V: redb::Value + 'static, T>(
-    table: &redb::ReadOnlyTable<&'static str, V>,
+    table: &impl ReadableTable<&'static str, V>,
     mut make: impl FnMut(&str, V::SelfType<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let mut all = Vec::new();
@@ -333,6 +196,11 @@ fn digests(text: &str) -> Result<Vec<Digest>> {
     text.split(' ').map(digest).collect()
 }
 
+fn name(text: &str) -> Result<Reference> {
+    text.parse()
+        .map_err(|_| Error::Damaged(format!("image store: {text:?} is no name")))
+}
+
 fn digest(text: &str) -> Result<Digest> {
     text.parse()
         .map_err(|e| Error::Damaged(format!("image store: {text:?}: {e}")))
@@ -344,3 +212,6 @@ fn failed<E: Into<redb::Error>>(what: &'static str) -> impl Fn(E) -> Error {
         source: Box::new(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,17 +91,15 @@ impl Store {
     /// Images that may go as far as names and times say, longest unused first.
     fn expendable(&self, policy: &GcPolicy) -> Result<Vec<ImageId>> {
         let reader = self.read()?;
-        let named: Vec<_> = reader.names()?;
         let age = SignedDuration::try_from(policy.min_age).unwrap_or(SignedDuration::MAX);
         let limit = Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
         let mut images: Vec<(Timestamp, ImageId)> = Vec::new();
         for (id, record) in reader.images()? {
-            let has_tag = named
-                .iter()
-                .any(|(name, of)| *of == id && name.digest().is_none());
             let used = record.last_used.max(record.last_tagged);
             let used = used.unwrap_or(Timestamp::UNIX_EPOCH);
-            if used <= limit && (policy.expendable == Expendable::Unused || !has_tag) {
+            if used <= limit
+                && (policy.expendable == Expendable::Unused || !reader.is_tagged(&id)?)
+            {
                 images.push((used, id));
             }
         }

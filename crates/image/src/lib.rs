@@ -43,6 +43,7 @@ mod error;
 mod gc;
 mod gzip;
 mod hashing;
+mod holders;
 mod image;
 mod import;
 mod ingest;

@@ -25,7 +25,6 @@ impl Store {
     /// Newest first.
     pub fn list(&self, query: &ListQuery) -> Result<Vec<Image>> {
         let reader = self.read()?;
-        let names = reader.names()?;
         let records = reader.images()?;
         let parents: HashSet<_> = records
             .iter()
@@ -34,7 +33,7 @@ impl Store {
         let window = self.window(&reader, query)?;
         let mut images = Vec::new();
         for (id, record) in &records {
-            let mut image = self.view(&reader, id, record, &names)?;
+            let mut image = self.view(&reader, id, record)?;
             let labels = image.config.config.labels.clone().unwrap_or_default();
             let shown = window.contains(&image)
                 && query.labels.iter().all(|filter| filter.accepts(&labels))
@@ -77,16 +76,13 @@ impl Store {
             .image(&id)?
             .ok_or_else(|| Error::NoSuchImage(name.to_owned()))?;
         let mut items = self.steps(&reader, &record, &self.config(&reader, &id)?)?;
-        let names = reader.names()?;
         let mut current = Some((id, record));
         for item in &mut items {
             let Some((id, record)) = current.take() else {
                 break;
             };
-            let mine = names
-                .iter()
-                .filter(|(name, of)| *of == id && name.digest().is_none());
-            item.tags = mine.map(|(name, _)| name.clone()).collect();
+            item.tags = reader.names_of(&id)?;
+            item.tags.retain(|name| name.digest().is_none());
             item.id = Some(id);
             if let Some(parent) = record.parent {
                 current = reader.image(&parent)?.map(|record| (parent, record));

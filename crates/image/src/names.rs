@@ -2,7 +2,7 @@
 
 use oci::{AnyReference, Reference};
 
-use crate::database::Reader;
+use crate::database::{Tables, Transaction};
 use crate::{Error, Image, ImageId, Result, Store, platforms};
 
 impl Store {
@@ -13,7 +13,7 @@ impl Store {
         let record = reader
             .image(&id)?
             .ok_or_else(|| Error::NoSuchImage(name.to_owned()))?;
-        self.view(&reader, &id, &record, &reader.names()?)
+        self.view(&reader, &id, &record)
     }
 
     /// Registries that a name without one may be of, in the order in which they are looked at; Docker Hub is always
@@ -52,13 +52,16 @@ impl Store {
 }
 
 /// The image that a user's text means.
-pub(crate) fn find(reader: &Reader, text: &str) -> Result<ImageId> {
+pub(crate) fn find(reader: &Tables<impl Transaction>, text: &str) -> Result<ImageId> {
     Ok(found(reader, text)?.0)
 }
 
 /// The same with the name that it has in the store, where it was found by one. Docker's order: a full id, a name, a prefix of
 /// an id.
-pub(crate) fn found(reader: &Reader, text: &str) -> Result<(ImageId, Option<Reference>)> {
+pub(crate) fn found(
+    reader: &Tables<impl Transaction>,
+    text: &str,
+) -> Result<(ImageId, Option<Reference>)> {
     let mut meant = match AnyReference::parse(text)? {
         AnyReference::Id(id) => {
             return match reader.image(&id)? {

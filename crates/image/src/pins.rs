@@ -3,6 +3,7 @@ use std::sync::PoisonError;
 
 use oci::Digest;
 
+use crate::holders::Holders;
 use crate::{Result, Store};
 
 /// Layers that work under way counts on, kept from removal until it is over.
@@ -31,8 +32,8 @@ impl Pins {
 
     /// The same for a caller that has the store's lock, and knows that the layer is there (or will be before the lock
     /// goes).
-    pub(crate) fn hold_with(&self, holders: &mut crate::store::Holders, diff_id: &Digest) {
-        holders.pins.push(diff_id.clone());
+    pub(crate) fn hold_with(&self, holders: &mut Holders, diff_id: &Digest) {
+        holders.pin(diff_id);
         self.lock().push(diff_id.clone());
     }
 
@@ -47,9 +48,7 @@ impl Drop for Pins {
         let mut holders = self.store.holders();
         let held = std::mem::take(&mut *self.lock());
         for diff_id in held.iter() {
-            if let Some(at) = holders.pins.iter().position(|pin| pin == diff_id) {
-                holders.pins.swap_remove(at);
-            }
+            holders.unpin(diff_id);
         }
         // Its image may have been removed meanwhile; at the latest the next open finds that out.
         let dropped = self.store.drop_unused(&holders, &held);

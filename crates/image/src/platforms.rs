@@ -6,62 +6,68 @@
 
 use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
 
-use crate::database::Reader;
-use crate::{Image, Result, Store, names};
+use crate::database::{Tables, Transaction};
+use crate::{Error, Image, Result, Store, names};
 
 impl Store {
     /// As [`Store::resolve`], and of several platforms under one name the one that fits `platform` best. Where none does
     /// it is the one that the name means by itself: whether that will do is for the caller to say.
     pub fn resolve_for(&self, name: &str, platform: Option<&Platform>) -> Result<Image> {
-        let image = self.resolve(name)?;
-        let Some(platform) = platform else {
-            return Ok(image);
-        };
-        let all = self.variants(name)?.into_iter();
-        let ranked = all.filter_map(|image| {
-            let rank = platform.rank(&image.config.platform())?;
-            Some((rank, image))
-        });
-        let best = ranked.min_by_key(|(rank, _)| *rank);
-        Ok(best.map_or(image, |(_, image)| image))
+        let reader = self.read()?;
+        let id = best(&reader, &meant(&reader, name)?, platform)?;
+        let missing = || Error::NoSuchImage(name.to_owned());
+        let id = id.ok_or_else(missing)?;
+        let record = reader.image(&id)?.ok_or_else(missing)?;
+        self.view(&reader, &id, &record)
     }
 
     /// All images that a user means by a name: several where it stands for an index. The one that it means by itself
     /// is the first.
     pub fn variants(&self, name: &str) -> Result<Vec<Image>> {
         let reader = self.read()?;
-        let names = reader.names()?;
         let mut images = Vec::new();
         for id in meant(&reader, name)? {
             if let Some(record) = reader.image(&id)? {
-                images.push(self.view(&reader, &id, &record, &names)?);
+                images.push(self.view(&reader, &id, &record)?);
             }
         }
         Ok(images)
     }
-
-    /// Takes a name from one image; others that bear it keep it.
-    pub(crate) fn take_name(&self, reader: &Reader, name: &Reference, id: &Digest) -> Result<()> {
-        let mut left = reader.bearers(name)?;
-        left.retain(|other| other != id);
-        self.inner.database.write(|tables| match left.is_empty() {
-            true => tables.remove_name(name),
-            false => tables.put_name(name, &left),
-        })
-    }
 }
 
 /// The images that a user's text means; an id means one.
-pub(crate) fn meant(reader: &Reader, text: &str) -> Result<Vec<Digest>> {
+pub(crate) fn meant(reader: &Tables<impl Transaction>, text: &str) -> Result<Vec<Digest>> {
     match names::found(reader, text)? {
         (_, Some(name)) => reader.bearers(&name),
         (id, None) => Ok(vec![id]),
     }
 }
 
+/// Of the images that a user means by a text, the one that fits `platform` best; see [`Store::resolve_for`].
+pub(crate) fn best(
+    reader: &Tables<impl Transaction>,
+    meant: &[Digest],
+    platform: Option<&Platform>,
+) -> Result<Option<Digest>> {
+    let first = meant.first().cloned();
+    let (Some(platform), [_, _, ..]) = (platform, meant) else {
+        return Ok(first);
+    };
+    let mut best: Option<(usize, &Digest)> = None;
+    for id in meant {
+        let bytes = reader.document(id)?.unwrap_or_default();
+        let config = ImageConfig::parse(&bytes).ok();
+        let rank = config.and_then(|config| platform.rank(&config.platform()));
+        if let Some(rank) = rank.filter(|rank| best.is_none_or(|(least, _)| *rank < least)) {
+            best = Some((rank, id));
+        }
+    }
+    Ok(best.map(|(_, id)| id.clone()).or(first))
+}
+
 /// Who bears `name` once an image that came out of `index` gets it.
 pub(crate) fn bearers(
-    reader: &Reader,
+    reader: &Tables<impl Transaction>,
     name: &Reference,
     (id, config): (&Digest, &ImageConfig),
     index: Option<&Descriptor>,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use oci::{ContainerId, Digest, Hasher, Reference};
 
-use crate::database::Reader;
-use crate::layers::Staging;
+use crate::database::Writer;
+use crate::holders::Holders;
 use crate::listing::created_of;
-use crate::store::Holders;
+use crate::state::{ImageRecord, LayerRecord};
+use crate::store::unused;
 use crate::{Error, ImageId, PruneQuery, Result, Store, names};
 
 /// A container that was made from an image.
@@ -59,15 +60,21 @@ struct Mind {
     stopped: bool,
 }
 
-/// One removal: the store's lock is held for all of it.
+/// One removal: all of it is one transaction, under the store's lock.
 struct Removal<'a> {
     store: &'a Store,
-    holders: std::sync::MutexGuard<'a, Holders>,
+    tables: &'a mut Writer,
+    holders: &'a Holders,
     users: Users<'a>,
-    done: Vec<Removed>,
-    reclaimed: u64,
-    /// Files of layers that are gone; they go after the lock.
-    trash: Vec<Staging>,
+    done: Done,
+}
+
+/// What a removal did.
+#[derive(Default)]
+struct Done {
+    lines: Vec<Removed>,
+    /// Layers whose records are gone; their files go after the transaction.
+    layers: Vec<(Digest, LayerRecord)>,
 }
 
 impl Store {
@@ -78,131 +85,111 @@ impl Store {
         options: RemoveOptions,
         users: Users<'_>,
     ) -> Result<Vec<Removed>> {
-        let mut removal = self.removal(users);
-        removal.remove(name, options)?;
-        let Removal { holders, done, .. } = removal;
-        drop(holders);
-        Ok(done)
+        let removal = |removal: &mut Removal<'_>| removal.remove(name, options);
+        Ok(self.removal(users, removal)?.removed)
     }
 
     /// Removes images that nobody uses, as far as `query` goes.
     pub fn prune(&self, query: &PruneQuery, users: Users<'_>) -> Result<Pruned> {
-        let mut removal = self.removal(users);
-        for id in removal.prunable(query)? {
-            removal.prune(&id, query)?;
-        }
-        let waiting = removal.prune_waiting()?;
-        let Removal {
-            holders,
-            done,
-            reclaimed,
-            ..
-        } = removal;
-        drop(holders);
-        Ok(Pruned {
-            removed: done,
-            reclaimed: reclaimed + waiting,
-        })
+        let mut pruned = self.removal(users, |removal| {
+            let ids = removal.prunable(query)?;
+            ids.iter().try_for_each(|id| removal.prune(id, query))
+        })?;
+        pruned.reclaimed += self.prune_waiting()?;
+        Ok(pruned)
     }
 
     /// Takes away what earlier pulls left for another attempt; says how many bytes that gave back.
     pub(crate) fn prune_waiting(&self) -> Result<u64> {
-        let mut removal = self.removal(&|_| Vec::new());
-        let freed = removal.prune_waiting();
-        let Removal { holders, .. } = removal;
+        let holders = self.holders();
+        let mut freed = self.inner.ingests.remove_idle(Duration::ZERO)?;
+        let dropped = self.drop_waiting(&holders)?;
         drop(holders);
-        freed
+        freed += dropped.layers.iter().map(|(_, size)| size).sum::<u64>();
+        Ok(freed)
     }
 
     /// Removes one image as `prune` does: with its names if `tagged`, and not if anybody needs it.
     pub(crate) fn prune_one(&self, id: &ImageId, tagged: bool, users: Users<'_>) -> Result<Pruned> {
-        let mut removal = self.removal(users);
         let query = PruneQuery {
             dangling_only: !tagged,
             ..PruneQuery::default()
         };
-        removal.prune(id, &query)?;
-        let Removal {
-            holders,
-            done,
-            reclaimed,
-            ..
-        } = removal;
-        drop(holders);
-        Ok(Pruned {
-            removed: done,
-            reclaimed,
-        })
+        self.removal(users, |removal| removal.prune(id, &query))
     }
 
-    fn removal<'a>(&'a self, users: Users<'a>) -> Removal<'a> {
-        Removal {
-            store: self,
-            holders: self.holders(),
-            users,
-            done: Vec::new(),
-            reclaimed: 0,
-            trash: Vec::new(),
-        }
+    fn removal(
+        &self,
+        users: Users<'_>,
+        work: impl FnOnce(&mut Removal<'_>) -> Result<()>,
+    ) -> Result<Pruned> {
+        let holders = self.holders();
+        let done = self.inner.database.write(|tables| {
+            let mut removal = Removal {
+                store: self,
+                tables,
+                holders: &holders,
+                users,
+                done: Done::default(),
+            };
+            work(&mut removal)?;
+            Ok(removal.done)
+        })?;
+        let reclaimed = done.layers.iter().map(|(_, layer)| layer.size).sum();
+        let dropped = self.retire(done.layers)?;
+        // Taking the files away need not be waited for with the lock.
+        drop(holders);
+        drop(dropped);
+        Ok(Pruned {
+            removed: done.lines,
+            reclaimed,
+        })
     }
 }
 
 impl Removal<'_> {
     fn remove(&mut self, name: &str, options: RemoveOptions) -> Result<()> {
-        let reader = self.store.read()?;
-        let (id, named) = names::found(&reader, name)?;
-        let references = references(&reader, &id)?;
+        let (id, named) = names::found(self.tables, name)?;
         let by_id = names::id_prefix(name).is_some_and(|prefix| id.hex().starts_with(prefix));
         if let Some(named) = named.filter(|_| !by_id) {
-            return self.remove_named(&reader, name, &named, options);
+            return self.remove_named(name, &named, options);
         }
-        if is_single(&references) {
+        if is_single(self.tables, &id)? {
             let mind = Mind {
                 references: false,
                 stopped: !options.force,
             };
-            if let Some(obstacle) = self.obstacle(&reader, &id, mind)? {
+            if let Some(obstacle) = self.obstacle(&id, mind)? {
                 return Err(obstacle.conflict(&id));
             }
-            references
-                .iter()
-                .try_for_each(|name| self.untag(name, &id))?;
+            self.untag_all(&id)?;
         }
         self.delete(&id, options.force, !options.no_prune, false)
     }
 
     /// Takes a name away, and with it the images that bear no other: one, or one a platform.
-    fn remove_named(
-        &mut self,
-        reader: &Reader,
-        text: &str,
-        name: &Reference,
-        options: RemoveOptions,
-    ) -> Result<()> {
-        let variants = reader.bearers(name)?;
+    fn remove_named(&mut self, text: &str, name: &Reference, options: RemoveOptions) -> Result<()> {
+        let variants = self.tables.bearers(name)?;
         if !options.force {
             for variant in &variants {
-                self.check_last_name(reader, text, variant)?;
+                self.check_last_name(text, variant)?;
             }
         }
-        self.store
-            .inner
-            .database
-            .write(|tables| tables.remove_name(name))?;
+        self.tables.remove_name(name)?;
         let first = variants.first().cloned();
-        self.done
-            .extend(first.map(|id| Removed::Untagged(name.familiar(), id)));
-        for variant in &variants {
-            if !self.untag_digests(name, variant)? {
-                self.delete(variant, options.force, !options.no_prune, true)?;
+        let line = first.map(|id| Removed::Untagged(name.familiar(), id));
+        self.done.lines.extend(line);
+        for variant in variants {
+            if !self.untag_digests(name, &variant)? {
+                self.delete(&variant, options.force, !options.no_prune, true)?;
             }
         }
         Ok(())
     }
 
     /// The last name of an image that a container needs is not taken without force.
-    fn check_last_name(&self, reader: &Reader, text: &str, id: &ImageId) -> Result<()> {
-        if is_single(&references(reader, id)?)
+    fn check_last_name(&self, text: &str, id: &ImageId) -> Result<()> {
+        if is_single(self.tables, id)?
             && let Some(user) = (self.users)(id).first()
         {
             return Err(Error::Conflict(format!(
@@ -218,84 +205,86 @@ impl Removal<'_> {
     /// Once a repository's last tag is gone, its names by digest go too: they stand for what was pulled under it, and nobody
     /// means them. True if the image has other names still.
     fn untag_digests(&mut self, gone: &Reference, id: &ImageId) -> Result<bool> {
-        let mut left = references(&self.store.read()?, id)?;
-        let of_repository = |other: &Reference| other.name() == gone.name();
-        let tag_left = left
-            .iter()
-            .any(|other| other.digest().is_none() && of_repository(other));
-        if gone.digest().is_none() && !tag_left {
-            for other in left.iter().filter(|other| of_repository(other)) {
-                self.untag(other, id)?;
+        let repository = gone.name();
+        if gone.digest().is_none() && self.tables.tags_in(id, &repository, 1)?.is_empty() {
+            for name in self.tables.digests_in(id, &repository)? {
+                self.untag(&name, id)?;
             }
-            left.retain(|other| !of_repository(other));
         }
-        Ok(!left.is_empty())
+        self.is_named(id)
     }
 
-    fn untag(&mut self, name: &Reference, id: &ImageId) -> Result<()> {
-        let reader = self.store.read()?;
-        let is_last = reader.bearers(name)?.iter().all(|bearer| bearer == id);
-        self.store.take_name(&reader, name, id)?;
-        if is_last {
-            let line = Removed::Untagged(name.familiar(), id.clone());
-            self.done.push(line);
+    fn is_named(&self, id: &ImageId) -> Result<bool> {
+        Ok(!self.tables.some_names_of(id, 1)?.is_empty())
+    }
+
+    fn untag_all(&mut self, id: &ImageId) -> Result<()> {
+        for name in self.tables.names_of(id)? {
+            self.untag(&name, id)?;
         }
         Ok(())
     }
 
-    /// `quiet`: the caller has done something already, so that an image still in use is no error.
+    fn untag(&mut self, name: &Reference, id: &ImageId) -> Result<()> {
+        if !self.tables.take_name(name, id)? {
+            let line = Removed::Untagged(name.familiar(), id.clone());
+            self.done.lines.push(line);
+        }
+        Ok(())
+    }
+
+    /// Deletes an image and, if they are to be pruned, those of its ancestors that nothing else needs. `quiet`: the
+    /// caller has done something already, so that an image still in use is no error.
     fn delete(&mut self, id: &ImageId, force: bool, prune: bool, quiet: bool) -> Result<()> {
-        let reader = self.store.read()?;
-        if let Some(obstacle) = self.obstacle(
-            &reader,
-            id,
-            Mind {
-                references: !force,
-                stopped: !force,
-            },
-        )? {
-            let dangling = references(&reader, id)?.is_empty() && children(&reader, id)? == 0;
+        let mut next = self.delete_one(id, force, quiet)?;
+        while let Some(parent) = next.filter(|_| prune) {
+            next = self.delete_one(&parent, false, true)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes one image; gives its parent if it is gone.
+    fn delete_one(&mut self, id: &ImageId, force: bool, quiet: bool) -> Result<Option<ImageId>> {
+        let mind = Mind {
+            references: !force,
+            stopped: !force,
+        };
+        if let Some(obstacle) = self.obstacle(id, mind)? {
+            let dangling = !self.is_named(id)? && !self.tables.has_children(id)?;
             if quiet && (!dangling || obstacle.used) {
-                return Ok(());
+                return Ok(None);
             }
             return Err(obstacle.conflict(id));
         }
-        let Some(record) = reader.image(id)? else {
-            return Ok(());
+        let Some(record) = self.tables.image(id)? else {
+            return Ok(None);
         };
-        for name in references(&reader, id)? {
-            self.untag(&name, id)?;
-        }
-        let mut unshared: Vec<&Digest> = record.documents().collect();
-        for (_, other) in reader.images()?.iter().filter(|(other, _)| other != id) {
-            unshared.retain(|digest| other.documents().all(|used| used != *digest));
-        }
-        self.store.inner.database.write(|tables| {
-            tables.remove_image(id)?;
-            tables.remove_document(id)?;
-            unshared
-                .iter()
-                .try_for_each(|digest| tables.remove_document(digest))
-        })?;
-        self.done.push(Removed::Deleted(id.clone()));
-        let dropped = self.store.drop_unused(&self.holders, &record.layers)?;
-        self.trash.extend(dropped.trash);
-        let freed = dropped.layers;
-        self.reclaimed += freed.iter().map(|(_, size)| size).sum::<u64>();
-        for (diff_id, chain) in record.layers.iter().zip(chain_ids(&record.layers)).rev() {
-            if freed.iter().any(|(id, _)| id == diff_id) {
-                self.done.push(Removed::DeletedLayer(chain));
-            }
-        }
-        match record.parent {
-            Some(parent) if prune => self.delete(&parent, false, true, true),
-            _ => Ok(()),
-        }
+        self.untag_all(id)?;
+        self.tables.remove_image(id)?;
+        self.done.lines.push(Removed::Deleted(id.clone()));
+        self.drop_layers(&record)?;
+        Ok(record.parent)
     }
 
-    fn obstacle(&self, reader: &Reader, id: &ImageId, mind: Mind) -> Result<Option<Obstacle>> {
+    /// Drops those of a deleted image's layers that nobody else needs.
+    fn drop_layers(&mut self, record: &ImageRecord) -> Result<()> {
+        let gone = unused(self.tables, self.holders, &record.layers)?;
+        let freed: HashSet<&Digest> = gone.iter().map(|(diff_id, _)| diff_id).collect();
+        for (diff_id, chain) in record.layers.iter().zip(chain_ids(&record.layers)).rev() {
+            if freed.contains(diff_id) {
+                self.done.lines.push(Removed::DeletedLayer(chain));
+            }
+        }
+        for (diff_id, _) in &gone {
+            self.tables.remove_layer(diff_id)?;
+        }
+        self.done.layers.extend(gone);
+        Ok(())
+    }
+
+    fn obstacle(&self, id: &ImageId, mind: Mind) -> Result<Option<Obstacle>> {
         let obstacle = |hard, used, text: String| Ok(Some(Obstacle { hard, used, text }));
-        if children(reader, id)? > 0 {
+        if self.tables.has_children(id)? {
             return obstacle(true, false, "image has dependent child images".to_owned());
         }
         let users = (self.users)(id);
@@ -309,7 +298,7 @@ impl Removal<'_> {
                 ),
             );
         }
-        if mind.references && !references(reader, id)?.is_empty() {
+        if mind.references && self.is_named(id)? {
             return obstacle(
                 false,
                 false,
@@ -330,19 +319,13 @@ impl Removal<'_> {
     }
 
     fn prunable(&self, query: &PruneQuery) -> Result<Vec<ImageId>> {
-        let reader = self.store.read()?;
-        let records = reader.images()?;
-        let parents: HashSet<_> = records
-            .iter()
-            .filter_map(|(_, record)| record.parent.clone())
-            .collect();
         let mut ids = Vec::new();
-        for (id, _) in records {
-            let is_parent = parents.contains(&id);
-            if is_parent && (query.dangling_only || references(&reader, &id)?.is_empty()) {
+        for (id, _) in self.tables.images()? {
+            let is_parent = self.tables.has_children(&id)?;
+            if is_parent && (query.dangling_only || !self.is_named(&id)?) {
                 continue;
             }
-            let config = self.store.config(&reader, &id)?;
+            let config = self.store.config(self.tables, &id)?;
             let labels = config.config.labels.clone().unwrap_or_default();
             let in_time = query.until.is_none_or(|until| created_of(&config) <= until);
             if in_time && query.labels.iter().all(|filter| filter.accepts(&labels)) {
@@ -352,37 +335,15 @@ impl Removal<'_> {
         Ok(ids)
     }
 
-    /// Takes away what earlier pulls left for another attempt; says how many bytes that gave back.
-    fn prune_waiting(&mut self) -> Result<u64> {
-        let mut freed = self.store.inner.ingests.remove_idle(Duration::ZERO)?;
-        let dropped = self.store.drop_waiting(&self.holders)?;
-        freed += dropped.layers.iter().map(|(_, size)| size).sum::<u64>();
-        self.trash.extend(dropped.trash);
-        Ok(freed)
-    }
-
+    /// Deletes an image with its names; one that others were committed from only loses them. What is in use is left as it
+    /// is, without a word.
     fn prune(&mut self, id: &ImageId, query: &PruneQuery) -> Result<()> {
-        let references = references(&self.store.read()?, id)?;
-        let tagged = references.iter().any(|name| name.digest().is_none());
-        if tagged && query.dangling_only {
+        let named = query.dangling_only && self.tables.is_tagged(id)?;
+        if named || !(self.users)(id).is_empty() {
             return Ok(());
         }
-        let options = RemoveOptions::default();
-        let outcome = if references.is_empty() {
-            self.remove(id.hex(), options)
-        } else {
-            references
-                .iter()
-                .try_for_each(|name| match self.remove(&name.canonical(), options) {
-                    Err(Error::NoSuchImage(_)) => Ok(()),
-                    other => other,
-                })
-        };
-        match outcome {
-            // In use: pruning leaves it, without a word.
-            Err(Error::Conflict(_) | Error::NoSuchImage(_)) => Ok(()),
-            other => other,
-        }
+        self.untag_all(id)?;
+        self.delete(id, false, true, true)
     }
 }
 
@@ -401,36 +362,18 @@ impl Obstacle {
     }
 }
 
-fn references(reader: &Reader, id: &ImageId) -> Result<Vec<Reference>> {
-    Ok(reader
-        .names()?
-        .into_iter()
-        .filter(|(_, of)| of == id)
-        .map(|(name, _)| name)
-        .collect())
-}
-
-fn children(reader: &Reader, id: &ImageId) -> Result<usize> {
-    Ok(reader
-        .images()?
-        .iter()
-        .filter(|(_, record)| record.parent.as_ref() == Some(id))
-        .count())
-}
-
 /// At most one tag, and all names by digest in the same repository as it.
-fn is_single(references: &[Reference]) -> bool {
-    if references.len() <= 1 {
-        return true;
+fn is_single(tables: &Writer, id: &ImageId) -> Result<bool> {
+    let [first, _, ..] = &tables.some_names_of(id, 2)?[..] else {
+        return Ok(true);
+    };
+    let repository = first.name();
+    let tags = tables.tags_in(id, &repository, 2)?.len();
+    if tags > 1 {
+        return Ok(false);
     }
-    let (digests, tags): (Vec<_>, Vec<_>) =
-        references.iter().partition(|name| name.digest().is_some());
-    let repositories: HashSet<String> = digests.iter().map(|name| name.name()).collect();
-    match tags[..] {
-        [] => repositories.len() == 1,
-        [tag] => repositories.len() == 1 && repositories.contains(&tag.name()),
-        _ => false,
-    }
+    let here = tags + tables.digests_in(id, &repository)?.len();
+    Ok(tables.some_names_of(id, here + 1)?.len() == here)
 }
 
 /// image-spec 1.1, config.md, "Layer ChainID".

@@ -1,6 +1,6 @@
 //! Writes images as Docker 28 does: its own archive format and an OCI layout in one tar, sharing the blobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 
 use oci::{AnyReference, Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
@@ -12,7 +12,7 @@ use crate::listing::created_of;
 use crate::state::LayerRecord;
 use crate::store::missing_layer;
 use crate::tar::{Entry, EntryKind, Time, Writer};
-use crate::{Error, ImageId, Result, Store, names};
+use crate::{Error, ImageId, Result, Store, names, platforms};
 
 impl Store {
     /// Writes the images that `names` mean. A repository's name without a tag means all its tags. The same images give
@@ -49,27 +49,31 @@ impl Store {
         platform: Option<&Platform>,
     ) -> Result<Vec<(ImageId, Vec<Reference>)>> {
         let mut wanted: Vec<(ImageId, Vec<Reference>)> = Vec::new();
+        let mut places: HashMap<ImageId, usize> = HashMap::new();
+        let mut seen: HashSet<(ImageId, Reference)> = HashSet::new();
         let mut add = |id: ImageId, name: Option<Reference>| {
-            let at = wanted
-                .iter()
-                .position(|(known, _)| *known == id)
-                .unwrap_or_else(|| {
-                    wanted.push((id, Vec::new()));
-                    wanted.len() - 1
-                });
-            let names = &mut wanted[at].1;
-            names.extend(name.filter(|name| !names.contains(name)));
+            let at = *places.entry(id.clone()).or_insert(wanted.len());
+            if at == wanted.len() {
+                wanted.push((id.clone(), Vec::new()));
+            }
+            let new = name.filter(|name| seen.insert((id, name.clone())));
+            wanted[at].1.extend(new);
         };
         for text in asked {
-            let tags = self.tags_of(reader, text)?;
-            for name in &tags {
-                let found = self.resolve_for(&name.canonical(), platform)?;
-                add(found.id, Some(name.clone()));
-            }
+            let mut tags = self.tags_of(reader, text)?;
             if tags.is_empty() {
-                let tag = names::found(reader, text)?.1;
-                let id = self.resolve_for(text, platform)?.id;
-                add(id, tag.filter(|name| name.digest().is_none()));
+                let (id, name) = names::found(reader, text)?;
+                let Some(name) = name else {
+                    add(id, None);
+                    continue;
+                };
+                tags.push(name);
+            }
+            for name in tags {
+                let meant = reader.bearers(&name)?;
+                let id = platforms::best(reader, &meant, platform)?;
+                let id = id.ok_or_else(|| Error::NoSuchImage(name.familiar()))?;
+                add(id, Some(name).filter(|name| name.digest().is_none()));
             }
         }
         Ok(wanted)
@@ -83,18 +87,13 @@ impl Store {
         };
         let mut meant = Reference::candidates(text, reader.unqualified())?;
         meant.push(repository);
-        let mut all: Vec<Reference> = reader.names()?.into_iter().map(|(name, _)| name).collect();
-        all.dedup();
-        let of = |repository: &Reference| -> Vec<Reference> {
-            let its =
-                |name: &&Reference| name.name() == repository.name() && name.digest().is_none();
-            all.iter().filter(its).cloned().collect()
-        };
-        Ok(meant
-            .iter()
-            .map(of)
-            .find(|tags| !tags.is_empty())
-            .unwrap_or_default())
+        for repository in &meant {
+            let tags = reader.tags_of(repository)?;
+            if !tags.is_empty() {
+                return Ok(tags);
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn plan_image(

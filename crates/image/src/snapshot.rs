@@ -87,7 +87,7 @@ impl Store {
         self.tell_growth();
         let made = self.make(container, &kept);
         if made.is_err() {
-            self.holders().snapshots.remove(container);
+            self.holders().let_go(container);
             let home = self.inner.layers.container(container, kept.driver);
             let _ = self.inner.layers.remove_at(&home);
         }
@@ -108,15 +108,15 @@ impl Store {
                 topmost_first(&record.layers).into_iter().cloned().collect()
             }
         };
-        match holders.snapshots.entry(container.clone()) {
-            std::collections::hash_map::Entry::Occupied(_) => Err(Error::Conflict(format!(
+        if holders.snapshots().contains_key(container) {
+            return Err(Error::Conflict(format!(
                 "container {container} has a writable layer already"
-            ))),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let driver = self.inner.driver;
-                Ok(entry.insert(Kept { below, driver }).clone())
-            }
+            )));
         }
+        let driver = self.inner.driver;
+        let kept = Kept { below, driver };
+        holders.keep(container.clone(), kept.clone());
+        Ok(kept)
     }
 
     /// For who collects the longest unused first.
@@ -173,7 +173,7 @@ impl Store {
     }
 
     pub fn snapshot(&self, container: &ContainerId) -> Result<Snapshot> {
-        let kept = self.holders().snapshots.get(container).cloned();
+        let kept = self.holders().snapshots().get(container).cloned();
         let kept = kept.ok_or_else(|| {
             Error::Damaged(format!("container {container} has no writable layer"))
         })?;
@@ -201,7 +201,7 @@ impl Store {
             self.inner.layers.remove_at(&home)?;
         }
         let mut holders = self.holders();
-        let Some(kept) = holders.snapshots.remove(container) else {
+        let Some(kept) = holders.let_go(container) else {
             return Ok(());
         };
         let dropped = self.drop_unused(&holders, &kept.below)?;
@@ -214,7 +214,7 @@ impl Store {
     pub fn retain_snapshots(&self, known: &HashSet<ContainerId>) -> Result<Vec<ContainerId>> {
         let unknown: Vec<_> = self
             .holders()
-            .snapshots
+            .snapshots()
             .keys()
             .filter(|id| !known.contains(*id))
             .cloned()

@@ -1,10 +1,11 @@
-//! What is written to disk, as JSON values of the store's tables. Version 1.
+//! What is written to disk, as JSON values of the store's tables. Version 2: since then names, children and documents are
+//! indexed, which [`crate::database`] makes up for in a store of version 1.
 
 use oci::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
 
 /// The version of everything below, kept in the store itself.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 /// An image, by the digest of its config. The config's bytes are under the same digest in the documents.
 #[derive(Clone, Debug, Serialize, Deserialize)]

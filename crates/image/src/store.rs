@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use oci::{ContainerId, Descriptor, Digest, ImageConfig, Reference};
 
-use crate::database::{Database, Reader, Writer};
+use crate::database::{Database, Reader, Tables, Transaction, Writer};
 use crate::driver::DriverKind;
+use crate::holders::Holders;
 use crate::ingest::{Ingests, KEPT};
 use crate::layers::{INIT, Layers, Staged, Staging, io_error};
 use crate::pins::Pins;
-use crate::snapshot::Kept;
 use crate::state::{ImageRecord, LayerRecord};
 use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, platforms, snapshot};
 
@@ -29,22 +29,6 @@ pub(crate) struct Inner {
     holders: Mutex<Holders>,
     growth: Mutex<u64>,
     grown: Condvar,
-}
-
-/// Who keeps layers besides images. Its lock is also what everything that adds or removes layers holds meanwhile.
-#[derive(Default)]
-pub(crate) struct Holders {
-    /// Containers' writable layers.
-    pub(crate) snapshots: HashMap<ContainerId, Kept>,
-    /// Layers that a load under way counts on.
-    pub(crate) pins: Vec<Digest>,
-}
-
-impl Holders {
-    pub(crate) fn holds(&self, diff_id: &Digest) -> bool {
-        let kept = |kept: &Kept| kept.below.contains(diff_id);
-        self.pins.contains(diff_id) || self.snapshots.values().any(kept)
-    }
 }
 
 /// An image that is about to be in the store.
@@ -88,10 +72,7 @@ impl Store {
         mount_points::ensure(&layers)?;
         let snapshots = snapshot::read_all(&layers)?;
         let ingests = Ingests::open(home.join("ingest"))?;
-        let holders = Mutex::new(Holders {
-            snapshots,
-            pins: Vec::new(),
-        });
+        let holders = Mutex::new(Holders::new(snapshots));
         let store = Store {
             inner: Arc::new(Inner {
                 database,
@@ -153,10 +134,14 @@ impl Store {
         let record = reader
             .image(id)?
             .ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
-        self.view(&reader, id, &record, &reader.names()?)
+        self.view(&reader, id, &record)
     }
 
-    pub(crate) fn config(&self, reader: &Reader, id: &ImageId) -> Result<ImageConfig> {
+    pub(crate) fn config(
+        &self,
+        reader: &Tables<impl Transaction>,
+        id: &ImageId,
+    ) -> Result<ImageConfig> {
         let damaged = |why: String| Error::Damaged(format!("image store: config of {id}: {why}"));
         let bytes = reader
             .document(id)?
@@ -169,13 +154,9 @@ impl Store {
         reader: &Reader,
         id: &ImageId,
         record: &ImageRecord,
-        names: &[(Reference, Digest)],
     ) -> Result<Image> {
-        let mine = names
-            .iter()
-            .filter(|(_, of)| of == id)
-            .map(|(name, _)| name.clone());
-        let (digests, tags) = mine.partition(|name: &Reference| name.digest().is_some());
+        let names = reader.names_of(id)?.into_iter();
+        let (digests, tags) = names.partition(|name| name.digest().is_some());
         let mut size = 0;
         let mut dirs = Vec::new();
         for diff_id in topmost_first(&record.layers) {
@@ -256,7 +237,7 @@ impl Store {
             let mut moved = Vec::new();
             let mut ids = Vec::new();
             for (image, config) in images.iter().zip(&configs) {
-                ids.push(put_image(tables, &reader, image, config, &mut moved)?);
+                ids.push(put_image(tables, image, config, &mut moved)?);
             }
             Ok((ids, moved))
         });
@@ -297,19 +278,7 @@ impl Store {
     /// Takes away layers that no image and no holder needs any more, of the ones given. Their files go when the result
     /// is dropped, which takes a while: best done without the lock.
     pub(crate) fn drop_unused(&self, holders: &Holders, candidates: &[Digest]) -> Result<Dropped> {
-        let reader = self.read()?;
-        let mut unused: Vec<(Digest, LayerRecord)> = Vec::new();
-        for diff_id in candidates {
-            let seen = unused.iter().any(|(have, _)| have == diff_id);
-            if seen || holders.holds(diff_id) || reader.uses(diff_id)? > 0 {
-                continue;
-            }
-            let found = reader.layer(diff_id)?;
-            if let Some(record) = found.filter(|layer| !still_waits(layer)) {
-                unused.push((diff_id.clone(), record));
-            }
-        }
-        self.drop_layers(unused)
+        self.drop_layers(unused(&self.read()?, holders, candidates)?)
     }
 
     /// Takes away layers that were fetched for an image that never came.
@@ -328,16 +297,21 @@ impl Store {
 
     /// Takes away layers of which the caller knows that nobody needs them.
     pub(crate) fn drop_layers(&self, unused: Vec<(Digest, LayerRecord)>) -> Result<Dropped> {
-        let mut dropped = Dropped::default();
         if unused.is_empty() {
-            return Ok(dropped);
+            return Ok(Dropped::default());
         }
         self.inner.database.write(|tables| {
             unused
                 .iter()
                 .try_for_each(|(id, _)| tables.remove_layer(id))
         })?;
-        for (diff_id, record) in unused {
+        self.retire(unused)
+    }
+
+    /// Takes layers' directories out of sight whose records are gone.
+    pub(crate) fn retire(&self, gone: Vec<(Digest, LayerRecord)>) -> Result<Dropped> {
+        let mut dropped = Dropped::default();
+        for (diff_id, record) in gone {
             dropped
                 .trash
                 .extend(self.inner.layers.retire_layer(&record)?);
@@ -349,22 +323,18 @@ impl Store {
     fn collect_garbage(&self) -> Result<()> {
         let holders = self.holders();
         let reader = self.read()?;
-        let owned = |name: &str| holders.snapshots.contains_key(name);
+        let owned = |name: &str| holders.snapshots().contains_key(name);
         let (ids, records): (Vec<_>, Vec<_>) = reader.layers()?.into_iter().unzip();
         self.inner.ingests.remove_idle(KEPT)?;
         self.inner.layers.collect_garbage(&records, &owned)?;
         drop(self.drop_unused(&holders, &ids)?);
-        let images = reader.images()?;
-        let named = |digest: &Digest| {
-            images
-                .iter()
-                .any(|(id, record)| id == digest || record.documents().any(|d| d == digest))
-        };
-        let orphans: Vec<_> = reader
-            .documents()?
-            .into_iter()
-            .filter(|digest| !named(digest))
-            .collect();
+        let mut named = HashSet::new();
+        for (id, record) in reader.images()? {
+            named.extend(record.documents().cloned());
+            named.insert(id);
+        }
+        let mut orphans = reader.documents()?;
+        orphans.retain(|digest| !named.contains(digest));
         if orphans.is_empty() {
             return Ok(());
         }
@@ -378,13 +348,12 @@ impl Store {
 
 fn put_image(
     tables: &mut Writer,
-    reader: &Reader,
     image: &NewImage,
     config: &ImageConfig,
     moved: &mut Vec<(Reference, ImageId)>,
 ) -> Result<ImageId> {
     let id = Digest::sha256(&image.config);
-    let known = reader.image(&id)?;
+    let known = tables.image(&id)?;
     let last_tagged = (!image.names.is_empty()).then(jiff::Timestamp::now);
     let mut record = known.unwrap_or(ImageRecord {
         layers: config.rootfs.diff_ids.clone(),
@@ -408,7 +377,7 @@ fn put_image(
         record.index = Some(descriptor.clone());
     }
     for diff_id in &record.layers {
-        if let Some(mut layer) = reader.layer(diff_id)?.filter(|l| l.awaiting.is_some()) {
+        if let Some(mut layer) = tables.layer(diff_id)?.filter(|l| l.awaiting.is_some()) {
             layer.awaiting = None;
             tables.put_layer(diff_id, &layer)?;
         }
@@ -416,8 +385,8 @@ fn put_image(
     tables.put_document(&id, &image.config)?;
     tables.put_image(&id, &record)?;
     for name in &image.names {
-        let bearers = platforms::bearers(reader, name, (&id, config), record.index.as_ref())?;
-        let lost = reader.name(name)?.filter(|old| !bearers.contains(old));
+        let bearers = platforms::bearers(tables, name, (&id, config), record.index.as_ref())?;
+        let lost = tables.name(name)?.filter(|old| !bearers.contains(old));
         moved.extend(lost.map(|old| (name.clone(), old)));
         tables.put_name(name, &bearers)?;
     }
@@ -427,13 +396,27 @@ fn put_image(
 /// Diff IDs from the top down, each once: overlayfs refuses the same directory twice, and where a layer comes again
 /// higher up, the lower one is hidden by it entirely.
 pub(crate) fn topmost_first(layers: &[Digest]) -> Vec<&Digest> {
-    let mut order: Vec<&Digest> = Vec::with_capacity(layers.len());
-    for diff_id in layers.iter().rev() {
-        if !order.contains(&diff_id) {
-            order.push(diff_id);
+    let mut seen = HashSet::with_capacity(layers.len());
+    let from_above = layers.iter().rev();
+    from_above.filter(|diff_id| seen.insert(*diff_id)).collect()
+}
+
+/// The layers among `candidates` that no image and no holder needs.
+pub(crate) fn unused(
+    tables: &Tables<impl Transaction>,
+    holders: &Holders,
+    candidates: &[Digest],
+) -> Result<Vec<(Digest, LayerRecord)>> {
+    let mut unused: Vec<(Digest, LayerRecord)> = Vec::new();
+    for diff_id in topmost_first(candidates) {
+        if holders.holds(diff_id) || tables.uses(diff_id)? > 0 {
+            continue;
         }
+        let found = tables.layer(diff_id)?;
+        let unwanted = found.filter(|layer| !still_waits(layer));
+        unused.extend(unwanted.map(|record| (diff_id.clone(), record)));
     }
-    order
+    Ok(unused)
 }
 
 /// Whether a layer without an image was fetched so lately that another attempt at its pull may still come.

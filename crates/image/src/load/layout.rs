@@ -1,6 +1,8 @@
 //! OCI image layout (image-spec 1.1, image-layout.md): `index.json` over blobs by digest.
 
-use oci::{Descriptor, Index, Manifest, Platform, Reference, media_type};
+use std::collections::HashMap;
+
+use oci::{Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
 
 use super::docker_archive::{check_layers, parse_config};
 use super::{Intake, invalid};
@@ -20,18 +22,20 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub(super) fn images(intake: &Intake<'_>, platform: Option<&Platform>) -> Result<Vec<NewImage>> {
     let index = parse_index(intake.document(INDEX)?)?;
     let mut images: Vec<NewImage> = Vec::new();
+    let mut known: HashMap<Digest, usize> = HashMap::new();
     for descriptor in index.manifests.iter().filter(|d| !d.is_attestation()) {
         let name = name(descriptor);
-        let manifest = select(intake, descriptor, platform, 0)?;
-        let image = image(intake, &manifest)?;
         // A layout lists an image once for each of its names.
-        match images.iter_mut().find(|known| known.config == image.config) {
-            Some(known) => known.names.extend(name),
-            None => images.push(NewImage {
-                names: name.into_iter().collect(),
-                ..image
-            }),
+        if let Some(at) = known.get(&descriptor.digest) {
+            images[*at].names.extend(name);
+            continue;
         }
+        let manifest = select(intake, descriptor, platform, 0)?;
+        known.insert(descriptor.digest.clone(), images.len());
+        images.push(NewImage {
+            names: name.into_iter().collect(),
+            ..image(intake, &manifest)?
+        });
     }
     if images.is_empty() {
         return Err(invalid("invalid archive: its index.json names no image"));
