@@ -251,6 +251,7 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             shared.shims.close();
+            shared.keeper.close();
             shared.networks.close();
             let parent = shared.config.cgroup_parent.as_str();
             let note = shared.paths.cgroup_parent();

@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod events;
 mod exec;
+mod keeper;
 mod launch;
 mod lifecycle;
 mod link;

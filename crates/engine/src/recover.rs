@@ -87,6 +87,8 @@ pub(crate) fn look(config: Config) -> Result<Found> {
         mounts.map(|mount| (mount.name.as_str(), birth.id.as_str()))
     });
     shared.volumes.adopt(uses);
+    let kept = shared.keeper.find();
+    tracing::debug!(?kept, "met the keeper");
     if let Err(error) = shared.networks.adopt(running_endpoints(&containers)) {
         // Containers without networks run all the same.
         tracing::error!(error = error.chain(), "cannot take networks over");

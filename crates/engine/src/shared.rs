@@ -12,6 +12,7 @@ use crate::container::{Container, Handle};
 use crate::error::Result;
 use crate::events::{Bus, Event, Subject};
 use crate::exec::Exec;
+use crate::keeper::Keeper;
 use crate::mounts::{Access, Kind, MountPoint};
 use crate::networks::Networks;
 use crate::registry::Registry;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) cgroups: Cgroups,
     pub(crate) remote: Remote,
     pub(crate) shims: Shims,
+    pub(crate) keeper: Keeper,
     chores: Mutex<JoinSet<()>>,
     registry: Mutex<Registry<Handle>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
@@ -64,6 +66,7 @@ impl Shared {
         Self {
             remote: Remote::new(&config.registries),
             shims: Shims::new(config.shim_path.clone()),
+            keeper: Keeper::new(&config),
             config,
             paths,
             images,

@@ -13,7 +13,7 @@ use crate::error::Context as _;
 use crate::{Errno, Result};
 
 /// At most this many descriptors travel with a message.
-pub const MAX_FDS: usize = 8;
+pub const MAX_FDS: usize = 64;
 
 /// Two connected stream sockets.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
@@ -43,6 +43,23 @@ pub fn connect(path: &std::path::Path) -> Result<OwnedFd> {
     .context(|| "socket(AF_UNIX)")?;
     rustix::net::connect(&socket, &address).context(|| format!("connect({path:?})"))?;
     Ok(socket)
+}
+
+/// Begins to connect a TCP socket, and does not wait: it is writable when that is done, and the first use of it tells whether it
+/// has failed.
+pub fn connect_later(to: std::net::SocketAddr) -> Result<OwnedFd> {
+    let family = if to.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+        .context(|| format!("socket({family:?}, SOCK_STREAM)"))?;
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno).context(|| format!("connect({to})")),
+    }
 }
 
 /// Sends bytes with descriptors, as one message. Never raises SIGPIPE.

@@ -8,7 +8,9 @@
 mod message;
 mod table;
 
-pub use message::{Question, RecordType, parse, servfail, truncate};
+pub use message::{
+    Question, RecordType, has_room, is_answer, is_failure, parse, servfail, truncate,
+};
 pub use table::{Named, Table};
 
 use std::net::IpAddr;
@@ -17,8 +19,6 @@ use message::{Reply, Wire};
 
 /// How long others may remember an answer, in seconds. Docker's.
 const TTL: u32 = 600;
-/// What fits into a datagram without more being agreed on (RFC 1035, 2.3.4).
-const PLAIN_DATAGRAM: usize = 512;
 
 /// What to do with a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn answer(query: &[u8], transport: Transport, tables: &[&Table], turn: usize
     };
     let room = match transport {
         Transport::Tcp => usize::from(u16::MAX),
-        Transport::Udp => parsed.datagram.max(PLAIN_DATAGRAM),
+        Transport::Udp => parsed.room(),
     };
     let mut reply = Reply::to(query, &parsed, room);
     match parsed.question.kind {

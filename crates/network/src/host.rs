@@ -230,11 +230,6 @@ impl Host {
         inside::set_default_routes(netns, endpoint)
     }
 
-    /// Binds the sockets of a running container's name server again, after whoever had them has ended.
-    pub fn listen_for_names(&self, netns: BorrowedFd<'_>) -> Result<NameSockets> {
-        inside::listen_for_names(netns)
-    }
-
     /// Publishes further ports of a connected endpoint. The caller has reserved them ([`crate::port::reserve`]).
     pub fn publish(
         &self,

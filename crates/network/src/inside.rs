@@ -46,8 +46,8 @@ pub(crate) fn set_default_routes(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> 
     })
 }
 
-/// Makes the name server's sockets only.
-pub(crate) fn listen_for_names(netns: BorrowedFd<'_>) -> Result<NameSockets> {
+/// Binds the sockets of a running container's name server again, after whoever had them has ended.
+pub fn listen_for_names(netns: BorrowedFd<'_>) -> Result<NameSockets> {
     ns::in_namespace(netns, Kinds::NETWORK, resolver::listen)
 }
 

@@ -1,6 +1,7 @@
-//! `tare-shim`: one file, four roles, chosen by the name it is called by.
+//! `tare-shim`: one file, five roles, chosen by the name it is called by.
 //!
 //! - `tare-shim`: the process beside every container (see [`supervise`]).
+//! - `tare-keeper`: the process beside an engine that has names to answer or ports to hold (see [`keeper`]).
 //! - `tare-runtime`: an OCI runtime with runc's command line.
 //! - `docker-init`: the first process of a container run with `--init` (see [`init`]).
 //! - `hello`: the first container of a fresh machine.
@@ -8,6 +9,7 @@
 
 mod hello;
 mod init;
+mod keeper;
 mod supervise;
 
 use std::ffi::OsString;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     {
         Some("hello") => hello::main(),
         Some("docker-init" | "tare-init") => init::main(args),
+        Some(shim::keeping::PROGRAM) => keeper::main(&args),
         Some("tare-runtime") => runtime::cli::main(args.into_iter()),
         _ => supervise::main(&args),
     }

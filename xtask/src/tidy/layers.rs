@@ -9,13 +9,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("linux", &[]),
     ("api", &["oci"]),
-    // process
-    ("runtime", &["linux", "oci"]),
-    ("shim", &["runtime", "linux", "oci"]),
     // resource
     ("image", &["linux", "oci"]),
     ("network", &["linux", "oci"]),
     ("registry", &["oci"]),
+    // process
+    ("runtime", &["linux", "oci"]),
+    // The keeper, one of the shim's roles, answers names out of `network::dns`.
+    ("shim", &["runtime", "network", "linux", "oci"]),
     // domain
     (
         "engine",

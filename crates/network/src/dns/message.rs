@@ -17,12 +17,16 @@ const OPT: u16 = 41;
 const MAX_NAME: usize = 253;
 /// Where the question's name is, as a pointer: every answer is about it.
 const POINTER_TO_QUESTION: [u8; 2] = [0xc0, HEADER as u8];
+/// What fits into a datagram without more being agreed on (RFC 1035, 2.3.4).
+const PLAIN_DATAGRAM: usize = 512;
 /// A datagram that says it takes more gets no more than this (DNS flag day 2020).
 const LARGEST_DATAGRAM: usize = 1232;
 
 pub(super) const FORMAT_ERROR: u8 = 1;
 const SERVER_FAILURE: u8 = 2;
 pub(super) const NOT_IMPLEMENTED: u8 = 4;
+const REFUSED: u8 = 5;
+const CODE: u8 = 0x0f;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +71,15 @@ pub struct Parsed {
     /// Where the question ends.
     end: usize,
     /// How large a datagram the asker takes, if it says so (EDNS).
-    pub(super) datagram: usize,
+    datagram: usize,
     has_edns: bool,
+}
+
+impl Parsed {
+    /// How large a datagram of ours may be.
+    pub(super) fn room(&self) -> usize {
+        self.datagram.clamp(PLAIN_DATAGRAM, LARGEST_DATAGRAM)
+    }
 }
 
 /// Why a message is no query that can be answered.
@@ -118,7 +129,7 @@ pub fn parse(query: &[u8]) -> Result<Parsed, Wire> {
             kind: RecordType::from_number(kind),
         },
         end,
-        datagram: edns.unwrap_or(0).min(LARGEST_DATAGRAM),
+        datagram: edns.unwrap_or(0),
         has_edns: edns.is_some(),
     })
 }
@@ -187,6 +198,45 @@ pub fn truncate(query: &[u8]) -> Option<Vec<u8>> {
     let mut reply = Reply::to(query, &parsed, usize::from(u16::MAX));
     reply.bytes[2] = reply.bytes[2] & !AUTHORITATIVE | TRUNCATED;
     Some(reply.finish())
+}
+
+/// Whether a message is an answer to a query: of its number, and to its question. A server may leave the question out when it could
+/// not read it.
+#[must_use]
+pub fn is_answer(query: &[u8], reply: &[u8]) -> bool {
+    let (Some(header), Ok(asked)) = (reply.first_chunk::<HEADER>(), parse(query)) else {
+        return false;
+    };
+    if header[..2] != query[..2] || header[2] & ANSWER == 0 {
+        return false;
+    }
+    match u16_at(reply, 4) {
+        Some(0) => header[3] & CODE != 0,
+        Some(1) => read_question(reply).is_some_and(|(name, kind, class)| {
+            (name.as_str(), kind) == (asked.question.name.as_str(), asked.question.kind.number())
+                && Some(class) == u16_at(query, asked.end - 2)
+        }),
+        _ => false,
+    }
+}
+
+fn read_question(message: &[u8]) -> Option<(String, u16, u16)> {
+    let (name, at) = read_name(message, HEADER)?;
+    Some((name, u16_at(message, at)?, u16_at(message, at + 2)?))
+}
+
+/// Whether an answer says that its server could not, or would not, find out.
+#[must_use]
+pub fn is_failure(reply: &[u8]) -> bool {
+    let code = reply.get(3).map(|flags| flags & CODE);
+    matches!(code, Some(SERVER_FAILURE | REFUSED))
+}
+
+/// Whether who sent the query takes a datagram of that length.
+#[must_use]
+pub fn has_room(query: &[u8], length: usize) -> bool {
+    let agreed = parse(query).map_or(0, |parsed| parsed.datagram);
+    length <= agreed.max(PLAIN_DATAGRAM)
 }
 
 /// An answer in the making.

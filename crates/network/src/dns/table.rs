@@ -23,7 +23,8 @@ pub struct Named {
 }
 
 impl Table {
-    /// An empty table of the network of this name, which may follow a container's: `web.frontend`.
+    /// An empty table of the network of this name, which may follow a container's: `web.frontend`. One without a name is
+    /// for names that go with no address: it answers nobody who asks what an address is called.
     #[must_use]
     pub fn new(network: &str) -> Self {
         Self {
@@ -89,10 +90,7 @@ impl Table {
     pub(super) fn name_of(&self, address: IpAddr) -> Option<String> {
         let named = self.endpoints.get(self.addresses.get(&address)?)?;
         let name = named.names.first()?;
-        if self.network.is_empty() {
-            return Some(name.clone());
-        }
-        Some(format!("{name}.{}", self.network))
+        (!self.network.is_empty()).then(|| format!("{name}.{}", self.network))
     }
 }
 

@@ -151,6 +151,48 @@ fn addresses_have_names() {
 }
 
 #[test]
+fn only_the_answer_to_what_was_asked_is_one() {
+    let asked = query("web.example", A);
+    let mut good = asked.clone();
+    good[2] |= 0x80;
+    assert!(is_answer(&asked, &good));
+    let mut upper = good.clone();
+    upper[13] = b'W';
+    assert!(is_answer(&asked, &upper));
+    let damaged = |at: usize, to: u8| {
+        let mut reply = good.clone();
+        reply[at] = to;
+        reply
+    };
+    let last = asked.len() - 1;
+    for wrong in [
+        asked.clone(),
+        damaged(0, 0),
+        damaged(5, 2),
+        damaged(13, b'x'),
+        damaged(last, 3),
+        damaged(last - 2, AAAA as u8),
+        good[..20].to_vec(),
+        Vec::new(),
+    ] {
+        assert!(!is_answer(&asked, &wrong), "{wrong:?}");
+    }
+    let mut refused = good[..12].to_vec();
+    (refused[3], refused[5]) = (5, 0);
+    assert!(is_answer(&asked, &refused) && is_failure(&refused) && !is_failure(&good));
+    assert!(has_room(&asked, 512) && !has_room(&asked, 513));
+    assert!(has_room(&edns(asked, 4096), 4096));
+}
+
+#[test]
+fn a_table_without_a_name_names_no_address() {
+    let mut private = Table::new("");
+    private.set(named(1, &["db"], &["10.0.0.1"]));
+    assert_eq!(ask("db", A, &[&private]), Some(vec![vec![10, 0, 0, 1]]));
+    assert_eq!(ask("1.0.0.10.in-addr.arpa", PTR, &[&private]), None);
+}
+
+#[test]
 fn networks_do_not_see_each_other_and_the_first_wins() {
     let front = front();
     let mut back = Table::new("back");
@@ -263,7 +305,7 @@ proptest! {
         for transport in [Transport::Udp, Transport::Tcp] {
             let _ = answer(&bytes, transport, &[&front], 3);
         }
-        let _ = (servfail(&bytes), truncate(&bytes));
+        let _ = (servfail(&bytes), truncate(&bytes), is_answer(&query("web", A), &bytes), is_answer(&bytes, &bytes), has_room(&bytes, 600));
     }
 
     #[test]

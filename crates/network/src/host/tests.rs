@@ -246,7 +246,7 @@ fn names_lead_to_our_sockets_and_the_container_keeps_port_53() {
         let connected = container.connect(world, &network, &endpoint);
         drop(connected);
         // Again, as after a restart of who answers.
-        let sockets = world.host.listen_for_names(container.netns()).unwrap();
+        let sockets = crate::listen_for_names(container.netns()).unwrap();
         let udp = std::net::UdpSocket::from(sockets.udp);
         udp.set_nonblocking(false).unwrap();
         container.inside(|| {

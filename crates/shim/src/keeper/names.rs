@@ -1,0 +1,294 @@
+//! Answers to containers' questions for names.
+
+use std::collections::BTreeMap;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use linux::epoll::{Event, EventFlags};
+use network::Identity;
+use network::dns::{self, Answer, Table, Transport};
+use shim::keeping::{self, Zone};
+
+use super::Error;
+use super::forward::{Asker, Heard, Queries, Question};
+use super::stream::Streams;
+use super::watch::{Kind, Token, Watch};
+
+/// How many datagrams of one container are answered before others have their turn.
+const BURST: usize = 64;
+/// The largest message.
+const BUFFER: usize = 64 << 10;
+
+/// All networks' names, and who is told them.
+pub(super) struct Names {
+    tables: BTreeMap<Identity, Table>,
+    servers: BTreeMap<u32, Server>,
+    numbers: BTreeMap<String, u32>,
+    streams: Streams,
+    queries: Queries,
+    /// Streams with room for further questions.
+    resumed: Vec<u32>,
+    /// Addresses that share a name take turns.
+    turn: usize,
+    /// What is read goes through here; given back when nothing has come for a while.
+    buffer: Vec<u8>,
+}
+
+/// What serves a container.
+pub(super) struct Server {
+    pub(super) said: keeping::Server,
+    private: Table,
+    sockets: Sockets,
+}
+
+/// In a container's namespace, which is the last of them.
+struct Sockets {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    netns: OwnedFd,
+}
+
+impl Server {
+    pub(super) fn netns(&self) -> &OwnedFd {
+        &self.sockets.netns
+    }
+}
+
+impl Names {
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self {
+            tables: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            streams: Streams::default(),
+            queries: Queries::new()?,
+            resumed: Vec::new(),
+            turn: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Tables alone need nobody who keeps them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    pub(super) fn networks(&self) -> Vec<Identity> {
+        self.tables.keys().cloned().collect()
+    }
+
+    pub(super) fn servers(&self) -> Vec<String> {
+        self.numbers.keys().cloned().collect()
+    }
+
+    pub(super) fn set(&mut self, zone: Zone) {
+        let mut table = Table::new(&zone.name);
+        for named in zone.entries {
+            table.set(named);
+        }
+        self.tables.insert(zone.network, table);
+    }
+
+    pub(super) fn forget(&mut self, network: &Identity) {
+        self.tables.remove(network);
+    }
+
+    pub(super) fn serve(
+        &mut self,
+        watch: &mut Watch,
+        said: keeping::Server,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), Error> {
+        let mut private = Table::new("");
+        for named in &said.private {
+            private.set(named.clone());
+        }
+        let refuse = |text: &str| Err(Error::Refused(format!("{text}: {}", said.id)));
+        let known = self.numbers.get(&said.id).copied();
+        if fds.is_empty() {
+            let Some(server) = known.and_then(|number| self.servers.get_mut(&number)) else {
+                return refuse("a container that is not served");
+            };
+            (server.said, server.private) = (said, private);
+            return Ok(());
+        }
+        let Ok([udp, tcp, netns]) = <[OwnedFd; 3]>::try_from(fds) else {
+            return refuse("two sockets and a namespace belong to a server");
+        };
+        let sockets = Sockets {
+            udp: UdpSocket::from(udp),
+            tcp: TcpListener::from(tcp),
+            netns,
+        };
+        let nonblocking = |error| Error::Socket("set up a name server's sockets", error);
+        sockets.udp.set_nonblocking(true).map_err(nonblocking)?;
+        sockets.tcp.set_nonblocking(true).map_err(nonblocking)?;
+        self.unserve(watch, &said.id);
+        let number = watch.number();
+        watch.add(
+            &sockets.udp,
+            Token::new(Kind::Datagrams, number),
+            EventFlags::IN,
+        )?;
+        watch.add(
+            &sockets.tcp,
+            Token::new(Kind::Streams, number),
+            EventFlags::IN,
+        )?;
+        self.numbers.insert(said.id.clone(), number);
+        let server = Server {
+            said,
+            private,
+            sockets,
+        };
+        self.servers.insert(number, server);
+        Ok(())
+    }
+
+    pub(super) fn unserve(&mut self, watch: &Watch, id: &str) {
+        let Some(number) = self.numbers.remove(id) else {
+            return;
+        };
+        if let Some(server) = self.servers.remove(&number) {
+            watch.remove(&server.sockets.udp);
+            watch.remove(&server.sockets.tcp);
+        }
+        self.streams.forget(number);
+        self.queries.forget(number);
+    }
+
+    /// Somebody asks by datagram.
+    pub(super) fn datagrams_ready(&mut self, watch: &mut Watch, number: u32) {
+        let mut buffer = self.take_buffer();
+        for _ in 0..BURST {
+            let Some(server) = self.servers.get(&number) else {
+                break;
+            };
+            let Ok((length, from)) = server.sockets.udp.recv_from(&mut buffer) else {
+                break;
+            };
+            match self.answer(number, &buffer[..length], Transport::Udp) {
+                Answer::Reply(reply) => self.deliver(number, Asker::Datagram(from), &reply),
+                Answer::Forward => {
+                    let question = Question::new(number, Asker::Datagram(from), &buffer[..length]);
+                    self.ask_elsewhere(watch, question);
+                }
+                Answer::Ignore => {}
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Somebody connects.
+    pub(super) fn streams_ready(&mut self, watch: &mut Watch, number: u32) {
+        if let Some(server) = self.servers.get(&number) {
+            self.streams.accept(watch, number, &server.sockets.tcp);
+        }
+    }
+
+    /// Somebody asks over a connection, or can be answered there.
+    pub(super) fn stream_ready(&mut self, watch: &mut Watch, number: u32, event: Event) {
+        let mut buffer = self.take_buffer();
+        self.streams.receive(number, event, &mut buffer);
+        self.buffer = buffer;
+        self.answer_stream(watch, number);
+    }
+
+    fn answer_stream(&mut self, watch: &mut Watch, number: u32) {
+        while let Some((server, query)) = self.streams.next_query(number) {
+            match self.answer(server, &query, Transport::Tcp) {
+                Answer::Reply(reply) => self.streams.answer(number, &reply),
+                Answer::Forward => {
+                    self.streams.wait(number);
+                    let question = Question::new(server, Asker::Stream(number), &query);
+                    self.ask_elsewhere(watch, question);
+                }
+                Answer::Ignore => {}
+            }
+        }
+        self.streams.flush(watch, number);
+    }
+
+    fn answer(&mut self, number: u32, query: &[u8], transport: Transport) -> Answer {
+        let Some(server) = self.servers.get(&number) else {
+            return Answer::Ignore;
+        };
+        let mut tables = vec![&server.private];
+        let networks = server.said.networks.iter();
+        tables.extend(networks.filter_map(|network| self.tables.get(network)));
+        self.turn = self.turn.wrapping_add(1);
+        dns::answer(query, transport, &tables, self.turn)
+    }
+
+    fn ask_elsewhere(&mut self, watch: &mut Watch, question: Question) {
+        let server = self.servers.get(&question.server);
+        if let Err(question) = self.queries.ask(watch, server, question) {
+            self.give_up(&question);
+        }
+    }
+
+    /// Another name server has answered, or cannot be reached.
+    pub(super) fn query_ready(&mut self, watch: &mut Watch, number: u32, event: Event) {
+        let mut buffer = self.take_buffer();
+        let heard = self.queries.hear(watch, number, event, &mut buffer);
+        self.buffer = buffer;
+        match heard {
+            Heard::Nothing => {}
+            Heard::Answer(question, reply) => {
+                self.deliver(question.server, question.asker, &reply);
+            }
+            Heard::Failure(question) => self.ask_elsewhere(watch, question),
+        }
+    }
+
+    fn give_up(&mut self, question: &Question) {
+        if let Some(reply) = dns::servfail(&question.message) {
+            self.deliver(question.server, question.asker, &reply);
+        }
+    }
+
+    /// A container that takes no answers gets none.
+    fn deliver(&mut self, server: u32, asker: Asker, reply: &[u8]) {
+        match asker {
+            Asker::Datagram(to) => {
+                if let Some(server) = self.servers.get(&server) {
+                    let _sent = server.sockets.udp.send_to(reply, to);
+                }
+            }
+            Asker::Stream(number) => {
+                self.streams.answer_late(number, reply);
+                self.resumed.push(number);
+            }
+        }
+    }
+
+    /// When something has to be done though nothing happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let both = [self.queries.deadline(), self.streams.deadline()];
+        both.into_iter().flatten().min()
+    }
+
+    /// Does it, and what has become possible meanwhile.
+    pub(super) fn go_on(&mut self, watch: &mut Watch, now: Instant) {
+        for question in self.queries.expired(now) {
+            self.ask_elsewhere(watch, question);
+        }
+        self.streams.expire(now);
+        while let Some(number) = self.resumed.pop() {
+            self.answer_stream(watch, number);
+        }
+    }
+
+    pub(super) fn trim(&mut self) {
+        self.buffer = Vec::new();
+    }
+
+    fn take_buffer(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            buffer.resize(BUFFER, 0);
+        }
+        buffer
+    }
+}
