@@ -23,9 +23,12 @@ mod repository;
 mod scope;
 mod search;
 mod settings;
+mod tls_words;
 mod token;
 mod transport;
 mod upload;
+mod verifier;
+mod x509;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

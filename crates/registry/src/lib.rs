@@ -7,5 +7,7 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
+mod der;
 #[cfg(feature = "server")]
 pub mod server;

@@ -5,32 +5,39 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::error::{Error, Result};
+use super::verifier::{Trusted, Verifier};
+use super::x509::Certificate;
 
 /// A bundle or certificate file may not be longer than this.
 const MAX_FILE: u64 = 16 << 20;
 
-type Pem = Arc<[u8]>;
+/// A file as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct File {
+    path: PathBuf,
+    pem: Arc<[u8]>,
+}
 
 /// The files that decide about one server's TLS. Equal ones share their connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Material {
-    /// Contents of CA files, on top of what is trusted everywhere.
-    pub(super) authorities: Vec<Pem>,
-    /// Contents of a certificate file and of its key's.
-    pub(super) client: Option<(Pem, Pem)>,
+    /// CA files, on top of what is trusted everywhere.
+    pub(super) authorities: Vec<File>,
+    /// A certificate file and its key's.
+    pub(super) client: Option<(File, File)>,
     /// Take any certificate.
     pub(super) unverified: bool,
 }
 
 /// Reads a file of a bounded length.
-pub(super) fn read(path: &Path) -> Result<Pem> {
+pub(super) fn read(path: &Path) -> Result<File> {
     let failed =
         |source: io::Error| Error::local(format!("reading {}", path.display())).caused_by(source);
     let length = fs::metadata(path).map_err(failed)?.len();
@@ -40,7 +47,10 @@ pub(super) fn read(path: &Path) -> Result<Pem> {
             path.display()
         )));
     }
-    Ok(fs::read(path).map_err(failed)?.into())
+    Ok(File {
+        path: path.to_owned(),
+        pem: fs::read(path).map_err(failed)?.into(),
+    })
 }
 
 /// Docker's `certs.d/<host>/`: every `*.crt` is a CA, every `*.cert` needs its `*.key`. Of several client certificates
@@ -85,103 +95,87 @@ pub(super) fn of_folder(folder: &Path) -> Result<Material> {
 }
 
 /// The CAs that are trusted everywhere: those of the first file that is there.
-pub(super) fn trusted(files: &[PathBuf]) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
+pub(super) fn trusted(files: &[PathBuf]) -> Result<Trusted> {
+    let mut trusted = Trusted::none();
     if let Some(file) = files.iter().find(|file| file.is_file()) {
-        add(&mut roots, &read(file)?);
+        add(&mut trusted, &read(file)?);
     }
-    Ok(roots)
+    Ok(trusted)
 }
 
-/// Certificates that rustls cannot use (old ones in system bundles) are left out, as every TLS library does.
-fn add(roots: &mut RootCertStore, pem: &[u8]) -> usize {
-    let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-    roots.add_parsable_certificates(certificates).0
+/// Adds the certificates of a file and says how many there are. Those that rustls cannot use (old ones in system bundles) are
+/// left out, as every TLS library does.
+fn add(trusted: &mut Trusted, file: &File) -> usize {
+    let certificates = CertificateDer::pem_slice_iter(&file.pem).filter_map(Result::ok);
+    certificates
+        .map(|certificate| trusted.add(certificate))
+        .count()
 }
 
 /// The TLS settings of one kind of server.
-pub(super) fn configuration(
-    everywhere: &Arc<RootCertStore>,
-    material: &Material,
-) -> Result<ClientConfig> {
+pub(super) fn configuration(everywhere: &Trusted, material: &Material) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let broken = |e: rustls::Error| Error::local("setting up TLS").caused_by(e);
+    let verifier = match material.unverified {
+        true => Verifier::of_anyone(Arc::clone(&provider)),
+        false => Verifier::of(Arc::clone(&provider), all_trusted(everywhere, material)?),
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(broken)?;
-    let builder = if material.unverified {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
-    } else {
-        builder.with_root_certificates(roots(everywhere, material)?)
-    };
+        .map_err(|e| Error::local("setting up TLS").caused_by(e))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &material.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let chain = CertificateDer::pem_slice_iter(certificate)
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(|e| Error::local("reading a client certificate").caused_by(e))?;
-            let key = PrivateKeyDer::from_pem_slice(key)
-                .map_err(|e| Error::local("reading a client certificate's key").caused_by(e))?;
-            builder.with_client_auth_cert(chain, key).map_err(broken)?
+            let identity = SingleCertAndKey::from(identity(certificate, key, &provider)?);
+            builder.with_client_cert_resolver(Arc::new(identity))
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn roots(everywhere: &Arc<RootCertStore>, material: &Material) -> Result<Arc<RootCertStore>> {
-    if material.authorities.is_empty() {
-        return Ok(Arc::clone(everywhere));
-    }
-    let mut roots = RootCertStore::clone(everywhere);
-    for pem in &material.authorities {
-        if add(&mut roots, pem) == 0 {
-            return Err(Error::local("a CA file holds no certificate"));
+fn all_trusted(everywhere: &Trusted, material: &Material) -> Result<Trusted> {
+    let mut trusted = everywhere.clone();
+    for file in &material.authorities {
+        if add(&mut trusted, file) == 0 {
+            return Err(Error::local(format!(
+                "the CA file {} holds no certificate",
+                file.path.display()
+            )));
         }
     }
-    Ok(Arc::new(roots))
+    Ok(trusted)
 }
 
-/// For registries that the administrator called insecure: takes any certificate, but still makes the server prove that
-/// it holds the key of the one it shows.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+/// Who we say we are.
+fn identity(certificate: &File, key: &File, provider: &CryptoProvider) -> Result<CertifiedKey> {
+    let unusable = |file: &File, what: &str| {
+        let path = file.path.display();
+        Error::local(format!("the client {what} {path} cannot be used"))
+    };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&certificate.pem)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| unusable(certificate, "certificate").because(e))?;
+    let Some(own) = chain.first() else {
+        let none = "it holds no certificate in PEM form";
+        return Err(unusable(certificate, "certificate").because(none));
+    };
+    let read = Certificate::parse(own)
+        .ok_or_else(|| unusable(certificate, "certificate").because("it is no X.509"))?;
+    let wanted = SubjectPublicKeyInfoDer::from(read.key);
+    let der = PrivateKeyDer::from_pem_slice(&key.pem).map_err(|_| {
+        unusable(key, "key").because("it holds no private key in PEM form without a password")
+    })?;
+    let signing = provider
+        .key_provider
+        .load_private_key(der)
+        .map_err(|e| unusable(key, "key").because(e))?;
+    // rustls would hold them against each other itself, but reads no certificate of version 1. Whether one is good enough is
+    // for the server to say.
+    if signing.public_key().is_some_and(|own| own != wanted) {
+        let other = format!("it is not the key of {}", certificate.path.display());
+        return Err(unusable(key, "key").because(other));
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    Ok(CertifiedKey::new(chain, signing))
 }

@@ -93,6 +93,13 @@ impl Error {
         self
     }
 
+    /// The same error with its reason in the text.
+    #[must_use]
+    pub(super) fn because(mut self, reason: impl std::fmt::Display) -> Self {
+        self.problem = format!("{}: {reason}", self.problem);
+        self
+    }
+
     /// The same refusal, told as a denial, as Docker tells it.
     #[must_use]
     pub(super) fn denied(mut self) -> Self {

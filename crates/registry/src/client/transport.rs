@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-
-use reqwest::{NoProxy, Proxy, Url};
-use rustls::RootCertStore;
 
 use super::certificates::{self, Material};
 use super::dns::Resolver;
 use super::error::{Error, Result};
 use super::settings::{Settings, proxy_url};
+use super::tls_words;
+use super::verifier::Trusted;
+use reqwest::{NoProxy, Proxy, Url};
 
 /// Idle connections go away after this; most registries close theirs after a minute.
 const IDLE: Duration = Duration::from_secs(20);
@@ -24,7 +24,7 @@ const MOST_POOLS: usize = 64;
 pub(super) struct Transports {
     pub(super) resolver: Resolver,
     pools: Mutex<HashMap<Material, reqwest::Client>>,
-    roots: OnceLock<Arc<RootCertStore>>,
+    trusted: OnceLock<Trusted>,
 }
 
 impl Transports {
@@ -32,7 +32,7 @@ impl Transports {
         Transports {
             resolver: Resolver::default(),
             pools: Mutex::default(),
-            roots: OnceLock::new(),
+            trusted: OnceLock::new(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Transports {
     }
 
     fn make(&self, settings: &Settings, material: &Material) -> Result<reqwest::Client> {
-        let tls = certificates::configuration(&self.roots(settings)?, material)?;
+        let tls = certificates::configuration(self.trusted(settings)?, material)?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
@@ -73,12 +73,12 @@ impl Transports {
             .map_err(|e| Error::local("setting up the HTTP client").caused_by(e))
     }
 
-    fn roots(&self, settings: &Settings) -> Result<Arc<RootCertStore>> {
-        if let Some(roots) = self.roots.get() {
-            return Ok(Arc::clone(roots));
+    fn trusted(&self, settings: &Settings) -> Result<&Trusted> {
+        if let Some(trusted) = self.trusted.get() {
+            return Ok(trusted);
         }
-        let roots = Arc::new(certificates::trusted(&settings.trusted)?);
-        Ok(Arc::clone(self.roots.get_or_init(|| roots)))
+        let trusted = certificates::trusted(&settings.trusted)?;
+        Ok(self.trusted.get_or_init(|| trusted))
     }
 }
 
@@ -147,10 +147,10 @@ pub(super) fn speaks_plain_http(error: &reqwest::Error) -> bool {
     false
 }
 
-/// `io::Error` hides what it carries from `source()`.
-fn tls_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(io) = cause.downcast_ref::<io::Error>() {
-        return io.get_ref().and_then(|inner| inner.downcast_ref());
+/// `io::Error` hides what it carries from `source()`, and may carry another one.
+fn tls_error<'e>(mut cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    while let Some(io) = cause.downcast_ref::<io::Error>() {
+        cause = io.get_ref()?;
     }
     cause.downcast_ref()
 }
@@ -164,7 +164,7 @@ fn innermost(error: &reqwest::Error) -> String {
         text = cause.to_string();
         lookup |= text == "dns error";
         if let Some(tls) = tls_error(cause) {
-            return tls_problem(tls);
+            return tls_words::tls(tls);
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             text = io_problem(io);
@@ -175,20 +175,6 @@ fn innermost(error: &reqwest::Error) -> String {
         return format!("no such host ({text})");
     }
     text
-}
-
-fn tls_problem(error: &rustls::Error) -> String {
-    use rustls::CertificateError::UnknownIssuer;
-    match error {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
-            "tls: failed to verify certificate: x509: certificate signed by unknown authority"
-                .to_owned()
-        }
-        rustls::Error::InvalidCertificate(_) => {
-            format!("tls: failed to verify certificate: {error}")
-        }
-        other => format!("tls: {other}"),
-    }
 }
 
 fn io_problem(error: &io::Error) -> String {

@@ -1,6 +1,7 @@
 //! The client against registries that tell the truth, and against registries that lie, break off, or answer nonsense.
 
 mod blobs;
+mod certificates;
 mod getting_in;
 mod manifests;
 mod mirrors;

@@ -1,4 +1,6 @@
-//! Just enough DER to take a key out of a `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+//! A key out of a `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+
+use crate::der::{BIT_STRING, OBJECT_ID, SEQUENCE, value};
 
 /// The algorithm's object identifier, the curve's if there is one, and the key itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,10 +9,6 @@ pub(super) struct Spki<'d> {
     pub(super) curve: Option<&'d [u8]>,
     pub(super) key: &'d [u8],
 }
-
-const SEQUENCE: u8 = 0x30;
-const OBJECT_ID: u8 = 0x06;
-const BIT_STRING: u8 = 0x03;
 
 /// Reads `SEQUENCE { SEQUENCE { OID, params }, BIT STRING }`.
 pub(super) fn spki(der: &[u8]) -> Option<Spki<'_>> {
@@ -24,23 +22,6 @@ pub(super) fn spki(der: &[u8]) -> Option<Spki<'_>> {
         curve: value(parameters, OBJECT_ID).map(|(curve, _)| curve),
         key,
     })
-}
-
-/// The contents of the value with this tag at the beginning, and what follows it.
-fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (found, rest) = der.split_first()?;
-    let (first, mut rest) = rest.split_first()?;
-    let mut length = usize::from(*first);
-    if length >= 0x80 {
-        let digits = length & 0x7f;
-        if digits == 0 || digits > 3 || rest.len() < digits {
-            return None;
-        }
-        let (bytes, tail) = rest.split_at(digits);
-        length = bytes.iter().fold(0, |sum, b| sum << 8 | usize::from(*b));
-        rest = tail;
-    }
-    (*found == tag && rest.len() >= length).then(|| rest.split_at(length))
 }
 
 #[cfg(test)]
