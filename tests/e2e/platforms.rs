@@ -160,6 +160,27 @@ own_test!(platforms_of_one_index_live_under_one_name, |d| {
     assert_eq!(checked["Problems"], json!([]));
 });
 
+own_test!(
+    a_platform_that_is_missing_is_named_as_it_was_asked_for,
+    |d| {
+        let cli = d.tare();
+        let registry = registry(d, "registry");
+        publish(&cli, &registry);
+        let name = format!("{}/team/all:1", registry.address());
+        for wanted in [
+            "linux/arm64",
+            "linux/arm64/v8",
+            "linux/arm",
+            "windows/arm64",
+        ] {
+            cli.run(&["pull", "--platform", wanted, &name]).fails(
+                1,
+                &format!("no matching manifest for {wanted} in the manifest list entries"),
+            );
+        }
+    }
+);
+
 own_test!(an_index_goes_only_whole, |d| {
     let cli = d.tare();
     let there = registry(d, "registry");

@@ -174,9 +174,11 @@ impl One<'_> {
             let host = Platform::host();
             let platform = self.platform.unwrap_or(&host);
             let entry = choice::best(&parsed, platform).ok_or_else(|| {
+                let wanted = self
+                    .platform
+                    .map_or_else(|| choice::shown(&host), Platform::to_string);
                 Error::not_found(format!(
-                    "no matching manifest for {} in the manifest list entries",
-                    choice::shown(platform)
+                    "no matching manifest for {wanted} in the manifest list entries"
                 ))
             })?;
             let next = self.fetch(Wanted::Digest(&entry.digest)).await?;

@@ -13,7 +13,8 @@ pub(super) fn best<'i>(index: &'i Index, platform: &Platform) -> Option<&'i Desc
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry)
 }
 
-/// As Docker writes it in its errors: arm64 with its variant.
+/// This machine's platform as Docker writes it in its errors: arm64 with its variant. One that was asked for by name is told
+/// as it was asked for.
 pub(super) fn shown(platform: &Platform) -> String {
     match (platform.architecture.as_str(), &platform.variant) {
         ("arm64", None) => format!("{platform}/v8"),
