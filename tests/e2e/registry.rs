@@ -103,6 +103,38 @@ both!(all_tags_and_digests, |d, cli| {
     cli.ok(&["rmi", "-f", &by_digest]);
 });
 
+// Docker's own client asks a Notary server; ours says that it cannot.
+own_test!(content_trust_is_refused_and_not_ignored, |d| {
+    let cli = d.tare();
+    let nowhere = format!("127.0.0.1:9/{}:1", d.name("image"));
+    let with = |value: &str, args: &[&str]| {
+        let command = cli.command(args).env("DOCKER_CONTENT_TRUST", value);
+        command.run()
+    };
+    for args in [
+        &["pull", &nowhere][..],
+        &["push", &nowhere],
+        &["run", "--rm", IMAGE, "true"],
+        &["create", IMAGE],
+        &["pull", "ssh://nowhere/x"],
+    ] {
+        let run = with("1", args);
+        assert_ne!(run.code, 0, "{args:?}");
+        assert!(
+            run.err().contains("content trust is not supported"),
+            "{args:?}: {}",
+            run.err()
+        );
+    }
+    let run = ["run", "--rm", "--network", "none"];
+    let disabled = [&run[..], &["--disable-content-trust", IMAGE, "echo", "x"]].concat();
+    assert_eq!(with("1", &disabled).ok(), "x");
+    let plain = [&run[..], &[IMAGE, "echo", "x"]].concat();
+    assert_eq!(with("0", &plain).ok(), "x");
+    let enabled = [&run[..], &["--disable-content-trust=false", IMAGE, "true"]].concat();
+    with("", &enabled).exits(125);
+});
+
 both!(what_is_not_there, |d, cli| {
     let Some(registry) = Registry::open() else {
         return;

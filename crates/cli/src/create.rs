@@ -19,6 +19,7 @@ use crate::print::warn;
 use crate::progress::Place;
 use crate::signals;
 use crate::transfer;
+use crate::trust;
 
 /// Whether an image that is missing is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,9 @@ impl Plan {
     pub(crate) fn read(context: &Context, matches: &Matches) -> Result<Plan, Failure> {
         let pull = matches.text_or_empty("pull").parse()?;
         let mut request = request::read(matches)?;
+        if let Ok(AnyReference::Named(image)) = AnyReference::parse(&request.config.image) {
+            trust::check(matches, Some(&image))?;
+        }
         let host = context.host()?.address;
         let proxies = context
             .config_file()

@@ -41,6 +41,7 @@ mod streams;
 mod terminal;
 mod transfer;
 mod travel;
+mod trust;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! `pull`: an image from its registry.
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::flags::Matches;
@@ -8,6 +8,7 @@ use crate::print::print;
 use crate::progress::Place;
 use crate::transfer::{self, Which, wanted};
 use crate::travel::{self, Asked, Way};
+use crate::trust;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -18,7 +19,7 @@ pub(super) static COMMAND: Command = Command {
     order: Order::Anywhere,
     flags: &[&[
         Flag::bool("all-tags", Some('a'), "Every tag of the repository"),
-        Flag::no_op("disable-content-trust", None, Takes::Nothing),
+        trust::FLAG,
         Flag::text(
             "platform",
             None,
@@ -38,6 +39,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let address = &matches.args[0];
     let platform = matches.text("platform");
     if travel::is_elsewhere(address) {
+        trust::check(matches, None)?;
         if which == Which::All {
             return Err(Failure::new(
                 "not built yet: --all-tags from another engine; pull one tag at a time",
@@ -51,6 +53,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         return travel::travel(context, address, &asked);
     }
     let image = wanted(address, which, quiet)?;
+    trust::check(matches, Some(&image))?;
     let place = Place::Stdout.unless(quiet);
     context.talk(async |client| transfer::pull(context, client, &image, platform, place).await)?;
     print(&format!("{}\n", image.canonical()))

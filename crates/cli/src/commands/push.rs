@@ -3,7 +3,7 @@
 use api::client::Request;
 use serde::Deserialize;
 
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
@@ -13,6 +13,7 @@ use crate::print::print;
 use crate::progress::{self, Place};
 use crate::transfer::{self, Which, wanted};
 use crate::travel::{self, Asked, Way};
+use crate::trust;
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -23,7 +24,7 @@ pub(super) static COMMAND: Command = Command {
     order: Order::Anywhere,
     flags: &[&[
         Flag::bool("all-tags", Some('a'), "Every tag of the repository"),
-        Flag::no_op("disable-content-trust", None, Takes::Nothing),
+        trust::FLAG,
         platform::flag(
             "Send only this platform of an image that has several, as os[/arch[/variant]], without its index",
         ),
@@ -33,6 +34,7 @@ pub(super) static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
+    trust::check(matches, None)?;
     let quiet = matches.flag("quiet");
     let platform = only_platform(matches)?;
     let which = match matches.flag("all-tags") {

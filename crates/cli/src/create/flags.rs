@@ -3,6 +3,7 @@
 use crate::command::Flag;
 use crate::command::Takes::{Nothing, Value};
 use crate::options::{block, environment, mount, network, numbers, size, sysctl, ulimit};
+use crate::trust;
 
 /// What the process is and how one talks to it.
 pub(crate) static PROCESS: &[Flag] = &[
@@ -98,7 +99,7 @@ pub(crate) static IDENTITY: &[Flag] = &[
         "Remove the container and its anonymous volumes when it has ended",
     ),
     Flag::text("runtime", None, "OCI runtime to use"),
-    Flag::no_op("disable-content-trust", None, Nothing),
+    trust::FLAG,
 ];
 
 /// What of the host's files it sees.
