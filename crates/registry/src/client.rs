@@ -19,6 +19,7 @@ mod hosts_toml;
 mod lines;
 mod link;
 mod login;
+mod pace;
 mod repository;
 mod scope;
 mod search;

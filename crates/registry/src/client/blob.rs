@@ -8,6 +8,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use super::endpoint::host_of;
 use super::error::{Error, Kind, Result};
 use super::exchange::{Ask, Tries, complaint, stranger};
+use super::pace::Pacer;
 use super::repository::{Repository, length_header};
 use super::transport;
 
@@ -21,7 +22,7 @@ pub struct BlobStream {
     at: u64,
     /// Where the present connection began.
     connected_at: u64,
-    response: Option<Response>,
+    response: Option<(Response, Pacer)>,
     /// Bytes of the present answer that were had before.
     skip: u64,
     failed: u32,
@@ -97,24 +98,28 @@ impl BlobStream {
             if self.at == self.descriptor.size {
                 return Ok(None);
             }
-            let Some(response) = &mut self.response else {
+            let Some((response, pacer)) = &mut self.response else {
                 self.connect().await?;
                 continue;
             };
-            match response.chunk().await {
-                Ok(Some(chunk)) => match self.take(chunk) {
-                    Ok(Some(chunk)) => return Ok(Some(chunk)),
-                    Ok(None) => {}
-                    Err(error) => self.doubt(error)?,
-                },
-                Ok(None) => {
+            match pacer.wait(response.chunk()).await {
+                Ok(Ok(Some(chunk))) => {
+                    pacer.came(chunk.len());
+                    match self.take(chunk) {
+                        Ok(Some(chunk)) => return Ok(Some(chunk)),
+                        Ok(None) => {}
+                        Err(error) => self.doubt(error)?,
+                    }
+                }
+                Ok(Ok(None)) => {
                     let what = format!(
                         "the blob ended after {} of {} bytes",
                         self.at, self.descriptor.size
                     );
                     self.broken(Error::unreachable(what)).await?;
                 }
-                Err(error) => self.broken(transport::failed(error)).await?,
+                Ok(Err(error)) => self.broken(transport::failed(error)).await?,
+                Err(slow) => self.broken(slow).await?,
             }
         }
     }
@@ -265,7 +270,8 @@ impl BlobStream {
         }
         self.skip = self.at - begins_at;
         self.connected_at = self.at;
-        self.response = Some(response);
+        let pacer = transport::pacer(&response)?;
+        self.response = Some((response, pacer));
         Ok(())
     }
 
@@ -274,7 +280,7 @@ impl BlobStream {
     }
 
     fn error(&self, error: Error) -> Error {
-        let url = self.response.as_ref().map(Response::url);
+        let url = self.response.as_ref().map(|(response, _)| response.url());
         let host = url.map_or_else(|| self.repository.lines().host(), host_of);
         error.at(&host, &self.step())
     }

@@ -1,4 +1,4 @@
-//! Bodies of answers, never longer than they may be.
+//! Bodies of answers, never longer than they may be, and never slower.
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
@@ -15,8 +15,14 @@ pub(super) async fn whole(mut response: Response, most: u64) -> Result<Bytes> {
     {
         return Err(too_long());
     }
+    let mut pacer = transport::pacer(&response)?;
     let mut gathered = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport::failed)? {
+    while let Some(chunk) = pacer
+        .wait(response.chunk())
+        .await?
+        .map_err(transport::failed)?
+    {
+        pacer.came(chunk.len());
         if (gathered.len() + chunk.len()) as u64 > most {
             return Err(too_long());
         }

@@ -10,7 +10,7 @@ use super::dns;
 use super::error::{Error, Result};
 use super::hosts_toml::{ClientCertificates, HostTable, HostsToml, OneOrMany};
 use super::settings::{Access, Insecure, Settings, server_url};
-use super::transport::{Transports, is_loopback};
+use super::transport::{Pool, Transports, is_loopback};
 
 /// Docker Hub, whose registry has another host than its images' names.
 const HUB: &str = "docker.io";
@@ -23,7 +23,7 @@ const MAX_HOSTS_TOML: u64 = 1 << 20;
 pub(super) struct Endpoint {
     /// Where the API begins, `https://host/v2/`.
     pub(super) base: Url,
-    pub(super) pool: reqwest::Client,
+    pub(super) pool: Pool,
     /// The registry itself, to which the user's credentials belong.
     pub(super) is_origin: bool,
     /// Bad certificates are taken, and redirects and token servers may be without TLS.

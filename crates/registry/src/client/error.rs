@@ -93,6 +93,13 @@ impl Error {
         self
     }
 
+    /// Whether there was not even a connection.
+    pub(super) fn is_connect(&self) -> bool {
+        let source = self.source.as_deref();
+        let sent = source.and_then(|source| source.downcast_ref::<reqwest::Error>());
+        sent.is_some_and(reqwest::Error::is_connect)
+    }
+
     /// The same error with its reason in the text.
     #[must_use]
     pub(super) fn because(mut self, reason: impl std::fmt::Display) -> Self {

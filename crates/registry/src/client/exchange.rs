@@ -17,7 +17,7 @@ use super::endpoint::{Endpoint, Finder, host_of};
 use super::error::{Error, Kind, Result};
 use super::scope::Scopes;
 use super::settings::Credentials;
-use super::transport;
+use super::upload::ByteStream;
 
 /// Redirects in a row.
 const MOST_REDIRECTS: usize = 10;
@@ -162,9 +162,7 @@ impl Line {
     async fn admitted(&self, shared: &Shared, ask: &Ask) -> Result<Response> {
         let access = self.access(shared);
         let mut sent = access.header().await?;
-        let mut response = self
-            .once(ask, sent.as_ref(), ask.body.clone().into())
-            .await?;
+        let mut response = self.once(ask, sent.as_ref(), Content::Whole).await?;
         // Twice: a token may have ended, and the server may then ask for more than the first one allowed.
         for _ in 0..2 {
             if response.status() != StatusCode::UNAUTHORIZED {
@@ -174,9 +172,7 @@ impl Line {
             let Some(header) = access.after_refusal(&offered, sent.as_ref()).await? else {
                 break;
             };
-            response = self
-                .once(ask, Some(&header), ask.body.clone().into())
-                .await?;
+            response = self.once(ask, Some(&header), Content::Whole).await?;
             sent = Some(header);
         }
         Ok(response)
@@ -196,10 +192,11 @@ impl Line {
         &self,
         shared: &Shared,
         ask: &Ask,
-        body: reqwest::Body,
+        content: ByteStream,
     ) -> Result<Response> {
         let header = self.access(shared).header().await?;
-        let response = self.once(ask, header.as_ref(), body).await?;
+        let content = Content::Stream(content);
+        let response = self.once(ask, header.as_ref(), content).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             // The next try has a new token.
             let offered = response.headers().clone();
@@ -217,7 +214,7 @@ impl Line {
         &self,
         ask: &Ask,
         authorization: Option<&HeaderValue>,
-        body: reqwest::Body,
+        content: Content,
     ) -> Result<Response> {
         let mut headers = self.endpoint.headers.clone();
         headers.extend(ask.headers.clone());
@@ -225,18 +222,28 @@ impl Line {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        let mut request = self
-            .endpoint
-            .pool
+        let pool = &self.endpoint.pool;
+        let request = pool
             .request(ask.method.clone(), ask.url.clone())
             .headers(headers);
-        if has_body(&ask.method) {
-            request = request.body(body);
-        }
-        let response = request.send().await.map_err(transport::failed)?;
+        let response = match content {
+            Content::Stream(content) => pool.send_content(request, content).await?,
+            Content::Whole if has_body(&ask.method) => {
+                let length = ask.body.len();
+                pool.send(request.body(ask.body.clone()), length).await?
+            }
+            Content::Whole => pool.send(request, 0).await?,
+        };
         self.answered.store(true, Ordering::Relaxed);
         Ok(response)
     }
+}
+
+/// What a request carries.
+enum Content {
+    /// The body of its [`Ask`].
+    Whole,
+    Stream(ByteStream),
 }
 
 fn has_body(method: &Method) -> bool {
@@ -255,11 +262,8 @@ pub(super) async fn stranger(shared: &Shared, ask: &Ask) -> Result<Response> {
     let pool = shared.transports.pool(&shared.settings, &material)?;
     let mut headers = ask.headers.clone();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    pool.request(ask.method.clone(), ask.url.clone())
-        .headers(headers)
-        .send()
-        .await
-        .map_err(transport::failed)
+    let request = pool.request(ask.method.clone(), ask.url.clone());
+    pool.send(request.headers(headers), 0).await
 }
 
 /// Counts tries and waits between them.

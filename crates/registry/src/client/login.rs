@@ -12,7 +12,6 @@ use super::exchange::complaint;
 use super::scope::Scopes;
 use super::settings::{Access, Credentials};
 use super::token::{self, Wanted};
-use super::transport;
 
 /// What a login gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,5 +126,5 @@ async fn knock(endpoint: &Endpoint, header: Option<HeaderValue>) -> Result<reqwe
     if let Some(header) = header {
         request = request.header(AUTHORIZATION, header);
     }
-    request.send().await.map_err(transport::failed)
+    endpoint.pool.send(request, 0).await
 }

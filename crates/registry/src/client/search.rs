@@ -14,7 +14,6 @@ use super::exchange::{complaint, retry_after};
 use super::repository::next_page;
 use super::scope::Scopes;
 use super::settings::{Access, Credentials};
-use super::transport;
 
 /// The index beside Docker Hub's registry.
 const HUB: &str = "docker.io";
@@ -116,7 +115,7 @@ async fn index(
     if let Credentials::Basic { user, password } = credentials {
         request = request.header(AUTHORIZATION, basic(user, password)?);
     }
-    let response = request.send().await.map_err(transport::failed)?;
+    let response = endpoint.pool.send(request, 0).await?;
     if !response.status().is_success() {
         let wait = retry_after(response.headers());
         let error = complaint(response).await;

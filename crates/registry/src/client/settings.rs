@@ -26,8 +26,10 @@ pub struct Settings {
     pub longest_wait: Duration,
     /// For a connection to stand.
     pub connect_timeout: Duration,
-    /// For the next byte to come.
+    /// The longest silence: for an answer to begin, for the next byte to come, for the next chunk of an upload to be taken.
     pub idle_timeout: Duration,
+    /// So many bytes at least have to come within each `idle_timeout` of waiting, or all.
+    pub least_progress: u64,
 }
 
 impl Default for Settings {
@@ -44,6 +46,7 @@ impl Default for Settings {
             longest_wait: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
+            least_progress: 64 << 10,
         }
     }
 }

@@ -113,8 +113,8 @@ mod tests {
 
     use super::*;
 
-    fn check(error: Error, expect: &str) {
-        assert_eq!(tls(&error), expect);
+    fn check(error: impl Into<Error>, expect: &str) {
+        assert_eq!(tls(&error.into()), expect);
     }
 
     fn misnamed(host: &'static str, presented: &[&str]) -> Error {
@@ -129,7 +129,7 @@ mod tests {
     fn certificates_in_the_words_of_go() {
         let x509 = |text: &str| format!("tls: failed to verify certificate: x509: {text}");
         check(
-            CertificateError::UnknownIssuer.into(),
+            CertificateError::UnknownIssuer,
             &x509("certificate signed by unknown authority"),
         );
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
@@ -137,8 +137,7 @@ mod tests {
             CertificateError::ExpiredContext {
                 time: at(1_700_000_000),
                 not_after: at(1_600_000_000),
-            }
-            .into(),
+            },
             &x509(
                 "certificate has expired or is not yet valid: current time 2023-11-14T22:13:20Z is after 2020-09-13T12:26:40Z",
             ),

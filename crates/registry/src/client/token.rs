@@ -12,7 +12,7 @@ use super::endpoint::host_of;
 use super::error::{Error, Kind, Result, printable};
 use super::scope::Scopes;
 use super::settings::Credentials;
-use super::transport;
+use super::transport::Pool;
 
 /// Who we are to token servers; some know only this name.
 const CLIENT: &str = "docker";
@@ -53,7 +53,7 @@ struct Document {
 }
 
 /// Gets a token.
-pub(super) async fn fetch(pool: &reqwest::Client, wanted: &Wanted<'_>) -> Result<Given> {
+pub(super) async fn fetch(pool: &Pool, wanted: &Wanted<'_>) -> Result<Given> {
     let host = host_of(&wanted.server.realm);
     let asked = async {
         let response = patiently(pool, wanted).await?;
@@ -67,11 +67,11 @@ pub(super) async fn fetch(pool: &reqwest::Client, wanted: &Wanted<'_>) -> Result
     asked.await.map_err(|e| e.at(&host, "token"))
 }
 
-async fn patiently(pool: &reqwest::Client, wanted: &Wanted<'_>) -> Result<reqwest::Response> {
+async fn patiently(pool: &Pool, wanted: &Wanted<'_>) -> Result<reqwest::Response> {
     let mut tried = 0;
     loop {
         tried += 1;
-        let answer = request(pool, wanted)?.send().await;
+        let answer = pool.send(request(pool, wanted)?, 0).await;
         let wait = Duration::from_millis(300 << tried);
         match answer {
             Ok(response)
@@ -82,20 +82,22 @@ async fn patiently(pool: &reqwest::Client, wanted: &Wanted<'_>) -> Result<reqwes
             }
             Ok(response) => return Ok(response),
             Err(error) if tried < TRIES && !error.is_connect() => tokio::time::sleep(wait).await,
-            Err(error) => return Err(transport::failed(error)),
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn request(pool: &reqwest::Client, wanted: &Wanted<'_>) -> Result<reqwest::RequestBuilder> {
+fn request(pool: &Pool, wanted: &Wanted<'_>) -> Result<reqwest::RequestBuilder> {
     match wanted.credentials {
         Credentials::IdentityToken(token) => Ok(exchange(pool, wanted, token)),
         Credentials::Basic { user, password } => {
             let url = query(wanted, Some(user));
             let header = auth::basic(user, password)?;
-            Ok(pool.get(url).header(AUTHORIZATION, header))
+            Ok(pool.request(Method::GET, url).header(AUTHORIZATION, header))
         }
-        Credentials::None | Credentials::RegistryToken(_) => Ok(pool.get(query(wanted, None))),
+        Credentials::None | Credentials::RegistryToken(_) => {
+            Ok(pool.request(Method::GET, query(wanted, None)))
+        }
     }
 }
 
@@ -121,7 +123,7 @@ fn query(wanted: &Wanted<'_>, account: Option<&str>) -> Url {
 }
 
 /// A refresh token for an access token, by POST.
-fn exchange(pool: &reqwest::Client, wanted: &Wanted<'_>, token: &str) -> reqwest::RequestBuilder {
+fn exchange(pool: &Pool, wanted: &Wanted<'_>, token: &str) -> reqwest::RequestBuilder {
     let scope = wanted.scopes.texts().join(" ");
     // A form is written as a query is.
     let mut form = wanted.server.realm.clone();

@@ -9,10 +9,12 @@ use std::time::Duration;
 use super::certificates::{self, Material};
 use super::dns::Resolver;
 use super::error::{Error, Result};
+use super::pace::{Pace, Pacer};
 use super::settings::{Settings, proxy_url};
 use super::tls_words;
+use super::upload::ByteStream;
 use super::verifier::Trusted;
-use reqwest::{NoProxy, Proxy, Url};
+use reqwest::{Method, NoProxy, Proxy, RequestBuilder, Response, Url};
 
 /// Idle connections go away after this; most registries close theirs after a minute.
 const IDLE: Duration = Duration::from_secs(20);
@@ -23,7 +25,7 @@ const MOST_POOLS: usize = 64;
 /// Makes and keeps the pools.
 pub(super) struct Transports {
     pub(super) resolver: Resolver,
-    pools: Mutex<HashMap<Material, reqwest::Client>>,
+    pools: Mutex<HashMap<Material, Pool>>,
     trusted: OnceLock<Trusted>,
 }
 
@@ -37,12 +39,19 @@ impl Transports {
     }
 
     /// The pool for servers of this kind.
-    pub(super) fn pool(&self, settings: &Settings, material: &Material) -> Result<reqwest::Client> {
+    pub(super) fn pool(&self, settings: &Settings, material: &Material) -> Result<Pool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(material) {
             return Ok(pool.clone());
         }
-        let pool = self.make(settings, material)?;
+        let pool = Pool {
+            http: self.make(settings, material)?,
+            pace: Pace {
+                window: settings.idle_timeout,
+                least: settings.least_progress,
+                connect: settings.connect_timeout,
+            },
+        };
         if pools.len() >= MOST_POOLS {
             pools.clear();
         }
@@ -61,7 +70,6 @@ impl Transports {
             .no_proxy()
             .user_agent(&settings.user_agent)
             .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.idle_timeout)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .dns_resolver(self.resolver.clone());
@@ -80,6 +88,52 @@ impl Transports {
         let trusted = certificates::trusted(&settings.trusted)?;
         Ok(self.trusted.get_or_init(|| trusted))
     }
+}
+
+/// Connections to servers that are trusted in the same way, and how slow they may be.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    http: reqwest::Client,
+    pace: Pace,
+}
+
+impl Pool {
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Sends a request whose body has `length` bytes.
+    pub(super) async fn send(&self, request: RequestBuilder, length: usize) -> Result<Response> {
+        let answered = self.pace.head(length, request.send()).await?;
+        self.paced(answered.map_err(failed)?)
+    }
+
+    /// Sends content that is not in memory.
+    pub(super) async fn send_content(
+        &self,
+        request: RequestBuilder,
+        content: ByteStream,
+    ) -> Result<Response> {
+        let (watched, watch) = self.pace.watched(content);
+        let request = request.body(reqwest::Body::wrap_stream(watched));
+        tokio::select! {
+            answered = request.send() => self.paced(answered.map_err(failed)?),
+            stalled = watch.stalled() => Err(stalled),
+        }
+    }
+
+    /// The pace goes with the answer to whoever reads its body.
+    fn paced(&self, mut response: Response) -> Result<Response> {
+        response.extensions_mut().insert(self.pace);
+        Ok(response)
+    }
+}
+
+/// The pace of an answer's body.
+pub(super) fn pacer(response: &Response) -> Result<Pacer> {
+    let pace = response.extensions().get::<Pace>();
+    let pace = pace.ok_or_else(|| Error::local("an answer has no pace"))?;
+    Ok(pace.begin())
 }
 
 /// What `HTTP_PROXY` and its kin say, with Go's rule that loopback never goes through a proxy.

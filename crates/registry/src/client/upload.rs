@@ -17,6 +17,9 @@ use super::scope::Scopes;
 /// Bytes on their way.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
+/// Of content in memory, what is sent at once: small enough to see whether it goes on.
+const PIECE: usize = 256 << 10;
+
 /// Content to upload. It is opened again, further on, when a connection breaks.
 pub trait Source: Send + Sync {
     /// The content from this byte on.
@@ -36,7 +39,9 @@ impl Source for InMemory {
     fn open(&self, from: u64) -> ByteStream {
         let from = usize::try_from(from).map_or(self.bytes.len(), |n| n.min(self.bytes.len()));
         let rest = self.bytes.slice(from..);
-        Box::pin(stream::iter([Ok(rest)]))
+        let pieces = (0..rest.len()).step_by(PIECE);
+        let piece = move |at: usize| Ok(rest.slice(at..rest.len().min(at + PIECE)));
+        Box::pin(stream::iter(pieces.map(piece)))
     }
 
     fn descriptor(&self) -> Option<Descriptor> {
@@ -224,7 +229,7 @@ impl Session<'_> {
         ask.headers.insert(CONTENT_TYPE, octets());
         ask.headers
             .insert(CONTENT_LENGTH, HeaderValue::from(descriptor.size));
-        let body = reqwest::Body::wrap_stream(self.source.open(0));
+        let body = self.source.open(0);
         let response = self
             .line
             .send_once(self.repository.shared(), &ask, body)
@@ -244,7 +249,7 @@ impl Session<'_> {
             ask.headers
                 .insert(CONTENT_LENGTH, HeaderValue::from(whole.size - from));
         }
-        let body = reqwest::Body::wrap_stream(self.source.open(from));
+        let body = self.source.open(from);
         let response = self.line.send_once(shared, &ask, body).await?;
         self.location = location(self.line, &response)?;
         let made = self.source.descriptor();

@@ -6,6 +6,7 @@ mod getting_in;
 mod manifests;
 mod mirrors;
 mod scripted;
+mod slow;
 mod socks;
 mod tls;
 mod uploads;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -38,6 +39,8 @@ pub(crate) struct Reply {
     cut: Option<usize>,
     /// Never stop sending.
     endless: bool,
+    /// So much time before each byte of the body.
+    drip: Option<Duration>,
 }
 
 impl Reply {
@@ -72,6 +75,11 @@ impl Reply {
 
     pub(crate) fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
+        self
+    }
+
+    pub(crate) fn dripping(mut self, apart: Duration) -> Self {
+        self.drip = Some(apart);
         self
     }
 
@@ -227,6 +235,15 @@ where
     stream.write_all(head.as_bytes()).await?;
     if asked.method != "HEAD" {
         let cut = reply.cut.unwrap_or(reply.body.len());
+        if let Some(apart) = reply.drip {
+            stream.flush().await?;
+            for byte in &reply.body[..cut] {
+                tokio::time::sleep(apart).await;
+                stream.write_all(&[*byte]).await?;
+                stream.flush().await?;
+            }
+            return Ok(());
+        }
         stream.write_all(&reply.body[..cut]).await?;
     }
     stream.flush().await?;
