@@ -152,7 +152,12 @@ fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
     }
 }
 
+/// How long the machine rests before each command, so that what one contestant leaves to be done after its end (a network namespace
+/// taken apart, a supervisor that ends) is not counted to whoever comes next.
+const REST: Duration = Duration::from_millis(50);
+
 /// Runs every contestant `runs` times, in turn, and returns each one's median.
+#[expect(clippy::disallowed_methods, reason = "the rest is the point")]
 pub(crate) fn alternate(
     runs: usize,
     contestants: &mut [Contestant<'_>],
@@ -160,6 +165,7 @@ pub(crate) fn alternate(
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); contestants.len()];
     for round in 0..=runs {
         for ((_, contestant), times) in contestants.iter_mut().zip(&mut times) {
+            std::thread::sleep(REST);
             let begun = Instant::now();
             contestant();
             // The first round warms up.

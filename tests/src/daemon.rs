@@ -34,7 +34,7 @@ pub struct Options {
     pub shim: Option<PathBuf>,
     /// The daemon gets a network namespace of its own, so that its bridges and rules meet nobody else's. Not for the oracle.
     pub own_network: bool,
-    /// For benchmarks: no log of every request, and no end after a while.
+    /// For benchmarks: no log of every request, no end after a while, and the exec root in memory, as /run is.
     pub at_full_speed: bool,
 }
 
@@ -47,6 +47,8 @@ pub struct Daemon {
     process: Mutex<Option<Child>>,
     network: Option<OwnNetwork>,
     leftovers: Leftovers,
+    /// The exec root, where it is not in the folder.
+    _exec_root: Option<TempDir>,
 }
 
 impl Daemon {
@@ -87,6 +89,7 @@ impl Daemon {
                 process,
                 network: None,
                 leftovers,
+                _exec_root: None,
             };
             if daemon
                 .api("GET", &format!("/images/{IMAGE}/json"), "")
@@ -98,6 +101,16 @@ impl Daemon {
             return daemon;
         }
         let at = |name: &str| folder.path().join(name).display().to_string();
+        let in_memory = options.at_full_speed.then(|| {
+            tempfile::Builder::new()
+                .prefix(&format!("tare-{prefix}"))
+                .tempdir_in("/dev/shm")
+                .expect("a folder in memory")
+        });
+        let exec_root = match &in_memory {
+            Some(folder) => folder.path().display().to_string(),
+            None => at("run"),
+        };
         fs::write(at("daemon.json"), options.config.as_deref().unwrap_or("{}"))
             .expect("write daemon.json");
         let host = format!("unix://{}", at("tare.sock"));
@@ -108,7 +121,7 @@ impl Daemon {
             "--data-root",
             &at("data"),
             "--exec-root",
-            &at("run"),
+            &exec_root,
         ]
         .map(String::from)
         .to_vec();
@@ -138,6 +151,7 @@ impl Daemon {
             process: Mutex::new(None),
             network: options.own_network.then(OwnNetwork::new),
             leftovers,
+            _exec_root: in_memory,
         };
         daemon.start();
         if !options.empty {

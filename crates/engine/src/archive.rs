@@ -86,8 +86,6 @@ pub(crate) struct Overlay {
     pub(crate) lower: Vec<PathBuf>,
     pub(crate) upper: PathBuf,
     pub(crate) work: PathBuf,
-    /// A folder to mount on, in a namespace of our own.
-    pub(crate) merged: PathBuf,
 }
 
 /// How an archive is unpacked.

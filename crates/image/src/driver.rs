@@ -68,7 +68,7 @@ struct Overlay2;
 
 impl Driver for Overlay2 {
     fn make(&self, home: &Path, _below: &[PathBuf]) -> Result<()> {
-        make_directories(home, &[("diff", 0o755), ("work", 0o700), ("merged", 0o700)])
+        make_directories(home, &[("diff", 0o755), ("work", 0o700)])
     }
 
     fn changes(&self, home: &Path, below: &[PathBuf]) -> io::Result<Vec<Change>> {
@@ -100,7 +100,7 @@ impl Driver for Vfs {
                 .create(all);
             made.map_err(io_error("make", all))?;
         }
-        make_directories(home, &[("diff", 0o755), ("merged", 0o700)])?;
+        make_directories(home, &[("diff", 0o755)])?;
         let diff = home.join("diff");
         for layer in below.iter().rev() {
             copy::over(layer, &diff).map_err(io_error("copy to the container the layer", layer))?;

@@ -12,8 +12,8 @@
 //! <root>/overlay2/<cache id>/replaced/<n>   files which the same tar held twice; only `save` reads them
 //! <root>/overlay2/l/<short>          link to ../<cache id>/diff: 128 of them fit into one page of mount options
 //! <root>/overlay2/init/diff          mount points every container needs, below every image's layers
-//! <root>/overlay2/<container id>/{diff,work,merged,lower}   a container's writable layer
-//! <root>/vfs/<container id>/{diff,merged,lower}   the same by the driver vfs: `diff` is all of it (see `driver`)
+//! <root>/overlay2/<container id>/{diff,work,lower}   a container's writable layer
+//! <root>/vfs/<container id>/{diff,lower}   the same by the driver vfs: `diff` is all of it (see `driver`)
 //! <root>/tmp/image-*                 work in progress; removed at open
 //! ```
 //!

@@ -23,6 +23,7 @@ pub struct Snapshot {
     pub lower_dirs: Vec<PathBuf>,
     pub upper: PathBuf,
     pub work: PathBuf,
+    /// Where Docker would mount these; not there, since only the container sees them mounted.
     pub merged: PathBuf,
     /// The directory that holds these.
     pub home: PathBuf,

@@ -79,7 +79,6 @@ async fn files(shared: &Arc<Shared>, container: &Container, name: &str) -> Resul
             lower: snapshot.lower.clone(),
             upper: snapshot.upper.clone(),
             work: snapshot.work.clone(),
-            merged: snapshot.merged.clone(),
         },
         mounts: container.birth.mounts.clone(),
         read_only: container.birth.options.host.readonly_rootfs,

@@ -80,7 +80,8 @@ fn in_mounts_of(
 fn stopped(files: &Files) -> linux::Result<OwnedFd> {
     ns::in_private_mounts(|| {
         let tree = overlay(&files.overlay)?;
-        mount::attach(&tree, file::open_path(&files.overlay.merged)?)?;
+        // Any folder would do: this namespace is nobody else's.
+        mount::attach(&tree, file::open_path(&files.overlay.upper)?)?;
         let root = Root::from_fd(tree);
         for point in &files.mounts {
             bind(&root, point)?;
