@@ -306,6 +306,107 @@ fn the_default_bridge_is_made_with_its_first_container() {
     });
 }
 
+/// The address and the default route that a container finds, with or without a choice of networks.
+fn found(cli: &tests::Cli, choice: &[&str]) -> String {
+    let script =
+        "ip -4 -o addr show dev eth0 | awk '{print $4}'; ip route | awk '/default/{print $3}'";
+    let line = [&["run", "--rm"], choice, &[IMAGE, "sh", "-c", script]].concat();
+    cli.ok(&line).trim().replace('\n', " ")
+}
+
+#[test]
+fn without_a_choice_it_is_the_default_bridge() {
+    with(|d| {
+        for cli in [d.docker(), d.tare()] {
+            for choice in [&[][..], &["--network", "default"], &["--network", "bridge"]] {
+                assert_eq!(
+                    found(&cli, choice),
+                    "172.17.0.2/16 172.17.0.1",
+                    "{choice:?}"
+                );
+            }
+        }
+        let name = d.name("c");
+        d.docker()
+            .ok(&["run", "-d", "--name", &name, IMAGE, "sleep", "1000"]);
+        let shown = d.api("GET", &format!("/containers/{name}/json"), "").json();
+        assert_eq!(shown["HostConfig"]["NetworkMode"], "bridge");
+        assert_eq!(
+            shown["NetworkSettings"]["Networks"]["bridge"]["IPAddress"],
+            "172.17.0.2"
+        );
+        let bridge = d.api("GET", "/networks/bridge", "").json();
+        assert_eq!(
+            bridge["Options"]["com.docker.network.bridge.default_bridge"],
+            "true"
+        );
+        assert_eq!(
+            bridge["Containers"].as_object().map(serde_json::Map::len),
+            Some(1)
+        );
+        d.docker().ok(&["rm", "-f", &name]);
+    });
+}
+
+#[test]
+fn the_default_bridge_as_the_administrator_wants_it() {
+    if oracle().is_some() {
+        return;
+    }
+    let check = |args: &[&str], config: &str, check: &dyn Fn(&Daemon)| {
+        let options = Options {
+            own_network: true,
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            config: Some(config.to_owned()),
+            ..Options::default()
+        };
+        Daemon::with(options, check);
+    };
+    let file = r#"{"bip": "10.44.0.1/24", "fixed-cidr": "10.44.0.128/25", "default-gateway": "10.44.0.9", "mtu": 1400,
+        "default-address-pools": [{"base": "10.45.0.0/16", "size": 24}]}"#;
+    check(&["--ipv6"], file, &|d| {
+        assert_eq!(found(&d.tare(), &[]), "10.44.0.128/24 10.44.0.9");
+        let line = ["run", "--rm", IMAGE, "ip", "addr", "show", "dev", "eth0"];
+        let shown = d.tare().ok(&line);
+        assert!(
+            shown.contains("mtu 1400") && shown.contains("inet6 fd"),
+            "{shown}"
+        );
+        d.docker().ok(&["network", "create", "more"]);
+        assert_eq!(
+            found(&d.docker(), &["--network", "more"]),
+            "10.45.0.2/24 10.45.0.1"
+        );
+        d.docker().ok(&["network", "rm", "more"]);
+    });
+    check(&["--bridge", "none"], "{}", &|d| {
+        let line = ["run", "--rm", IMAGE, "ls", "/sys/class/net"];
+        assert_eq!(d.docker().ok(&line), "lo");
+        assert_eq!(devices(d), ["lo"]);
+    });
+}
+
+#[test]
+fn a_default_bridge_that_is_not_asked_for_any_more_is_made_anew() {
+    with(|d| {
+        let tare = d.tare();
+        assert_eq!(found(&tare, &[]), "172.17.0.2/16 172.17.0.1");
+        d.stop(rustix::process::Signal::KILL);
+        std::fs::write(d.folder().join("daemon.json"), r#"{"bip": "10.46.0.1/16"}"#)
+            .expect("write daemon.json");
+        d.start();
+        assert_eq!(found(&tare, &[]), "10.46.0.2/16 10.46.0.1");
+        // While a container uses it, it stays as it is.
+        let name = d.name("c");
+        tare.ok(&["run", "-d", "--name", &name, IMAGE, "sleep", "1000"]);
+        d.stop(rustix::process::Signal::KILL);
+        std::fs::write(d.folder().join("daemon.json"), "{}").expect("write daemon.json");
+        d.start();
+        assert_eq!(found(&tare, &[]), "10.46.0.3/16 10.46.0.1");
+        tare.ok(&["rm", "-f", &name]);
+    });
+}
+
 #[test]
 fn wishes_that_cannot_be_fulfilled() {
     with(|d| {

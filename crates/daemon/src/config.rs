@@ -5,6 +5,7 @@
 mod file;
 mod flags;
 mod gc;
+mod networking;
 mod reader;
 mod registries;
 mod size;
@@ -74,6 +75,8 @@ pub(crate) enum ConfigError {
     Label(String),
     #[error("conflict labels for {0}")]
     LabelConflict(String),
+    #[error("{0}")]
+    Network(String),
     #[error("invalid value for {option}: {value}: {why}")]
     Value {
         option: &'static str,
@@ -144,6 +147,7 @@ pub(crate) struct Config {
     pub(crate) seccomp_profile: String,
     pub(crate) no_new_privileges: bool,
     pub(crate) min_api_version: ApiVersion,
+    pub(crate) networking: engine::Networking,
     pub(crate) registries: engine::Registries,
     pub(crate) storage_driver: image::DriverKind,
     /// Bytes of files that one layer may hold.

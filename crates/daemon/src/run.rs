@@ -213,6 +213,7 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
         driver: config.log_driver.clone(),
         options: config.log_opts.clone(),
     };
+    made.networking.clone_from(&config.networking);
     made.registries.clone_from(&config.registries);
     made.seccomp_profile = seccomp_profile(&config.seccomp_profile)?;
     made.ulimits = config

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::networks::Networking;
 use crate::options::LogOptions;
 use crate::remote::Registries;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub seccomp_profile: Option<String>,
     /// `--no-new-privileges` for every container that does not say otherwise.
     pub no_new_privileges: bool,
+    /// The default bridge, and where subnets come from.
+    pub networking: Networking,
     /// How images come and go.
     pub registries: Registries,
     /// Bytes of file content that one layer may hold; `None`: as many as the disk can take.
@@ -81,6 +84,7 @@ impl Config {
             ulimits: Vec::new(),
             seccomp_profile: None,
             no_new_privileges: false,
+            networking: Networking::default(),
             registries: Registries::default(),
             max_layer_size: None,
             storage_driver: image::DriverKind::default(),

@@ -9,11 +9,13 @@ use image::Snapshot;
 use linux::rootfs::Root;
 use oci::{ContainerId, ImageConfig};
 
+use crate::config::Config;
 use crate::container::Container;
 use crate::engine::{CreateRequest, Created, Engine};
 use crate::error::{Context as _, Error, Result};
 use crate::lifecycle::Life;
 use crate::mounts::{self, MountPoint};
+use crate::networks::BRIDGE;
 use crate::options::{ContainerOptions, Healthcheck, HostOptions};
 use crate::owner::first_places;
 use crate::shared::Shared;
@@ -79,6 +81,7 @@ fn make(
     let warnings = merge(&mut options, &image.config);
     let (path, args) = command(&options)?;
     check_host(shared, &mut options.host)?;
+    settle_network(&mut options, &shared.config);
     let places = first_places(shared, &options)?;
     let mut points = mounts::collect(&options, inherited(shared, &options.host)?)?;
     check_sources(&points)?;
@@ -91,10 +94,6 @@ fn make(
     if shared.config.runtimes.contains_key(&runtime) && points.iter().any(|p| !p.subpath.is_empty())
     {
         let what = format!("a volume-subpath with the runtime {runtime:?}");
-        return Err(Error::unsupported(what));
-    }
-    if !places.is_empty() && shared.config.runtimes.contains_key(&runtime) {
-        let what = format!("the runtime {runtime:?} with a network other than none and host");
         return Err(Error::unsupported(what));
     }
     let mut undo = Undo {
@@ -332,6 +331,16 @@ fn check_host(shared: &Shared, host: &mut HostOptions) -> Result<()> {
     }
     settle(shared, host);
     Ok(())
+}
+
+/// Without a choice it is the default bridge, where there is one.
+fn settle_network(options: &mut ContainerOptions, config: &Config) {
+    let is_default = matches!(options.host.network_mode.as_str(), "" | "default" | BRIDGE);
+    if options.network_disabled || is_default && !config.networking.has_bridge() {
+        "none".clone_into(&mut options.host.network_mode);
+    } else if is_default {
+        BRIDGE.clone_into(&mut options.host.network_mode);
+    }
 }
 
 /// Fills in what the request leaves open and `inspect` shows.

@@ -72,7 +72,7 @@ pub use exec::{ExecOptions, ExecStart, ExecView};
 pub use list::ListQuery;
 pub use logs::{LogQuery, LogStream};
 pub use memory::GiveBack;
-pub use networks::{AddressPool, EndpointView, NetworkRequest, NetworkView};
+pub use networks::{AddressPool, EndpointView, NetworkRequest, NetworkView, Networking};
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{

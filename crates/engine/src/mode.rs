@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// `--network`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Network {
-    /// A namespace of its own with nothing but loopback; the default too.
+    /// A namespace of its own with nothing but loopback.
     None,
     Host,
     Container(String),
@@ -64,7 +64,8 @@ impl FromStr for Network {
 
     fn from_str(mode: &str) -> Result<Self> {
         match mode {
-            "" | "default" | "none" => Ok(Self::None),
+            "none" => Ok(Self::None),
+            "" | "default" => Ok(Self::Named(crate::networks::BRIDGE.to_owned())),
             "host" => Ok(Self::Host),
             _ => match other_container(mode) {
                 Some(name) => Ok(Self::Container(name)),

@@ -14,6 +14,7 @@
 mod addresses;
 mod calls;
 mod create;
+mod default;
 mod drivers;
 mod filter;
 mod places;
@@ -30,6 +31,7 @@ use network::ipam::{Pool, PoolSpec, Subnets};
 use network::{Endpoint, Expected, Host, Identity, Owner};
 use oci::ContainerId;
 
+pub use default::Networking;
 pub(crate) use places::{Connection, Place, lead_out};
 pub use record::{AddressPool, EndpointView, NetworkRequest, NetworkView};
 
@@ -48,6 +50,7 @@ pub(crate) struct Networks {
     folder: PathBuf,
     owner: Owner,
     pools: Vec<PoolSpec>,
+    setup: Networking,
     created: jiff::Timestamp,
     built_in: BTreeMap<&'static str, Identity>,
     kernel: Mutex<Option<Kernel>>,
@@ -92,13 +95,17 @@ impl Networks {
         for name in BUILT_IN {
             built_in.insert(name, id(name)?);
         }
-        let mut pools = network::ipam::docker_pools();
+        let mut pools = config.networking.pool_specs()?;
+        if pools.iter().all(|pool| !pool.base.is_ipv4()) {
+            pools.extend(network::ipam::docker_pools());
+        }
         let digest = oci::Digest::sha256(config.id.as_bytes());
         let seed = u64::from_str_radix(&digest.hex()[..16], 16).unwrap_or_default();
         pools.push(network::ipam::ula_pool(seed));
         let networks = Self {
             owner: Owner::of(&config.id),
             pools,
+            setup: config.networking.clone(),
             created: jiff::Timestamp::now(),
             built_in,
             kernel: Mutex::default(),
@@ -150,6 +157,7 @@ impl Networks {
                 member.adopt(container, endpoint);
             }
         }
+        self.review_default_bridge()?;
         let all = self.made();
         if all.is_empty() {
             return Ok(());
@@ -204,7 +212,8 @@ impl Networks {
         if let Some(kernel) = &*kernel {
             return Ok(Arc::clone(&kernel.host));
         }
-        let host = Arc::new(Host::open(self.owner)?);
+        let host = Host::open(self.owner)?;
+        let host = Arc::new(host.with_forwarding(self.setup.forwarding));
         let (stop, thread) = watch(Arc::clone(&host))?;
         *kernel = Some(Kernel {
             host: Arc::clone(&host),
@@ -302,13 +311,13 @@ impl Networks {
 
     /// A built-in network without a record.
     fn idle(&self, id: &Identity, name: &str) -> NetworkView {
-        let request = if name == BRIDGE {
-            create::default_bridge()
-        } else {
-            NetworkRequest {
-                name: name.to_owned(),
-                ..NetworkRequest::default()
-            }
+        let plain = NetworkRequest {
+            name: name.to_owned(),
+            ..NetworkRequest::default()
+        };
+        let request = match name {
+            BRIDGE => self.setup.request(&[]).unwrap_or(plain),
+            _ => plain,
         };
         let mut record = Record::new(id.clone(), request);
         record.created = self.created;

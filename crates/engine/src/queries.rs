@@ -236,10 +236,7 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
 }
 
 fn places(shared: &Shared, birth: &Birth, live: &Live) -> Vec<PlaceView> {
-    let mode = match birth.options.host.network_mode.as_str() {
-        "" | "default" => "none",
-        mode => mode,
-    };
+    let mode = birth.options.host.network_mode.as_str();
     if matches!(mode, "none" | "host") {
         return shared.networks.show_built_in(mode).into_iter().collect();
     }

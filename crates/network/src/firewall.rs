@@ -61,9 +61,9 @@ use chains::Chain;
 use sets::Element;
 use transaction::Transaction;
 
-pub(crate) use guard::{Watcher, obstacles};
 #[cfg(test)]
-pub(crate) use guard::{dump, tables};
+pub(crate) use guard::dump;
+pub(crate) use guard::{Watcher, obstacles, tables};
 #[cfg(test)]
 pub(crate) use transaction::{add_dropping_chain, flush};
 

@@ -1,6 +1,7 @@
 //! The host's side: what is done with networks and endpoints.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use crate::error::Doing as _;
 use crate::firewall::{self, Firewall, Watcher};
 use crate::netlink::Connection;
 use crate::{
-    DeviceName, Driver, Endpoint, Identity, Network, Prefix, Published, Result, devices,
+    Address, DeviceName, Driver, Endpoint, Identity, Network, Prefix, Published, Result, devices,
     forwarding, inside, link,
 };
 
@@ -58,6 +59,14 @@ pub struct Host {
     owner: Owner,
     route: Mutex<Connection>,
     firewall: Mutex<Firewall>,
+    /// Whether the host is made a router where it is none.
+    forwards: bool,
+}
+
+/// Held by one engine of the machine at a time.
+#[derive(Debug)]
+pub struct Alone {
+    _locked: File,
 }
 
 /// What connecting gives back.
@@ -100,7 +109,40 @@ impl Host {
             owner,
             route: Mutex::new(Connection::open(Protocol::Route)?),
             firewall: Mutex::new(Firewall::open(owner)?),
+            forwards: true,
         })
+    }
+
+    /// Whether [`Host::create`] turns on forwarding on a host that has it off (`--ip-forward`).
+    #[must_use]
+    pub fn with_forwarding(self, forwards: bool) -> Self {
+        Self { forwards, ..self }
+    }
+
+    /// Waits until no other engine of this network namespace holds this, and holds it until it is dropped: whoever chooses a
+    /// subnet by what the host has, and then makes it, does so alone. The lock is one of the namespace's own file.
+    pub fn alone(&self) -> Result<Alone> {
+        let failed = |error: std::io::Error| {
+            let errno = linux::Errno::from_io_error(&error).unwrap_or(linux::Errno::IO);
+            linux::Error::new("flock(/proc/thread-self/ns/net)", errno)
+        };
+        let lock = || {
+            let file = File::open("/proc/thread-self/ns/net")?;
+            file.lock().map(|()| Alone { _locked: file })
+        };
+        lock()
+            .map_err(failed)
+            .doing(|| "failed to lock the host's networks")
+    }
+
+    /// The addresses of a bridge that somebody has made, without those that are valid on the link only; `None` if there is no
+    /// such device.
+    pub fn bridge_addresses(&self, device: &DeviceName) -> Result<Option<Vec<Address>>> {
+        let mut route = locked(&self.route);
+        match link::find(&mut route, device)? {
+            None => Ok(None),
+            Some(found) => link::addresses(&mut route, found.index).map(Some),
+        }
     }
 
     /// Every prefix that the host has a route or an address for, so that no subnet is taken out of one
@@ -154,7 +196,7 @@ impl Host {
     /// The guard is there before forwarding is.
     fn forward_for(&self, network: &Network) -> Result<()> {
         let missing = forwarding::missing(network);
-        if missing.is_none() {
+        if missing.is_none() || !self.forwards {
             return Ok(());
         }
         let devices = forwarding::devices(&mut locked(&self.route), self.owner.group())?;
@@ -327,6 +369,19 @@ impl Host {
     /// user. We cannot overrule them, and do not change them.
     pub fn forwarding_obstacles(&self) -> Result<Vec<String>> {
         firewall::obstacles()
+    }
+
+    /// Devices and tables with our mark, by name: for those who see to it that nothing is left.
+    pub fn remains(&self) -> Result<Vec<String>> {
+        let table = self.owner.table();
+        let tables = firewall::tables()?;
+        let mut found: Vec<_> = tables.into_iter().filter(|name| *name == table).collect();
+        let links = link::list(&mut locked(&self.route))?;
+        let own = links
+            .into_iter()
+            .filter(|link| link.group == self.owner.group());
+        found.extend(own.map(|link| link.name));
+        Ok(found)
     }
 
     /// Removes every device and table with our mark.

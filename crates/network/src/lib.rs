@@ -72,7 +72,7 @@ mod resolver;
 pub use device::DeviceName;
 pub use endpoint::{Address, Endpoint, Identity, Route};
 pub use error::{Error, Kind, Result};
-pub use host::{Connected, Expected, Host, NameSockets, Owner, Reconciled};
+pub use host::{Alone, Connected, Expected, Host, NameSockets, Owner, Reconciled};
 pub use inside::listen_for_names;
 pub use mac::Mac;
 pub use network::{

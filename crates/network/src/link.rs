@@ -9,6 +9,7 @@ pub(crate) const NEWLINK: u16 = 16;
 const DELLINK: u16 = 17;
 const GETLINK: u16 = 18;
 const NEWADDR: u16 = 20;
+const GETADDR: u16 = 22;
 const NEWROUTE: u16 = 24;
 const GETROUTE: u16 = 26;
 
@@ -288,6 +289,33 @@ pub(crate) fn routes(connection: &mut Connection) -> Result<Vec<(Prefix, u32)>> 
         connection.ask(&batch, |message| found.extend(route(message, width)))?;
     }
     Ok(found)
+}
+
+/// The addresses of a link, but for those of its own link only.
+pub(crate) fn addresses(connection: &mut Connection, index: u32) -> Result<Vec<Address>> {
+    let mut found = Vec::new();
+    let mut batch = Batch::new();
+    batch.message(GETADDR, flag::DUMP, &[0; 8], "list the host's addresses");
+    connection.ask(&batch, |message| found.extend(address(message, index)))?;
+    Ok(found)
+}
+
+fn address(message: &Message<'_>, index: u32) -> Option<Address> {
+    const ADDRESS: u16 = 1;
+    const LOCAL: u16 = 2;
+    const SCOPE_UNIVERSE: u8 = 0;
+    let fixed = message.payload.get(..8)?;
+    if message.kind != NEWADDR || u32_at(fixed, 4)? != index || fixed[3] != SCOPE_UNIVERSE {
+        return None;
+    }
+    let attributes = message.attributes(8);
+    let bytes = attributes.get(LOCAL).or_else(|| attributes.get(ADDRESS))?;
+    let ip = match bytes.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
+        16 => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
+        _ => return None,
+    };
+    Address::new(ip, fixed[1]).ok()
 }
 
 fn route(message: &Message<'_>, width: usize) -> Option<(Prefix, u32)> {

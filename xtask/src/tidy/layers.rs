@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tare", &["cli", "daemon"]),
     // tools
     ("xtask", &[]),
-    ("tests", &[]),
+    ("tests", &["network"]),
     ("bench", &["tests"]),
 ];
 

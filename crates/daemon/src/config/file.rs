@@ -131,10 +131,29 @@ fn typed(opt: &Opt, value: Value) -> Result<Given, ConfigError> {
         }
         (Kind::Map, _) => return Err(wrong("map[string]string")),
         (Kind::Table, Value::Object(object)) => Given::Table(object),
-        // Address pools are an array of objects; the option is refused by name wherever it holds anything.
-        (Kind::Table, Value::Array(_)) => Given::Table(serde_json::Map::new()),
+        // Address pools are an array of objects: the same words as on the command line are made of them.
+        (Kind::Table, Value::Array(items)) if opt.key == "default-address-pools" => {
+            Given::List(items.iter().map(pool_word).collect())
+        }
         (Kind::Table, _) => return Err(wrong("object")),
     })
+}
+
+/// An object as `base=10.0.0.0/8,size=24`. What it is not is refused with the words.
+fn pool_word(item: &Value) -> String {
+    let Value::Object(object) = item else {
+        return item.to_string();
+    };
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let parts: Vec<_> = object
+        .iter()
+        .map(|(key, value)| format!("{}={}", key.to_lowercase(), text(value)))
+        .collect();
+    parts.join(",")
 }
 
 fn strings(items: Vec<Value>) -> Option<Vec<String>> {

@@ -22,9 +22,17 @@ impl Reader {
         self.refuse_other_choices()?;
         let exec_root = PathBuf::from(self.text("exec-root", DEFAULT_EXEC_ROOT));
         let runtimes = self.runtimes()?;
+        let data_root = absolute("data-root", self.text("data-root", DEFAULT_DATA_ROOT))?;
+        // There is one engine of this data root, so only this one has the plain name.
+        let bridge = if data_root == Path::new(DEFAULT_DATA_ROOT) {
+            "tare0"
+        } else {
+            ""
+        };
         Ok(Config {
             hosts: self.hosts(&exec_root),
-            data_root: absolute("data-root", self.text("data-root", DEFAULT_DATA_ROOT))?,
+            networking: super::networking::read(&self.0, bridge)?,
+            data_root,
             pidfile: match self.0.get("pidfile") {
                 Some(Given::Text(path)) => PathBuf::from(path),
                 _ => exec_root.join("tare.pid"),

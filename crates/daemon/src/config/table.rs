@@ -91,7 +91,7 @@ const fn no(flag: &'static str, key: &'static str, kind: Kind, why: &'static str
     }
 }
 
-const NETWORK: &str = "bridge networks are not built yet";
+const NETWORK: &str = "this part of networking is not built yet";
 const TLS: &str = "TLS is not built yet";
 const CONTAINERD: &str = "there is no containerd here";
 const SWARM: &str = "there is no swarm mode here";
@@ -108,6 +108,94 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "runtimes",
         Table,
         "Register an additional OCI compatible runtime, as NAME=PATH",
+    ),
+    yes(
+        "bip",
+        "bip",
+        Text,
+        "Address and subnet of the default bridge, as 192.0.2.1/24 (default: a free subnet)",
+    ),
+    yes(
+        "bip6",
+        "bip6",
+        Text,
+        "IPv6 address and subnet of the default bridge",
+    ),
+    short(
+        'b',
+        "bridge",
+        "bridge",
+        Text,
+        "A bridge that is there already for the default network, or \"none\" for no default network",
+    ),
+    yes(
+        "default-address-pool",
+        "default-address-pools",
+        Table,
+        "Where subnets are taken from, as base=10.0.0.0/8,size=24",
+    ),
+    yes(
+        "default-gateway",
+        "default-gateway",
+        Text,
+        "Gateway of containers on the default bridge (default: the bridge)",
+    ),
+    yes(
+        "default-gateway-v6",
+        "default-gateway-v6",
+        Text,
+        "IPv6 gateway of containers on the default bridge (default: the bridge)",
+    ),
+    yes(
+        "firewall-backend",
+        "firewall-backend",
+        Text,
+        "Always nftables",
+    ),
+    yes(
+        "fixed-cidr",
+        "fixed-cidr",
+        Text,
+        "Part of the default bridge's subnet that addresses are taken from",
+    ),
+    yes("fixed-cidr-v6", "fixed-cidr-v6", Text, "The same for IPv6"),
+    yes(
+        "icc",
+        "icc",
+        Switch,
+        "Containers on the default bridge reach each other (default true)",
+    ),
+    yes(
+        "ip",
+        "ip",
+        Text,
+        "Host address of ports that containers on the default bridge publish (default 0.0.0.0)",
+    ),
+    yes(
+        "ip-forward",
+        "ip-forward",
+        Switch,
+        "Let the host forward packets where a network needs it (default true)",
+    ),
+    yes(
+        "ip-masq",
+        "ip-masq",
+        Switch,
+        "What leaves the default bridge gets the host's address (default true)",
+    ),
+    yes(
+        "ip6tables",
+        "ip6tables",
+        Switch,
+        "Always on: rules for IPv6",
+    ),
+    yes("iptables", "iptables", Switch, "Always on: rules for IPv4"),
+    yes("ipv6", "ipv6", Switch, "Give the default bridge IPv6"),
+    yes(
+        "mtu",
+        "mtu",
+        Number,
+        "MTU of the default bridge (default 1500)",
     ),
     yes(
         "cgroup-parent",
@@ -378,16 +466,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
         List,
         "there are no plugins here",
     ),
-    no("bip", "bip", Text, NETWORK),
-    no("bip6", "bip6", Text, NETWORK),
-    Opt {
-        flag: "bridge",
-        short: Some('b'),
-        key: "bridge",
-        kind: Text,
-        support: Support::No(NETWORK),
-        help: "",
-    },
     no(
         "bridge-accept-fwmark",
         "bridge-accept-fwmark",
@@ -417,14 +495,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
     no("cpu-rt-runtime", "cpu-rt-runtime", Number, REALTIME),
     no("cri-containerd", "cri-containerd", Switch, CONTAINERD),
     no(
-        "default-address-pool",
-        "default-address-pools",
-        Table,
-        NETWORK,
-    ),
-    no("default-gateway", "default-gateway", Text, NETWORK),
-    no("default-gateway-v6", "default-gateway-v6", Text, NETWORK),
-    no(
         "default-network-opt",
         "default-network-opts",
         Table,
@@ -445,32 +515,21 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Table,
         "there are no optional features",
     ),
-    no("firewall-backend", "firewall-backend", Text, NETWORK),
-    no("fixed-cidr", "fixed-cidr", Text, NETWORK),
-    no("fixed-cidr-v6", "fixed-cidr-v6", Text, NETWORK),
     no("host-gateway-ip", "host-gateway-ips", List, NETWORK),
     no("", "host-gateway-ip", Text, NETWORK),
-    no("icc", "icc", Switch, NETWORK),
     no(
         "init-path",
         "init-path",
         Text,
         "the init of containers is part of tare-shim",
     ),
-    no("ip", "ip", Text, NETWORK),
-    no("ip-forward", "ip-forward", Switch, NETWORK),
     no("ip-forward-no-drop", "ip-forward-no-drop", Switch, NETWORK),
-    no("ip-masq", "ip-masq", Switch, NETWORK),
-    no("ip6tables", "ip6tables", Switch, NETWORK),
-    no("iptables", "iptables", Switch, NETWORK),
-    no("ipv6", "ipv6", Switch, NETWORK),
     no(
         "metrics-addr",
         "metrics-addr",
         Text,
         "metrics are not built yet",
     ),
-    no("mtu", "mtu", Number, NETWORK),
     no(
         "network-control-plane-mtu",
         "network-control-plane-mtu",
@@ -537,7 +596,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
     no("tlscert", "tlscert", Text, TLS),
     no("tlskey", "tlskey", Text, TLS),
     no("tlsverify", "tlsverify", Switch, TLS),
-    no("userland-proxy", "userland-proxy", Switch, NETWORK),
+    no(
+        "userland-proxy",
+        "userland-proxy",
+        Switch,
+        "the proxy for published ports is not built yet",
+    ),
     no("userland-proxy-path", "userland-proxy-path", Text, NETWORK),
     no(
         "userns-remap",

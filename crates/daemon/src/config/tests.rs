@@ -91,12 +91,12 @@ fn dockerds_texts_about_broken_files() {
 #[test]
 fn what_cannot_be_honoured_is_refused_by_name() {
     assert_eq!(
-        refusal(&["--bip", "10.0.0.1/24"], ""),
-        "--bip is not supported by this daemon: bridge networks are not built yet"
+        refusal(&["--tlscert", "x"], ""),
+        "--tlscert is not supported by this daemon: TLS is not built yet"
     );
     assert_eq!(
-        refusal(&[], r#"{"bip":"10.0.0.1/24"}"#),
-        "the key bip is not supported by this daemon: bridge networks are not built yet"
+        refusal(&[], r#"{"tlscert":"x"}"#),
+        "the key tlscert is not supported by this daemon: TLS is not built yet"
     );
     assert!(refusal(&["--live-restore=false"], "").contains("live-restore"));
     assert!(refusal(&["--storage-driver", "btrfs"], "").contains("btrfs"));
@@ -109,12 +109,44 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 fn a_refused_switch_may_be_turned_off() {
     assert!(
         config(
-            &["--iptables=false", "--userland-proxy=false"],
+            &["--rootless=false", "--userland-proxy=false"],
             r#"{"ipv6":false}"#
         )
         .is_ok()
     );
-    assert!(refusal(&["--iptables"], "").contains("--iptables"));
+    assert!(refusal(&["--rootless"], "").contains("--rootless"));
+}
+
+#[test]
+fn networks() {
+    let c = config(
+        &["--bip", "10.1.0.1/16", "--icc=false", "--ip", "127.0.0.1"],
+        r#"{"mtu":1400,"default-address-pools":[{"base":"10.64.0.0/10","size":24}]}"#,
+    )
+    .unwrap();
+    let networking = c.networking;
+    assert_eq!(
+        (networking.bip.as_str(), networking.mtu),
+        ("10.1.0.1/16", 1400)
+    );
+    assert!(!networking.icc && networking.masquerade);
+    assert_eq!(networking.pools, [("10.64.0.0/10".to_owned(), 24)]);
+    let flag = config(&["--default-address-pool", "base=10.64.0.0/10,size=24"], "").unwrap();
+    assert_eq!(flag.networking.pools, networking.pools);
+    assert!(refusal(&["--iptables=false"], "").contains("iptables"));
+    assert!(refusal(&["--mtu", "9"], "").contains("mtu"));
+    assert!(refusal(&["--ip", "x"], "").contains("not an IP address"));
+    assert!(refusal(&["-b", "br0", "--bip", "10.0.0.1/8"], "").contains("mutually exclusive"));
+    assert!(refusal(&["--default-address-pool", "10.0.0.0/8"], "").contains("base=SUBNET"));
+    // The only engine of its data root has the plain name.
+    assert_eq!(config(&[], "").unwrap().networking.own_name, "tare0");
+    assert_eq!(
+        config(&["--data-root", "/x"], "")
+            .unwrap()
+            .networking
+            .own_name,
+        ""
+    );
 }
 
 #[test]

@@ -209,12 +209,9 @@ fn or(text: &str, default: &str) -> String {
     if text.is_empty() { default } else { text }.to_owned()
 }
 
-/// The network mode in force. Until there are bridge networks, no choice means none.
+/// The network mode in force.
 pub(crate) fn network_mode(view: &ContainerView) -> &str {
-    match view.options.host.network_mode.as_str() {
-        "" | "default" => "none",
-        mode => mode,
-    }
+    &view.options.host.network_mode
 }
 
 fn network_settings(view: &ContainerView) -> NetworkSettings {

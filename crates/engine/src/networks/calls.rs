@@ -41,9 +41,16 @@ impl Engine {
 
     /// One network, by name, id or the beginning of its id.
     pub async fn network(&self, name: &str) -> Result<NetworkView> {
-        let shared = self.shared();
-        let id = shared.networks.find(name)?;
-        shared.networks.view(&id, &name_of(shared))
+        let (shared, name) = (Arc::clone(self.shared()), name.to_owned());
+        blocking(move || {
+            let id = shared.networks.find(&name)?;
+            // Who looks at the default bridge wants to know its subnet. Where it cannot be made, there is none to tell.
+            if let Err(error) = shared.networks.ready(&id) {
+                tracing::warn!(error = error.chain(), "cannot make the default bridge");
+            }
+            shared.networks.view(&id, &name_of(&shared))
+        })
+        .await
     }
 
     /// The id of a network by its name, for those who show containers.

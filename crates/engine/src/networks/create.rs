@@ -9,24 +9,6 @@ use super::record::{NetworkRequest, Record};
 use super::{BRIDGE, BUILT_IN, Member, Networks, drivers, remove_record};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What the default bridge is like; its addresses are chosen when it is made.
-pub(super) fn default_bridge() -> NetworkRequest {
-    let options = [
-        ("com.docker.network.bridge.enable_icc", "true"),
-        ("com.docker.network.bridge.enable_ip_masquerade", "true"),
-        ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
-        ("com.docker.network.driver.mtu", "1500"),
-    ];
-    NetworkRequest {
-        name: BRIDGE.to_owned(),
-        driver: "bridge".to_owned(),
-        options: options
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        ..NetworkRequest::default()
-    }
-}
-
 /// Everything about a request that does not depend on other networks.
 fn check(request: &NetworkRequest) -> Result<()> {
     if request.name.trim().is_empty() {
@@ -153,6 +135,8 @@ impl Networks {
         let wanted = addresses::read(&record.request)?;
         self.check_device(&settings.driver)?;
         let host = self.host()?;
+        // Or another engine on this machine chooses the same at the same moment.
+        let _alone = host.alone()?;
         let (v4, v6) = self.allocate(&record.request, wanted, &host.prefixes()?)?;
         let made = Network {
             id: record.id.clone(),
@@ -257,19 +241,84 @@ impl Networks {
         if self.members().networks.contains_key(id) {
             return Ok(());
         }
-        let mut request = default_bridge();
-        request.options.insert(
-            "com.docker.network.bridge.name".to_owned(),
-            self.default_device(),
-        );
-        let mut record = Record::new(id.clone(), request);
+        let mut record = Record::new(id.clone(), self.default_request()?);
         record.created = self.created;
         self.make(record)
     }
 
-    /// The default bridge's device. Several engines may run on one machine, so it has the engine's mark in its name.
-    fn default_device(&self) -> String {
-        self.owner.table()
+    /// The default bridge as it is to be made on this machine.
+    fn default_request(&self) -> Result<NetworkRequest> {
+        let foreign = self.setup.foreign_bridge()?;
+        let has = match &foreign {
+            Some(device) => self.host()?.bridge_addresses(device)?.ok_or_else(|| {
+                Error::invalid(format!(
+                    "error creating default \"bridge\" network: bridge device with non default name {device} must be created manually"
+                ))
+            })?,
+            None => Vec::new(),
+        };
+        let mut request = self.setup.request(&has)?;
+        // Several engines may run on one machine: a name that was not chosen has the engine's mark in it.
+        let device = match (&foreign, self.setup.own_name.as_str()) {
+            (Some(device), _) => device.to_string(),
+            (None, "") => self.owner.table(),
+            (None, name) => name.to_owned(),
+        };
+        request
+            .options
+            .insert(drivers::BRIDGE_NAME.to_owned(), device);
+        Ok(request)
+    }
+
+    /// Forgets the default bridge of an earlier daemon where it is not what is asked for now, or where somebody else has taken
+    /// its subnet meanwhile: it is made anew with the next container. While containers use it, it stays.
+    pub(super) fn review_default_bridge(&self) -> Result<()> {
+        let id = self.find(BRIDGE)?;
+        if self.setup.has_bridge() && self.setup.foreign_bridge()?.is_some() {
+            // An administrator's mistake is told at the start.
+            self.default_request()?;
+        }
+        let (record, is_used) = {
+            let members = self.members();
+            let Some(member) = members.networks.get(&id) else {
+                return Ok(());
+            };
+            (member.record.clone(), !member.endpoints.is_empty())
+        };
+        let wanted = match self.setup.has_bridge() {
+            true => Some(self.default_request()?),
+            false => None,
+        };
+        let is_same = wanted.is_some_and(|wanted| wanted == record.request);
+        if is_same && (is_used || !self.is_overrun(&record)?) {
+            return Ok(());
+        }
+        if is_used {
+            tracing::warn!(
+                "containers use the default bridge: its new settings come into force when none does"
+            );
+            return Ok(());
+        }
+        self.members().networks.remove(&id);
+        remove_record(&self.folder, &id)?;
+        if let Some(made) = &record.made {
+            self.give_back(made);
+            self.host()?.remove(made)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the host has other routes into the network's subnets.
+    fn is_overrun(&self, record: &Record) -> Result<bool> {
+        let Some(made) = &record.made else {
+            return Ok(false);
+        };
+        if self.setup.foreign_bridge()?.is_some() {
+            return Ok(false);
+        }
+        let routes = self.host()?.prefixes()?;
+        let mut subnets = made.subnets();
+        Ok(subnets.any(|subnet| routes.iter().any(|route| route.overlaps(subnet.prefix))))
     }
 
     /// Removes a network that no running container is in. Its name, for the event.

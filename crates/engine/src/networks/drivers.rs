@@ -12,9 +12,11 @@ use network::{
 use super::record::{NetworkRequest, driver};
 use crate::error::{Error, Result};
 
-const MTU: &str = "com.docker.network.driver.mtu";
+pub(super) const MTU: &str = "com.docker.network.driver.mtu";
 const PREFIX: &str = "com.docker.network.container_iface_prefix";
-const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+pub(super) const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+pub(super) const ICC: &str = "com.docker.network.bridge.enable_icc";
+pub(super) const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 /// The address that ports are published on if they name none.
 pub(super) const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 
@@ -70,6 +72,15 @@ pub(super) fn settings(id: &Identity, request: &NetworkRequest) -> Result<Settin
 pub(super) fn device_prefix(request: &NetworkRequest) -> &str {
     let prefix = request.options.get(PREFIX).map_or("", String::as_str);
     if prefix.is_empty() { "eth" } else { prefix }
+}
+
+/// The name of a reserved address that containers take for their gateway, as Docker has it.
+pub(super) const fn gateway_name(v4: bool) -> &'static str {
+    if v4 {
+        "DefaultGatewayIPv4"
+    } else {
+        "DefaultGatewayIPv6"
+    }
 }
 
 struct Options<'a> {
@@ -129,8 +140,9 @@ fn bridge(id: &Identity, options: &mut Options<'_>) -> Result<Bridge> {
         None => DeviceName::of_bridge(id),
     };
     let mut bridge = Bridge::new(device);
-    bridge.inter_container = options.switch(&format!("{OF}.enable_icc"), true)?;
-    bridge.masquerade = options.switch(&format!("{OF}.enable_ip_masquerade"), true)?;
+    options.switch(super::default::IS_DEFAULT, false)?;
+    bridge.inter_container = options.switch(ICC, true)?;
+    bridge.masquerade = options.switch(MASQUERADE, true)?;
     bridge.inhibit_v4 = options.switch(&format!("{OF}.inhibit_ipv4"), false)?;
     bridge.gateway_mode_v4 = options.gateway_mode(&format!("{OF}.gateway_mode_ipv4"))?;
     bridge.gateway_mode_v6 = options.gateway_mode(&format!("{OF}.gateway_mode_ipv6"))?;
@@ -142,7 +154,7 @@ fn bridge(id: &Identity, options: &mut Options<'_>) -> Result<Bridge> {
             .source
             .extend(options.parsed::<std::net::IpAddr>(name)?);
     }
-    options.parsed::<std::net::Ipv4Addr>(BINDING)?;
+    options.parsed::<std::net::IpAddr>(BINDING)?;
     let name = format!("{OF}.trusted_host_interfaces");
     let trusted = options.take(&name).unwrap_or_default();
     for device in trusted.split(':').filter(|device| !device.is_empty()) {

@@ -236,6 +236,11 @@ impl Networks {
     /// Where the host is reached from containers: the default bridge's address.
     pub(crate) fn host_gateway(&self) -> Result<IpAddr> {
         let id = self.find(BRIDGE)?;
+        if !self.setup.has_bridge() {
+            return Err(Error::invalid(
+                "unable to derive the IP value for host-gateway: there is no default bridge",
+            ));
+        }
         self.ready(&id)?;
         let made = self.made_of(&id);
         let gateway = made.and_then(|made| made.v4.and_then(|subnet| subnet.gateway));
@@ -426,7 +431,11 @@ fn gateways(network: &Network) -> (Option<IpAddr>, Option<IpAddr>) {
         Driver::Bridge(bridge) => (open(bridge.gateway_mode_v4), open(bridge.gateway_mode_v6)),
         Driver::Macvlan(_) | Driver::Ipvlan(_) => (!network.internal, !network.internal),
     };
-    let of = |subnet: &Option<network::Subnet>| subnet.as_ref().and_then(|subnet| subnet.gateway);
+    let of = |subnet: &Option<network::Subnet>| {
+        let subnet = subnet.as_ref()?;
+        let other = drivers::gateway_name(subnet.prefix.is_ipv4());
+        subnet.reserved.get(other).copied().or(subnet.gateway)
+    };
     (
         of(&network.v4).filter(|_| v4),
         of(&network.v6).filter(|_| v6),

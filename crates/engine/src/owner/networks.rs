@@ -252,7 +252,7 @@ fn other_places(options: &crate::options::ContainerOptions) -> Result<Vec<Place>
         |name: &String| name == mode || name == "default" || name == "none" || name == "host";
     match options.networks.keys().find(|name| !is_mode(name)) {
         None => Ok(Vec::new()),
-        Some(_) if matches!(mode, "" | "default" | "none") => Err(Error::invalid(
+        Some(_) if mode == "none" => Err(Error::invalid(
             "container cannot be connected to multiple networks with one of the networks in private (none) mode",
         )),
         Some(_) => Err(Error::invalid(

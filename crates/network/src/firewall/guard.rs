@@ -170,17 +170,15 @@ pub(crate) fn dump(table: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The names of all tables.
-#[cfg(test)]
-pub(crate) fn tables() -> Vec<String> {
+pub(crate) fn tables() -> Result<Vec<String>> {
     const GETTABLE: u16 = SUBSYSTEM | 1;
-    let mut connection = Connection::open(Protocol::Netfilter).unwrap();
+    let mut connection = Connection::open(Protocol::Netfilter)?;
     let mut batch = Batch::new();
-    batch.message(GETTABLE, flag::DUMP, &generic(0, 0), "dump");
+    let doing = "list the tables of the firewall";
+    batch.message(GETTABLE, flag::DUMP, &generic(0, 0), doing);
     let mut found = Vec::new();
-    connection
-        .ask(&batch, |m| {
-            found.extend(m.attributes(4).text(1).map(str::to_owned));
-        })
-        .unwrap();
-    found
+    connection.ask(&batch, |m| {
+        found.extend(m.attributes(4).text(1).map(str::to_owned));
+    })?;
+    Ok(found)
 }

@@ -34,9 +34,16 @@ pub(super) struct Started {
     pub(super) ours: Ours,
 }
 
-/// Waits until the network is there; false when that will not happen.
-fn is_opened(gate: OwnedFd) -> bool {
-    File::from(gate).read_exact(&mut [0]).is_ok()
+impl Networking {
+    /// Waits until the network is there.
+    pub(super) fn wait(gate: Option<OwnedFd>) -> Result<(), OpError> {
+        let Some(gate) = gate else {
+            return Ok(());
+        };
+        File::from(gate)
+            .read_exact(&mut [0])
+            .map_err(|_| failed("the container's network was not connected".to_owned()))
+    }
 }
 
 impl Container {
@@ -48,7 +55,7 @@ impl Container {
         networking: Networking,
     ) -> Result<(Self, Started), OpError> {
         if let Some(external) = &setup.external_runtime {
-            let (external, started) = External::launch(external, setup, stdio)?;
+            let (external, started) = External::launch(external, setup, (spec, networking), stdio)?;
             return Ok((Self::External(external), started));
         }
         let overlay = overlay(setup);
@@ -72,13 +79,9 @@ impl Container {
             network: networking.namespace,
         };
         let mut created = runtime::create(launch).map_err(|error| refused(&error))?;
-        if let Some(gate) = networking.gate
-            && !is_opened(gate)
-        {
+        if let Err(error) = Networking::wait(networking.gate) {
             created.abort();
-            return Err(failed(
-                "the container's network was not connected".to_owned(),
-            ));
+            return Err(error);
         }
         let console = created.console();
         let container = created.start().map_err(|error| refused(&error))?;

@@ -5,7 +5,7 @@
 //! a mount namespace of the shim's: it is gone with the shim.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,10 @@ use linux::mount::{Depth, Propagation};
 use linux::process::ExitStatus;
 use linux::signal::Signal;
 use linux::spawn::Command;
+use oci::runtime::{NamespaceKind, Spec};
 use shim::protocol::{self, ErrorKind, ExternalRuntime, OpError, RootfsSetup, Setup};
 
-use super::container::{Started, bundle, overlay};
+use super::container::{Networking, Started, bundle, overlay};
 use super::process::{Ours, Pipes};
 use super::requests::{Stdio, chain, failed};
 
@@ -43,9 +44,13 @@ impl External {
     pub(super) fn launch(
         runtime: &ExternalRuntime,
         setup: &Setup,
+        (spec, networking): (&Spec, Networking),
         stdio: Stdio,
     ) -> Result<(Self, Started), OpError> {
         let bundle = bundle()?;
+        if let Some(namespace) = &networking.namespace {
+            name_network(spec, namespace)?;
+        }
         mount_rootfs(setup, &bundle).map_err(|error| failed(error.to_string()))?;
         let mut external = Self {
             runtime: runtime.clone(),
@@ -55,6 +60,7 @@ impl External {
         };
         let started = external.create(stdio).and_then(|started| {
             external.memory_events = memory_events(started.pid);
+            Networking::wait(networking.gate)?;
             external
                 .run("start", &[external.id.as_str()], None)
                 .map(|()| started)
@@ -229,6 +235,23 @@ impl External {
         self.run("delete", &["--force", &self.id], None)
             .map_err(|error| error.message)
     }
+}
+
+/// Writes the specification anew: in place of a new network namespace the runtime enters this one, by a path that leads to our
+/// descriptor for as long as this process holds it.
+fn name_network(spec: &Spec, namespace: &OwnedFd) -> Result<(), OpError> {
+    let mut spec = spec.clone();
+    let namespaces = spec
+        .linux
+        .iter_mut()
+        .flat_map(|linux| &mut linux.namespaces);
+    for one in namespaces.filter(|one| one.kind == NamespaceKind::Network) {
+        let (pid, fd) = (std::process::id(), namespace.as_raw_fd());
+        one.path = format!("/proc/{pid}/fd/{fd}").into();
+    }
+    let json = serde_json::to_vec(&spec).map_err(|error| failed(error.to_string()))?;
+    fs::write(protocol::SPEC_FILE, json)
+        .map_err(|error| failed(format!("write {}: {error}", protocol::SPEC_FILE)))
 }
 
 /// Mounts the root filesystem where the spec's `root.path` says, seen by this process and its children only.

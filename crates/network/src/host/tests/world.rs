@@ -95,7 +95,7 @@ impl World {
     }
 
     pub(super) fn tables(&self) -> Vec<String> {
-        crate::firewall::tables()
+        crate::firewall::tables().unwrap()
     }
 
     /// How many elements one of our sets has.
