@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::{Daemon, IMAGE, Options, oracle, own_test};
+use tests::{Daemon, IMAGE, Options, OwnRegistry, oracle, own_test};
 
 fn checked(d: &Daemon, repair: bool) -> Value {
     let path = if repair {
@@ -62,6 +62,115 @@ own_test!(check_finds_and_mends_what_is_wrong, |d| {
     // And it can be had again.
     d.load(&tests::busybox());
     cli.ok(&["run", "--rm", "--network", "none", IMAGE, "true"]);
+});
+
+own_test!(a_repair_says_what_it_would_do_and_asks, |d| {
+    let tare = d.tare();
+    tare.ok(&["tag", IMAGE, "harmed:1"]);
+    let inspect = ["image", "inspect", "-f", "{{.GraphDriver.Data.UpperDir}}"];
+    let top = tare.ok(&[&inspect[..], &[IMAGE]].concat());
+    fs::write(format!("{top}/more"), "x").expect("change the layer");
+    let told = tare.run(&["system", "check"]);
+    told.exits(1);
+    let plan = format!("remove image {IMAGE}:latest, harmed:1 (sha256:");
+    assert!(
+        told.out().contains("system check --repair' would:"),
+        "{}",
+        told.out()
+    );
+    assert!(told.out().contains(&plan), "{}", told.out());
+    tare.run(&["system", "check", "--force"])
+        .fails(1, "only together with --repair");
+    for answer in ["", "n\n"] {
+        let asked = tare
+            .command(&["system", "check", "--repair"])
+            .input(answer.as_bytes())
+            .run();
+        asked.fails(1, "nothing is repaired");
+        assert!(
+            asked.out().contains("WARNING! This will:"),
+            "{}",
+            asked.out()
+        );
+        tare.ok(&["image", "inspect", IMAGE]);
+    }
+    let done = tare
+        .command(&["system", "check", "--repair"])
+        .input("y\n")
+        .run()
+        .ok();
+    assert!(done.contains("Done:") && done.contains(&plan), "{done}");
+    tare.run(&["image", "inspect", IMAGE]).exits(1);
+    // In order there is nothing to ask.
+    let done = tare.ok(&["system", "check", "--repair"]);
+    assert!(done.ends_with("Nothing is wrong."), "{done}");
+    d.load(&tests::busybox());
+});
+
+own_test!(what_check_found_damaged_is_mended_by_load_and_pull, |d| {
+    let tare = d.tare();
+    let registry = OwnRegistry::serve(&d.folder().join("registry"), &[]);
+    let name = format!("{}/healed:1", registry.address());
+    tare.ok(&["tag", IMAGE, &name]);
+    tare.ok(&["push", "-q", &name]);
+    tare.ok(&["rmi", &name]);
+    tare.ok(&["pull", "-q", &name]);
+    let harm = || {
+        let inspect = ["image", "inspect", "-f", "{{.GraphDriver.Data.UpperDir}}"];
+        let top = tare.ok(&[&inspect[..], &[&name]].concat());
+        fs::write(format!("{top}/more"), "x").expect("change the layer");
+        tare.run(&["system", "check"]).exits(1);
+    };
+    harm();
+    tare.ok(&["pull", "-q", &name]);
+    tare.ok(&["system", "check"]);
+    harm();
+    d.load(&tests::busybox());
+    tare.ok(&["system", "check"]);
+    tare.ok(&["run", "--rm", "--network", "none", &name, "true"]);
+});
+
+// `system check` found documents without an owner after what everybody does with images.
+own_test!(what_is_usual_leaves_nothing_behind, |d| {
+    let tare = d.tare();
+    let registry = OwnRegistry::serve(&d.folder().join("registry"), &[]);
+    let at = registry.address();
+    let (first, second) = (format!("{at}/first:1"), format!("{at}/second:1"));
+    let archive = d.folder().join("archive.tar").display().to_string();
+    let container = d.name("c");
+    let create = ["create", "--network", "none", "--name", &container, &first];
+    let steps: &[&[&str]] = &[
+        &["tag", IMAGE, &first],
+        &["push", "-q", &first],
+        &["rmi", &first],
+        &["pull", "-q", &first],
+        // The same image under another manifest.
+        &["tag", &first, &second],
+        &["push", "-q", &second],
+        &["rmi", &second],
+        &["pull", "-q", &second],
+        &create,
+        &["commit", &container, "committed:1"],
+        &["commit", &container, "committed:1"],
+        &["save", "-o", &archive, "committed:1", &first],
+        &["rmi", "-f", "committed:1", &first, &second],
+        &["load", "-i", &archive],
+        &["rmi", &first],
+        &["image", "prune", "-f"],
+        &["rm", &container],
+        &["image", "prune", "-a", "-f"],
+        &["load", "-i", &archive],
+        &["push", "-q", &first],
+        &["rmi", "-f", &first, "committed:1"],
+        &["pull", "-q", &second],
+        &["image", "prune", "-a", "-f"],
+    ];
+    for step in steps {
+        tare.ok(step);
+        let report = checked(d, false);
+        assert_eq!(report["Problems"], json!([]), "after {step:?}");
+    }
+    d.load(&tests::busybox());
 });
 
 #[test]

@@ -106,9 +106,11 @@ impl Store {
             .write(|tables| tables.put_blobs(diff_id, &blobs))
     }
 
-    /// The bytes of a document that is kept by its digest: a config, a manifest, an index.
+    /// The bytes of a document that is kept by its digest: a config, a manifest, an index. One that has another digest is
+    /// not there.
     pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        self.read()?.document(digest)
+        let found = self.read()?.document(digest)?;
+        Ok(found.filter(|bytes| digest.matches(bytes)))
     }
 
     /// Writes a layer's tar as it came, and fails at its end if somebody changed its files.

@@ -260,6 +260,8 @@ impl Layers {
             size,
             tar_size,
             awaiting: None,
+            damaged: false,
+            replaced: Vec::new(),
         })
     }
 
@@ -291,19 +293,26 @@ impl Layers {
     }
 
     pub(crate) fn remove_layer(&self, record: &LayerRecord) -> Result<()> {
-        self.retire_layer(record)?.map_or(Ok(()), Staging::remove)
+        let trash = self.retire_layer(record)?;
+        trash.into_iter().try_for_each(Staging::remove)
     }
 
     /// See [`Layers::retire`].
-    pub(crate) fn retire_layer(&self, record: &LayerRecord) -> Result<Option<Staging>> {
+    pub(crate) fn retire_layer(&self, record: &LayerRecord) -> Result<Vec<Staging>> {
+        self.remove_link(record)?;
+        let mut trash = Vec::new();
+        for dir in record.directories() {
+            trash.extend(self.retire(&self.home(dir))?);
+        }
+        Ok(trash)
+    }
+
+    pub(crate) fn remove_link(&self, record: &LayerRecord) -> Result<()> {
         let link = self.link(&record.link);
         match fs::remove_file(&link) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("remove", &link)(e));
-            }
-            _ => {}
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &link)(e)),
+            _ => Ok(()),
         }
-        self.retire(&self.home(&record.cache_id))
     }
 
     /// Removes what no record and no container owns, and mends links. `owned` says whose a name under `overlay2` is.
@@ -336,7 +345,7 @@ impl Layers {
                 strays.push(Stray { path });
             }
         }
-        let cache_ids: HashSet<&str> = layers.iter().map(|l| &*l.cache_id).collect();
+        let cache_ids: HashSet<&str> = layers.iter().flat_map(LayerRecord::directories).collect();
         for name in names(&self.overlay)? {
             if name != "l" && name != INIT && !cache_ids.contains(&*name) && !owned(&name) {
                 strays.push(Stray {

@@ -33,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod arrival;
 mod blobs;
 mod check;
 mod commit;
@@ -67,7 +68,7 @@ pub mod tar;
 mod upper;
 
 pub use blobs::{KnownBlob, LayerSource};
-pub use check::{CheckReport, Problem, ProblemKind};
+pub use check::{CheckReport, Problem, ProblemKind, Repair};
 pub use commit::CommitOptions;
 pub use compress::decompress;
 pub use driver::DriverKind;

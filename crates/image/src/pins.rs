@@ -20,10 +20,10 @@ impl Pins {
         }
     }
 
-    /// True if the store has the layer, which from now on stays.
+    /// True if the store has the layer, and whole as far as it knows; from now on it stays.
     pub(crate) fn hold(&self, diff_id: &Digest) -> Result<bool> {
         let mut holders = self.store.holders();
-        if self.store.read()?.layer(diff_id)?.is_none() {
+        if !self.store.has_layer(diff_id)? {
             return Ok(false);
         }
         self.hold_with(&mut holders, diff_id);

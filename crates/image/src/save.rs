@@ -208,6 +208,8 @@ impl Store {
         };
         self.inner.layers.write_tar(record, &mut checked)?;
         if checked.hashing.finish()? != *diff_id {
+            // Told below in any case; where it cannot be noted, the next one finds out too.
+            let _ = self.note_damage(diff_id, record, true);
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("layer {diff_id} was changed on disk"),

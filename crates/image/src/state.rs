@@ -52,6 +52,20 @@ pub(crate) struct LayerRecord {
     /// Since when it waits for the image that it was fetched for; nobody needs it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) awaiting: Option<jiff::Timestamp>,
+    /// Its files are known not to be what they were: whoever brings the layer brings it anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) damaged: bool,
+    /// Directories of it that were damaged, and stay because containers may have them mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) replaced: Vec<String>,
+}
+
+impl LayerRecord {
+    /// The directories under `overlay2` that are the layer's.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &str> {
+        let replaced = self.replaced.iter().map(String::as_str);
+        std::iter::once(&*self.cache_id).chain(replaced)
+    }
 }
 
 /// A form in which registries have a layer: a list of them by the layer's diff ID.

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -10,8 +10,7 @@ use crate::database::{Database, Reader, Tables, Transaction, Writer};
 use crate::driver::DriverKind;
 use crate::holders::Holders;
 use crate::ingest::{Ingests, KEPT};
-use crate::layers::{INIT, Layers, Staged, Staging, io_error};
-use crate::pins::Pins;
+use crate::layers::{INIT, Layers, Staging, io_error};
 use crate::state::{ImageRecord, LayerRecord};
 use crate::{Error, GraphPaths, Image, ImageId, Result, mount_points, platforms, snapshot};
 
@@ -202,79 +201,6 @@ impl Store {
         }
     }
 
-    /// Makes images visible, with the layers among `staged` that are not there yet, in one transaction.
-    pub(crate) fn commit(
-        &self,
-        images: &[NewImage],
-        mut staged: HashMap<Digest, Staged>,
-    ) -> Result<Committed> {
-        let configs = images
-            .iter()
-            .map(|image| {
-                ImageConfig::parse(&image.config).map_err(|e| Error::Invalid(e.to_string()))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        // One sync is enough for all: it is the whole file system's.
-        staged.values().next().map_or(Ok(()), Staged::sync)?;
-        self.tell_growth();
-        let _holders = self.holders();
-        let reader = self.read()?;
-        let mut adopted = Vec::new();
-        for diff_id in configs.iter().flat_map(|config| &config.rootfs.diff_ids) {
-            if reader.layer(diff_id)?.is_some() {
-                continue;
-            }
-            match staged.remove(diff_id) {
-                Some(layer) => adopted.push((diff_id.clone(), self.inner.layers.adopt(layer)?)),
-                None if adopted.iter().any(|(have, _)| have == diff_id) => {}
-                None => return Err(missing_layer(diff_id)),
-            }
-        }
-        let result = self.inner.database.write(|tables| {
-            for (diff_id, record) in &adopted {
-                tables.put_layer(diff_id, record)?;
-            }
-            let mut moved = Vec::new();
-            let mut ids = Vec::new();
-            for (image, config) in images.iter().zip(&configs) {
-                ids.push(put_image(tables, image, config, &mut moved)?);
-            }
-            Ok((ids, moved))
-        });
-        if result.is_err() {
-            for (_, record) in &adopted {
-                // The error at hand is the one to tell; what stays is collected at the next open.
-                let _ = self.inner.layers.remove_layer(record);
-            }
-        }
-        result
-    }
-
-    /// Makes one layer visible before there is an image that needs it. From then on it is held by `pins`.
-    pub(crate) fn keep_layer(&self, diff_id: &Digest, staged: Staged, pins: &Pins) -> Result<()> {
-        staged.sync()?;
-        self.tell_growth();
-        let mut holders = self.holders();
-        if self.read()?.layer(diff_id)?.is_some() {
-            pins.hold_with(&mut holders, diff_id);
-            // Taking the other one away need not be waited for with the lock.
-            drop(holders);
-            return Ok(());
-        }
-        let mut record = self.inner.layers.adopt(staged)?;
-        record.awaiting = Some(jiff::Timestamp::now());
-        let written = self
-            .inner
-            .database
-            .write(|tables| tables.put_layer(diff_id, &record));
-        match written {
-            Ok(()) => pins.hold_with(&mut holders, diff_id),
-            // The error at hand is the one to tell; what stays is collected at the next open.
-            Err(_) => drop(self.inner.layers.remove_layer(&record)),
-        }
-        written
-    }
-
     /// Takes away layers that no image and no holder needs any more, of the ones given. Their files go when the result
     /// is dropped, which takes a while: best done without the lock.
     pub(crate) fn drop_unused(&self, holders: &Holders, candidates: &[Digest]) -> Result<Dropped> {
@@ -320,11 +246,29 @@ impl Store {
         Ok(dropped)
     }
 
+    /// Directories that were replaced, and that no container can have mounted any more, are nobody's.
+    fn forget_replaced(
+        &self,
+        holders: &Holders,
+        layers: &mut [(Digest, LayerRecord)],
+    ) -> Result<()> {
+        for (diff_id, record) in layers {
+            if !record.replaced.is_empty() && !holders.holds(diff_id) {
+                record.replaced.clear();
+                let database = &self.inner.database;
+                database.write(|tables| tables.put_layer(diff_id, record))?;
+            }
+        }
+        Ok(())
+    }
+
     fn collect_garbage(&self) -> Result<()> {
         let holders = self.holders();
         let reader = self.read()?;
         let owned = |name: &str| holders.snapshots().contains_key(name);
-        let (ids, records): (Vec<_>, Vec<_>) = reader.layers()?.into_iter().unzip();
+        let mut layers = reader.layers()?;
+        self.forget_replaced(&holders, &mut layers)?;
+        let (ids, records): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
         self.inner.ingests.remove_idle(KEPT)?;
         self.inner.layers.collect_garbage(&records, &owned)?;
         drop(self.drop_unused(&holders, &ids)?);
@@ -346,7 +290,7 @@ impl Store {
     }
 }
 
-fn put_image(
+pub(crate) fn put_image(
     tables: &mut Writer,
     image: &NewImage,
     config: &ImageConfig,

@@ -15,6 +15,23 @@ wire! {
         pub bytes: u64,
         /// What is wrong; empty if nothing is.
         pub problems: Vec<CheckProblem>,
+        /// What `repair` did about them, or would do.
+        pub repairs: Vec<CheckRepair>,
+    }
+
+    /// One thing that repairing does.
+    pub struct CheckRepair {
+        /// `remove image`, `remove layer`, `remove file`, `remove document`, `remove name`, `make link` or
+        /// `count anew`.
+        pub action: String,
+        /// A digest, a name or a path.
+        pub subject: String,
+        /// Names that go with an image.
+        pub names: Vec<String>,
+        /// Whether it is done.
+        pub done: bool,
+        /// Why it cannot be done, and what to do instead; else empty.
+        pub obstacle: String,
     }
 
     /// One thing that is wrong.

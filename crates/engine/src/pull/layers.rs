@@ -101,7 +101,7 @@ impl Layer {
         let (blob, diff_id) = (self.blob.clone(), self.diff_id.clone());
         let held = blocking(move || {
             // Asking the pull for a layer that is not there would begin to unpack it.
-            let there = store.layer_sources(std::slice::from_ref(&diff_id)).is_ok();
+            let there = store.has_layer(&diff_id)?;
             Ok::<_, image::Error>(
                 there && matches!(pull.layer(&blob, &diff_id)?, Ingested::Present),
             )

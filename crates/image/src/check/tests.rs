@@ -46,6 +46,10 @@ fn check(store: &Store, repair: bool) -> Vec<Problem> {
     store.check(repair, &|_| Vec::new()).unwrap().problems
 }
 
+fn repairs(store: &Store, repair: bool) -> Vec<Repair> {
+    store.check(repair, &|_| Vec::new()).unwrap().repairs
+}
+
 fn kinds(problems: &[Problem]) -> Vec<ProblemKind> {
     problems.iter().map(|problem| problem.kind).collect()
 }
@@ -98,10 +102,23 @@ fn every_damage_to_a_layer_is_found() {
             "{problems:?}"
         );
         assert!(problems[0].detail.contains(words), "{problems:?}");
-        // Mended is: gone, so that it can be pulled again.
-        let problems = check(&store, true);
-        assert!(problems.iter().all(|p| p.repaired), "{problems:?}");
-        assert!(problems[0].detail.contains("x:1"), "{problems:?}");
+        // Mended is: gone, so that it can be pulled again. What is to go is told before.
+        let planned = repairs(&store, false);
+        let told = |done| {
+            let names = vec!["x:1".to_owned()];
+            vec![Repair {
+                action: "remove image",
+                subject: store.resolve("x:1").unwrap().id.to_string(),
+                names,
+                done,
+                obstacle: None,
+            }]
+        };
+        assert_eq!(planned, told(false));
+        let told = told(true);
+        let report = store.check(true, &|_| Vec::new()).unwrap();
+        assert!(report.problems.iter().all(|p| p.repaired), "{report:?}");
+        assert_eq!(report.repairs, told);
         assert_eq!(check(&store, false), []);
         assert!(store.list(&ListQuery::default()).unwrap().is_empty());
     }
@@ -115,11 +132,18 @@ fn a_damaged_image_that_a_container_needs_stays() {
         container: oci::ContainerId::random(),
         running: false,
     };
-    let problems = store.check(true, &|_| vec![user()]).unwrap().problems;
-    assert!(
-        !problems[0].repaired && problems[0].detail.contains("stays"),
-        "{problems:?}"
-    );
+    for repair in [false, true] {
+        let report = store.check(repair, &|_| vec![user()]).unwrap();
+        assert!(!report.problems[0].repaired, "{report:?}");
+        let [told] = &report.repairs[..] else {
+            panic!("{report:?}");
+        };
+        let obstacle = told.obstacle.as_deref().unwrap_or_default();
+        assert!(
+            !told.done && obstacle.contains("was made from it"),
+            "{told:?}"
+        );
+    }
     assert!(store.resolve("x:1").is_ok());
 }
 
@@ -153,7 +177,11 @@ fn what_nobody_owns_is_found_and_goes() {
         WrongCounter,
     ];
     assert_eq!(kinds(&found), expected, "{found:?}");
-    assert!(check(&store, true).iter().all(|problem| problem.repaired));
+    let planned: Vec<_> = repairs(&store, false).iter().map(|r| r.action).collect();
+    let done = repairs(&store, true);
+    assert!(done.iter().all(|repair| repair.done), "{done:?}");
+    let done: Vec<_> = done.iter().map(|r| r.action).collect();
+    assert_eq!(planned, done, "what is told is what is done");
     assert_eq!(check(&store, false), []);
     assert!(store.resolve("x:1").is_ok());
 }
@@ -178,4 +206,54 @@ fn missing_documents_and_layers_are_found() {
     );
     assert!(check(&store, true).iter().all(|problem| problem.repaired));
     assert_eq!(check(&store, false), []);
+}
+
+/// What was damaged was taken for good: pulling or loading the image again brought nothing.
+#[test]
+fn a_damaged_layer_is_brought_again_by_a_load() {
+    let (root, store) = store();
+    let mut archive = Vec::new();
+    store.save(&["x:1"], &mut archive).unwrap();
+    let container = oci::ContainerId::random();
+    let id = store.resolve("x:1").unwrap().id;
+    store.prepare(&container, Some(&id)).unwrap();
+    let damaged = diff(&store);
+    fs::write(damaged.join("d/a"), "OTHER").unwrap();
+    assert_eq!(kinds(&check(&store, false)), [ProblemKind::DamagedLayer]);
+    store.load(&archive[..], None, &mut |_| {}).unwrap();
+    assert_eq!(check(&store, false), []);
+    // The container may be running: what it has mounted stays until it is gone.
+    assert!(damaged.exists());
+    assert_ne!(diff(&store), damaged);
+    let now = store.snapshot(&container).unwrap().lower_dirs;
+    assert!(now.contains(&diff(&store)), "{now:?}");
+    drop(store);
+    let store = Store::open(root.path()).unwrap();
+    assert!(damaged.exists());
+    store.release(&container).unwrap();
+    drop(store);
+    let store = Store::open(root.path()).unwrap();
+    assert!(!damaged.exists());
+    assert_eq!(check(&store, false), []);
+    // With nobody in the way it goes at once; and who sees the damage need not be the check.
+    let damaged = diff(&store);
+    fs::write(damaged.join("d/a"), "OTHER").unwrap();
+    store.save(&["x:1"], std::io::sink()).unwrap_err();
+    store.load(&archive[..], None, &mut |_| {}).unwrap();
+    assert!(!damaged.exists());
+    assert_eq!(check(&store, false), []);
+}
+
+#[test]
+fn a_layer_that_is_as_it_was_is_no_longer_damaged() {
+    let (_root, store) = store();
+    let file = diff(&store).join("d/b");
+    let text = fs::read(diff(&store).join("d/b")).unwrap();
+    let layer = store.read().unwrap().layers().unwrap()[0].0.clone();
+    fs::write(&file, "THROUGH A LINK").unwrap();
+    check(&store, false);
+    assert!(!store.has_layer(&layer).unwrap());
+    fs::write(&file, text).unwrap();
+    assert_eq!(check(&store, false), []);
+    assert!(store.has_layer(&layer).unwrap());
 }
