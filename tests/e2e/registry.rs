@@ -1,5 +1,8 @@
 //! pull, push, login and what goes wrong with them, against Debian's docker-registry.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+
 use tests::{Cli, IMAGE, Registry, both, own_test};
 
 /// Pushes the busybox image under a name at the registry, and says that name.
@@ -133,6 +136,40 @@ own_test!(content_trust_is_refused_and_not_ignored, |d| {
     assert_eq!(with("0", &plain).ok(), "x");
     let enabled = [&run[..], &["--disable-content-trust=false", IMAGE, "true"]].concat();
     with("", &enabled).exits(125);
+});
+
+/// A registry that has nothing but words. Says its address; goes on as long as the test's process.
+fn scolding(words: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let address = listener.local_addr().expect("an address").to_string();
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{words}",
+        words.len()
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(&stream);
+            // TLS, which loopback registries are asked with first, has no such lines.
+            let head = reader.by_ref().lines().map_while(Result::ok);
+            if head.take_while(|line| !line.is_empty()).count() > 0 {
+                let _ = (&stream).write_all(answer.as_bytes());
+            }
+        }
+    });
+    address
+}
+
+own_test!(words_of_a_stranger_do_nothing_to_a_terminal, |d| {
+    let words = r#"{"errors":[{"code":"X\u001b[2J","message":"\u001b]0;title\u0007hello\u009b31m\r\u202e"}]}"#;
+    let name = format!("{}/a:1", scolding(words));
+    for cli in [d.docker(), d.tare()] {
+        let run = cli.run(&["pull", &name]);
+        assert_eq!(run.code, 1);
+        let told = run.err();
+        assert!(told.contains("hello"), "{told}");
+        let harmful = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!told.contains(harmful), "{told:?}");
+    }
 });
 
 both!(what_is_not_there, |d, cli| {

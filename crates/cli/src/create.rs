@@ -105,7 +105,7 @@ impl Plan {
             (other, _) => other?,
         };
         for warning in &created.warnings {
-            let _ = writeln!(std::io::stderr(), "WARNING: {warning}");
+            warn(&format!("WARNING: {warning}"));
         }
         if let Some(file) = &mut id_file {
             file.write(&created.id)?;

@@ -1,5 +1,7 @@
 //! How a command ends: a status for the shell, and what is written on stderr.
 
+use oci::harmless;
+
 /// The status a command ends with when nothing went wrong with the client itself. For `run`, `exec`, `start -a` and
 /// `attach` it is the container's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,18 +30,14 @@ pub struct Failure {
 impl Failure {
     /// A failure with status 1.
     pub fn new(message: impl Into<String>) -> Failure {
-        Failure {
-            message: message.into(),
-            status: 1,
-        }
+        Failure::with_status(1, message)
     }
 
     /// A failure with the given status.
     pub fn with_status(status: u8, message: impl Into<String>) -> Failure {
-        Failure {
-            message: message.into(),
-            status,
-        }
+        // Registries, daemons and files all have their say in it.
+        let message = harmless(&message.into()).into_owned();
+        Failure { message, status }
     }
 
     /// A failure about which everything has been said already.

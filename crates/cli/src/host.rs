@@ -1,5 +1,7 @@
 //! Which daemon to talk to: `-H`, then `--context`, then `DOCKER_HOST`, then `DOCKER_CONTEXT` and the configured context, then our own socket.
 
+use api::client::check_ssh;
+
 /// The socket of a daemon started without flags.
 pub const DEFAULT_SOCKET: &str = "/run/tare/tare.sock";
 
@@ -35,10 +37,13 @@ impl Host {
                 address: format!("tcp://{}", tcp_address(rest)),
                 is_default: false,
             }),
-            "ssh" => Ok(Host {
-                address: format!("ssh://{rest}"),
-                is_default: false,
-            }),
+            "ssh" => {
+                check_ssh(rest).map_err(HostError::Ssh)?;
+                Ok(Host {
+                    address: format!("ssh://{rest}"),
+                    is_default: false,
+                })
+            }
             "npipe" | "fd" | "http" | "https" => Err(HostError::NotBuilt(scheme.to_owned())),
             _ => Err(HostError::Format(address.to_owned())),
         }
@@ -63,6 +68,9 @@ pub enum HostError {
     /// Not an address.
     #[error("unable to resolve docker endpoint: invalid bind address format: {0}")]
     Format(String),
+    /// An address of ssh that is none.
+    #[error("ssh host connection is not valid: invalid SSH URL: {0}")]
+    Ssh(&'static str),
     /// A way of talking that this version does not have.
     #[error("not built yet: {0}:// addresses; unix://, tcp:// and ssh:// work")]
     NotBuilt(String),
@@ -90,6 +98,16 @@ mod tests {
             Host::named("foo://x"),
             Err(HostError::Format("foo://x".into()))
         );
+        let ssh = |text: &str| Host::named(text).unwrap_err().to_string();
+        for bad in ["ssh://joe:secret@host", "ssh://joe:@host/x"] {
+            assert_eq!(
+                ssh(bad),
+                "ssh host connection is not valid: invalid SSH URL: plain-text password is not supported"
+            );
+        }
+        assert!(ssh("ssh://").ends_with("hostname is empty"));
+        assert!(ssh("ssh://h/x?y").ends_with("query parameters are not allowed"));
+        assert!(ssh("ssh://h/x#y").ends_with("fragments are not allowed"));
         assert_eq!(
             Host::named("npipe://x"),
             Err(HostError::NotBuilt("npipe".into()))

@@ -15,5 +15,5 @@ pub(crate) fn print(text: &str) -> Outcome {
 
 /// Writes a line to stderr; there is nobody to tell if that fails.
 pub(crate) fn warn(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", oci::harmless(line));
 }

@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal, Write};
 
 use api::client::Messages;
 use api::types::progress::Progress;
+use oci::harmless;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::terminal;
@@ -158,9 +159,9 @@ impl Screen {
         }
         let name = match message.id.as_str() {
             "" => String::new(),
-            id => format!("{id}: "),
+            id => format!("{}: ", harmless(id)),
         };
-        let status = &message.status;
+        let status = harmless(&message.status);
         match &message.progress_detail {
             Some(detail) if self.is_terminal => {
                 format!("\x1b[2K\r{name}{status} {}\r", bar::text(detail, width))

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::client::{Client, Error, Request, UploadBody};
+use api::client::{Client, Error, Request, UploadBody, check_ssh};
 use api::types::progress::{Progress, ProgressDetail};
 use api::types::travel::{Arrived, Layer, LayerStatus, Parts};
 use oci::Reference;
@@ -54,6 +54,9 @@ impl Elsewhere {
     /// `ssh://[user@]host[:port]/NAME[:TAG]`.
     fn parse(text: &str) -> Result<Self, Failure> {
         let rest = text.strip_prefix("ssh://").unwrap_or(text);
+        // Before anything is said of it: a password is not to be repeated.
+        let authority = rest.split('/').next().unwrap_or_default();
+        check_ssh(authority).map_err(|why| Failure::new(format!("invalid SSH URL: {why}")))?;
         let invalid = |why: &str| {
             Failure::new(format!(
                 "invalid address {text:?}: {why}; wanted is ssh://[user@]host[:port]/NAME[:TAG]"
@@ -293,6 +296,13 @@ mod tests {
         let place = Elsewhere::parse("ssh://host/reg:5000/app").expect("an address");
         assert_eq!(place.name.canonical(), "reg:5000/app:latest");
         let digest = format!("ssh://host/a@sha256:{}", "0".repeat(64));
+        let error = Elsewhere::parse("ssh://joe:secret@host/a").expect_err("a password");
+        assert!(
+            error
+                .message
+                .contains("plain-text password is not supported")
+        );
+        assert!(!error.message.contains("secret"), "{error}");
         for bad in ["ssh://host", "ssh://host/", "ssh://host/UPPER", &digest] {
             let error = Elsewhere::parse(bad).expect_err(bad);
             assert!(error.message.contains("ssh://[user@]host"), "{error}");

@@ -9,6 +9,7 @@ mod config;
 mod container_id;
 mod descriptor;
 mod digest;
+mod harmless;
 mod manifest;
 pub mod media_type;
 mod platform;
@@ -19,6 +20,7 @@ pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs, Str
 pub use container_id::{ContainerId, InvalidContainerId};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
+pub use harmless::harmless;
 pub use manifest::{Index, InvalidDocument, MAX_DOCUMENT, Manifest};
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{AnyReference, InvalidReference, Reference};

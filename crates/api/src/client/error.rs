@@ -16,6 +16,9 @@ pub enum Error {
     /// Not an address.
     #[error("unable to parse docker host `{0}`")]
     Host(String),
+    /// An address of ssh that is none, without what may be a password. The wording is Docker's.
+    #[error("ssh host connection is not valid: invalid SSH URL: {0}")]
+    Ssh(&'static str),
     /// A way of talking that this version does not have.
     #[error("not built yet: {0}:// addresses; unix://, tcp:// and ssh:// work")]
     NotBuilt(String),

@@ -30,7 +30,7 @@ pub use error::{Error, LOST, Result};
 pub use hijack::{HijackReader, HijackWriter, Hijacked};
 pub use messages::Messages;
 pub use request::{Method, Request};
-pub use ssh::Ssh;
+pub use ssh::{Ssh, check as check_ssh};
 
 use body::WireBody;
 use endpoint::Transport;

@@ -25,6 +25,7 @@ impl FromStr for Ssh {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        check(text).map_err(Error::Ssh)?;
         let invalid = || Error::Host(format!("ssh://{text}"));
         let (authority, path) = match text.find('/') {
             Some(slash) => text.split_at(slash),
@@ -55,6 +56,27 @@ impl FromStr for Ssh {
             socket: socket.map(str::to_owned),
         })
     }
+}
+
+/// Refuses what a URL may have and an address of ssh may not, in Docker's words; above all a password, which everybody who lists
+/// processes or contexts could read. `text` is without its scheme.
+pub fn check(text: &str) -> std::result::Result<(), &'static str> {
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let (authority, rest) = text.split_at(end);
+    let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if user.contains(':') {
+        return Err("plain-text password is not supported");
+    }
+    if place.is_empty() || place.starts_with(':') {
+        return Err("hostname is empty");
+    }
+    if rest.contains('?') {
+        return Err("query parameters are not allowed");
+    }
+    if rest.contains('#') {
+        return Err("fragments are not allowed");
+    }
+    Ok(())
 }
 
 /// Nothing that ssh would take for an option, or the shell on the other side for more than a word.
@@ -160,8 +182,10 @@ mod tests {
             "host/a//b",
             "joe@",
             "a'b",
+            "joe:secret@host",
         ] {
-            assert!(bad.parse::<Ssh>().is_err(), "{bad}");
+            let error = bad.parse::<Ssh>().expect_err(bad).to_string();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

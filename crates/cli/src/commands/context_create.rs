@@ -93,7 +93,9 @@ fn address(store: &Store, matches: &Matches) -> Result<Option<String>, Failure> 
             .ok_or_else(|| refused(format!("{pair} must be formatted as key=value")))?;
         match key {
             "host" => {
-                let host = Host::named(value).map_err(|error| refused(error.to_string()))?;
+                let host = Host::named(value).map_err(|error| {
+                    refused(format!("invalid docker endpoint options: {error}"))
+                })?;
                 address = Some(host.address);
             }
             "from" => address = Some(store.get(value)?.host().to_owned()),

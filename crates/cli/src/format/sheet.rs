@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use oci::harmless;
+
 use super::columns::{self, Widths};
 use super::data::{Data, LabelFn};
 use super::json::{Html, Json};
@@ -131,7 +133,7 @@ impl<T> Sheet<T> {
                 if index > 0 {
                     text.push('\t');
                 }
-                text.push_str(&plain(&(field.value)(row)));
+                text.push_str(&harmless(&plain(&(field.value)(row))));
             }
             text.push('\n');
         }

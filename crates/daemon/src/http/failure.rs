@@ -2,6 +2,7 @@
 
 use engine::ErrorKind;
 use http::StatusCode;
+use oci::harmless;
 
 /// What the client is told: `{"message": ...}` under a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +13,9 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        // A registry's words may be part of it, or what an image says of itself.
+        let message = harmless(&message.into()).into_owned();
+        Self { status, message }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {

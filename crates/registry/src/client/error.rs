@@ -228,12 +228,14 @@ fn answers(body: &[u8]) -> Vec<Answer> {
     answers
 }
 
-/// The beginning of a stranger's text, without what could move a terminal's cursor.
+/// The beginning of a stranger's text, in one line and without what could move a terminal's cursor.
 pub(super) fn printable(text: &str, most: usize) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
+    let beginning: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
         .take(most)
-        .collect()
+        .collect();
+    oci::harmless(&beginning).into_owned()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::Shared;
 use super::auth::basic;
 use super::body;
 use super::endpoint::{Endpoint, Finder};
-use super::error::{Error, Kind, Result};
+use super::error::{Error, Kind, Result, printable};
 use super::exchange::{complaint, retry_after};
 use super::repository::next_page;
 use super::scope::Scopes;
@@ -129,6 +129,10 @@ async fn index(
         .map_err(|e| Error::lied("the index's answer is not understood").caused_by(e))?;
     let mut found = results.results.unwrap_or_default();
     found.truncate(query.limit);
+    for one in &mut found {
+        one.name = printable(&one.name, 300);
+        one.description = printable(&one.description, 2_000);
+    }
     Ok(found)
 }
 
@@ -171,8 +175,8 @@ async fn catalogue(
         last = next;
     }
     found.truncate(query.limit);
-    let named = |name| Found {
-        name,
+    let named = |name: String| Found {
+        name: printable(&name, 300),
         ..Found::default()
     };
     Ok(found.into_iter().map(named).collect())
