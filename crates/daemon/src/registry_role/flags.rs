@@ -156,6 +156,18 @@ pub(super) const GC: &[Opt] = &[
     many("keep", "RULE", "retention, as for serve; likewise"),
 ];
 
+pub(super) const CHECK: &[Opt] = &[
+    one(
+        "root",
+        "DIR",
+        "where the registry keeps everything (needed)",
+    ),
+    switch(
+        "repair",
+        "drop what is damaged, so that it can be pushed again",
+    ),
+];
+
 /// What was said, by option.
 #[derive(Debug, Default)]
 pub(super) struct Said(BTreeMap<&'static str, Vec<String>>);

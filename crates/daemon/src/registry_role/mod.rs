@@ -6,13 +6,13 @@ mod settings;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use ::registry::server::{Gc, Server, collect_garbage};
+use ::registry::server::{Gc, Repair, Server, collect_garbage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::LogLevel;
 use crate::http::failure::chain;
 use crate::logging;
-use flags::{GC, SERVE, Said};
+use flags::{CHECK, GC, SERVE, Said};
 
 const USAGE: &str = "Usage:  tare registry COMMAND
 
@@ -21,6 +21,7 @@ A registry of images (OCI distribution 1.1)
 Commands:
   serve       Serve a registry
   gc          Remove what nothing in a registry needs any more, also while it is being served
+  check       Read all that a registry keeps and say what is damaged, also while it is being served
 
 Run 'tare registry COMMAND --help' for more information on a command.
 ";
@@ -35,7 +36,9 @@ pub fn registry_main<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            eprintln!("{text}");
+            if !text.is_empty() {
+                eprintln!("{text}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -61,6 +64,13 @@ fn obey(words: &[String]) -> Result<(), String> {
                 flags::usage(GC)
             );
         }
+        "check" if wants_help => {
+            print!(
+                "Usage:  tare registry check --root DIR [OPTIONS]\n\nRead all that a registry keeps and say what is damaged, and which tags need it\n\nOptions:\n{}",
+                flags::usage(CHECK)
+            );
+        }
+        "check" => return check(&hinted(Said::parse(CHECK, rest), "check")?),
         "serve" => return serve(&hinted(Said::parse(SERVE, rest), "serve")?),
         "gc" => return gc(&hinted(Said::parse(GC, rest), "gc")?),
         other => {
@@ -123,6 +133,19 @@ fn raise_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!("raising the limit of open files: {error}");
     }
+}
+
+fn check(said: &Said) -> Result<(), String> {
+    let root = hinted(settings::root(said), "check")?;
+    let repair = match said.is_set("repair") {
+        true => Repair::Drop,
+        false => Repair::No,
+    };
+    let (report, is_fine) = ::registry::server::check(&root, repair)
+        .map_err(|e| format!("checking the registry: {}", chain(&e)))?;
+    println!("{report}");
+    // Everything has been said.
+    is_fine.then_some(()).ok_or_else(String::new)
 }
 
 fn gc(said: &Said) -> Result<(), String> {

@@ -1,7 +1,7 @@
-//! How `tare registry gc` reaches a registry that is being served: the database is open once, so who has it collects.
+//! How `tare registry gc` and `check` reach a registry that is being served: the database is open once, so who has it does the work.
 //!
-//! `ROOT/control.sock`, a unix socket that only its owner reaches. The client writes `gc` and a line end; the answer is
-//! one line: `ok TEXT` or `failed TEXT`.
+//! `ROOT/control.sock`, a unix socket that only its owner reaches. The client writes a command and a line end; the answer is
+//! `ok TEXT`, `bad TEXT` (it went well, and what it found is not) or `failed TEXT`, up to the end of the stream.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::Registry;
 use super::failure::chain;
+use super::store::{Checked, Repair};
 
 const NAME: &str = "control.sock";
 const GREETING: Duration = Duration::from_secs(5);
@@ -61,9 +62,25 @@ async fn answer(registry: &Arc<Registry>, stream: UnixStream) -> io::Result<()> 
             Ok(collected) => format!("ok {collected}\n"),
             Err(error) => format!("failed {error}\n"),
         },
+        "check" => checked(registry.check(Repair::No).await),
+        "check repair" => checked(registry.check(Repair::Drop).await),
         other => format!("failed unknown command {other:?}\n"),
     };
     stream.get_mut().write_all(text.as_bytes()).await
+}
+
+fn checked(done: Result<Checked, String>) -> String {
+    match done {
+        Ok(checked) if checked.is_fine() => format!("ok {checked}\n"),
+        Ok(checked) => format!("bad {checked}\n"),
+        Err(error) => format!("failed {error}\n"),
+    }
+}
+
+/// What came of a command.
+pub(super) struct Told {
+    pub(super) text: String,
+    pub(super) is_fine: bool,
 }
 
 /// Reaches the registry that serves `root`; `None` when none does.
@@ -82,20 +99,36 @@ pub(super) fn connect(root: &Path) -> io::Result<Option<BlockingStream>> {
     }
 }
 
-/// Asks it to collect; what it says is how that went.
-pub(super) fn ask(mut stream: BlockingStream) -> io::Result<Result<String, String>> {
-    stream.write_all(b"gc\n")?;
+/// Asks it to do something; what it says is how that went.
+pub(super) fn ask(mut stream: BlockingStream, command: &str) -> io::Result<Result<Told, String>> {
+    stream.write_all(format!("{command}\n").as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let text = text.trim_end();
     Ok(match text.split_once(' ') {
-        Some(("ok", said)) => Ok(said.to_owned()),
+        Some((how @ ("ok" | "bad"), said)) => Ok(Told {
+            text: said.to_owned(),
+            is_fine: how == "ok",
+        }),
         Some(("failed", said)) => Err(said.to_owned()),
         _ => Err(format!("the registry broke off: {text:?}")),
     })
 }
 
 impl Registry {
+    /// Reads everything now; one check at a time.
+    async fn check(self: &Arc<Registry>, repair: Repair) -> Result<Checked, String> {
+        let _turn = self.checking.lock().await;
+        let registry = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            let ending = registry.ending.clone();
+            registry.store.check(repair, &|| !*ending.borrow())
+        });
+        work.await
+            .map_err(|e| e.to_string())?
+            .map_err(|e| chain(&e))
+    }
+
     /// Collects now; one collection at a time.
     pub(super) async fn collect(self: &Arc<Registry>) -> Result<super::Collected, String> {
         let _turn = self.collecting.lock().await;

@@ -34,7 +34,9 @@ use tokio_rustls::TlsAcceptor;
 
 pub use auth::{Auth, Htpasswd, InvalidHtpasswd, InvalidKey, Issuer, PublicKey, Readers};
 pub use cache::Upstream;
-pub use store::{Collected, Error as StoreError, Grace, InvalidRule, Rule, UploadLimits};
+pub use store::{
+    Checked, Collected, Damage, Error as StoreError, Grace, InvalidRule, Repair, Rule, UploadLimits,
+};
 pub use tls::{Tls, TlsError};
 
 use crate::client;
@@ -151,6 +153,7 @@ pub(crate) struct Registry {
     /// Bodies that are being taken in at once.
     receiving: Semaphore,
     collecting: Mutex<()>,
+    checking: Mutex<()>,
     ending: watch::Receiver<bool>,
 }
 
@@ -200,6 +203,7 @@ impl Server {
             connections: settings.connections,
             receiving: Semaphore::new(RECEIVING),
             collecting: Mutex::new(()),
+            checking: Mutex::new(()),
             ending: ending.subscribe(),
         };
         Ok(Server {
@@ -299,7 +303,7 @@ pub enum Gc {
     Here(Collected),
 }
 
-/// Why nothing was collected.
+/// Why nothing was collected, or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum GcError {
     #[error("there is no registry under {}", .0.display())]
@@ -332,12 +336,39 @@ pub fn collect_garbage(root: &Path, own: Option<(&[Rule], Grace)>) -> Result<Gc,
         if own.is_some() {
             return Err(GcError::OwnRules);
         }
-        let answer = control::ask(stream).map_err(failed)?;
-        return answer.map(Gc::ByServer).map_err(GcError::Refused);
+        let answer = control::ask(stream, "gc").map_err(failed)?;
+        return answer
+            .map(|told| Gc::ByServer(told.text))
+            .map_err(GcError::Refused);
     }
     let store = Store::open(root, UploadLimits::default())?;
     let (rules, grace) = own.unwrap_or((&[], Grace::default()));
     Ok(Gc::Here(store.collect(rules, grace, &|| true)?))
+}
+
+/// Reads all that the registry under `root` keeps, through the process that serves it, or else here. Gives the report, and whether all is
+/// well.
+pub fn check(root: &Path, repair: Repair) -> Result<(String, bool), GcError> {
+    if !root.join("registry.redb").exists() {
+        return Err(GcError::NoRegistry(root.to_owned()));
+    }
+    let failed = |source| GcError::Ask {
+        root: root.to_owned(),
+        source,
+    };
+    if let Some(stream) = control::connect(root).map_err(failed)? {
+        let command = match repair {
+            Repair::No => "check",
+            Repair::Drop => "check repair",
+        };
+        let told = control::ask(stream, command).map_err(failed)?;
+        return told
+            .map(|told| (told.text, told.is_fine))
+            .map_err(GcError::Refused);
+    }
+    let store = Store::open(root, UploadLimits::default())?;
+    let checked = store.check(repair, &|| true)?;
+    Ok((checked.to_string(), checked.is_fine()))
 }
 
 impl Registry {

@@ -96,6 +96,34 @@ async fn who_takes_nothing_is_not_waited_for() {
     drop(stream);
 }
 
+/// Whoever takes a little now and then holds a connection no longer than whoever takes nothing.
+#[tokio::test]
+async fn who_takes_a_little_is_not_waited_for() {
+    let home = Home::with(|s| s.patience = Duration::from_millis(400)).await;
+    let bytes = crate::noise(30 << 20, 1);
+    let digest = crate::push_blob(&home, "a", &bytes).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(home.address).await.unwrap();
+    let request = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut little = [0; 512];
+        while matches!(stream.read(&mut little).await, Ok(count) if count > 0) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    // The connection is gone when metrics count one again, which is the one that asks.
+    loop {
+        let text = home.get("/metrics").await.expect(200).text();
+        if text.contains("\ntare_registry_connections 1\n") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    reading.abort();
+}
+
 /// A refusal reaches a client that is still sending, however much that is.
 #[tokio::test]
 async fn a_refusal_is_read_by_who_still_sends() {

@@ -5,6 +5,7 @@
 mod auth;
 mod cache;
 mod collecting;
+mod damage;
 mod home;
 mod hostile;
 mod many;

@@ -170,7 +170,8 @@ struct Patient {
     stream: TcpStream,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
-    stuck: bool,
+    /// Bytes that were taken since the other side first took less than there was; `None` while it takes all.
+    stuck: Option<usize>,
     /// Bytes that were thrown away since our side ended.
     drained: Option<usize>,
 }
@@ -179,13 +180,16 @@ struct Patient {
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
+/// Bytes that the other side must take within its time, once it takes less than there is.
+const LEAST: usize = 64 << 10;
+
 impl Patient {
     fn new(stream: TcpStream, patience: Duration) -> Patient {
         Patient {
             stream,
             patience,
             deadline: Box::pin(tokio::time::sleep(patience)),
-            stuck: false,
+            stuck: None,
             drained: None,
         }
     }
@@ -206,17 +210,30 @@ impl Patient {
         Poll::Ready(Ok(()))
     }
 
+    /// A write of `length` bytes: who takes but a little at a time has no more time than who takes nothing.
+    fn taken(
+        &mut self,
+        cx: &mut Context<'_>,
+        length: usize,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let (Poll::Ready(Ok(count)), Some(taken)) = (&result, self.stuck) {
+            let taken = taken.saturating_add(*count);
+            self.stuck = (*count < length && taken < LEAST).then_some(taken);
+        }
+        self.timed(cx, result)
+    }
+
     fn timed<T>(
         &mut self,
         cx: &mut Context<'_>,
         result: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.stuck = false;
             return result;
         }
-        if !self.stuck {
-            self.stuck = true;
+        if self.stuck.is_none() {
+            self.stuck = Some(0);
             self.deadline.as_mut().reset(Instant::now() + self.patience);
         }
         match self.deadline.as_mut().poll(cx) {
@@ -243,7 +260,7 @@ impl AsyncWrite for Patient {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.timed(cx, result)
+        self.taken(cx, buf.len(), result)
     }
 
     fn poll_write_vectored(
@@ -251,8 +268,9 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = bufs.iter().map(|buf| buf.len()).sum();
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.timed(cx, result)
+        self.taken(cx, length, result)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Blobs: content by digest, and which repository may show it.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -10,7 +11,7 @@ use redb::ReadableTable as _;
 use super::document::Document;
 use super::error::{Error, Result, failed, io_at};
 use super::tables::{BLOBS, DOCUMENTS, LINKS, LINKS_OF, USES, get, seconds, thirds};
-use super::{Store, now};
+use super::{Store, now, seals};
 use crate::server::name::Name;
 
 /// A blob that is open for reading.
@@ -23,23 +24,36 @@ pub(crate) struct Blob {
 impl Store {
     /// The size of a blob that the repository has.
     pub(crate) fn blob_size(&self, name: &Name, digest: &Digest) -> Result<u64> {
+        Ok(self.blob(name, digest)?.size)
+    }
+
+    /// The size of a blob that the repository should have.
+    fn linked_size(&self, name: &Name, digest: &Digest) -> Result<u64> {
         let reader = self.database.read()?;
         let links = reader.open_table(LINKS).map_err(failed("open a table"))?;
         let unknown = || Error::BlobUnknown(digest.clone());
         get(&links, (name.as_str(), digest.as_str()), drop)?.ok_or_else(unknown)?;
         let blobs = reader.open_table(BLOBS).map_err(failed("open a table"))?;
-        let size = get(&blobs, digest.as_str(), |(size, _)| size)?.ok_or_else(unknown)?;
-        // One whose file was lost is to be pushed again.
-        self.is_whole(digest, size)
-            .then_some(size)
-            .ok_or_else(unknown)
+        get(&blobs, digest.as_str(), |(size, _)| size)?.ok_or_else(unknown)
+    }
+
+    /// The file of a blob, if its bytes are those that it should have.
+    fn whole(&self, digest: &Digest, size: u64) -> Result<Option<File>> {
+        let path = self.blob_path(digest);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_at("open", &path)(error)),
+        };
+        let is_good = self.is_good(digest, &file, size)?;
+        Ok(is_good.then_some(file))
     }
 
     /// Opens a blob that the repository has.
     pub(crate) fn blob(&self, name: &Name, digest: &Digest) -> Result<Blob> {
-        let size = self.blob_size(name, digest)?;
-        let path = self.blob_path(digest);
-        let file = File::open(&path).map_err(io_at("open", &path))?;
+        let size = self.linked_size(name, digest)?;
+        let file = self.whole(digest, size)?;
+        let file = file.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
         Ok(Blob { file, size })
     }
 
@@ -69,6 +83,9 @@ impl Store {
 
     /// Lets `to` show a blob that `from` has. Says whether it could.
     pub(crate) fn mount(&self, from: &Name, to: &Name, digest: &Digest) -> Result<bool> {
+        if !self.is_here(digest)? {
+            return Ok(false);
+        }
         self.database.write(|writer| {
             let links = writer.open_table(LINKS).map_err(failed("open a table"))?;
             let linked = get(&links, (from.as_str(), digest.as_str()), drop)?.is_some();
@@ -100,7 +117,7 @@ impl Store {
     /// Lets a repository whose manifest names a blob have it, if any has. Only for caches: whoever may read the
     /// manifest could read the blob at its origin too. Says whether it was there.
     pub(crate) fn adopt(&self, name: &Name, digest: &Digest) -> Result<bool> {
-        if !self.has_file(digest)? {
+        if !self.is_here(digest)? {
             return Ok(false);
         }
         self.database.write(|writer| {
@@ -122,7 +139,7 @@ impl Store {
         file: &File,
         path: &Path,
     ) -> Result<()> {
-        if !self.has_file(digest)? {
+        if !self.is_here(digest)? {
             // Outside the lock: this is what takes time.
             file.sync_data().map_err(io_at("fsync", path))?;
         }
@@ -130,14 +147,17 @@ impl Store {
         let _stripe = self.stripe(digest);
         let known = self.known_size(digest)?.is_some();
         let fresh = !self.has_file(digest)?;
+        let mut looks = None;
         if fresh {
             file.sync_data().map_err(io_at("fsync", path))?;
             self.move_in(digest, path)?;
+            looks = Some(seals::looks(&file.metadata().map_err(io_at("stat", path))?));
         } else {
             fs::remove_file(path).map_err(io_at("remove", path))?;
         }
         self.database.write(|writer| {
-            if fresh {
+            if let Some(looks) = looks {
+                seals::note(writer, digest, looks, true)?;
                 let mut blobs = writer.open_table(BLOBS).map_err(failed("open a table"))?;
                 blobs
                     .insert(digest.as_str(), (size, now()))
@@ -200,6 +220,7 @@ impl Store {
             }
             let mut blobs = writer.open_table(BLOBS).map_err(failed("open a table"))?;
             let removed = blobs.remove(digest.as_str()).map_err(failed("remove"))?;
+            seals::forget(writer, digest)?;
             Ok(removed.map(|row| row.value().0))
         })?;
         let Some(size) = size else {
@@ -207,9 +228,16 @@ impl Store {
         };
         let path = self.blob_path(digest);
         fs::remove_file(&path).map_err(io_at("remove", &path))?;
-        self.blob_count.fetch_sub(1, Ordering::Relaxed);
-        self.blob_bytes.fetch_sub(size, Ordering::Relaxed);
+        self.uncount(Some(size));
         Ok(size)
+    }
+
+    /// A blob of this size is not counted any more.
+    pub(super) fn uncount(&self, size: Option<u64>) {
+        if let Some(size) = size {
+            self.blob_count.fetch_sub(1, Ordering::Relaxed);
+            self.blob_bytes.fetch_sub(size, Ordering::Relaxed);
+        }
     }
 
     /// Removes the file of a blob that the database does not know: what a kill has left. Says its bytes.
@@ -224,21 +252,29 @@ impl Store {
         Ok(size)
     }
 
-    /// Whether the database says that the blob's file is there.
-    /// Whether the bytes are here. A row alone is not enough: somebody may have lost the file.
+    /// Whether the bytes are here, as far as is known without reading them. A row alone is not enough: somebody may have lost the file.
     pub(super) fn has_file(&self, digest: &Digest) -> Result<bool> {
-        let size = self.known_size(digest)?;
-        Ok(size.is_some_and(|size| self.is_whole(digest, size)))
+        let Some(size) = self.known_size(digest)? else {
+            return Ok(false);
+        };
+        match fs::metadata(self.blob_path(digest)) {
+            Ok(found) if found.len() == size => Ok(!self.is_known_bad(digest, &found)?),
+            _ => Ok(false),
+        }
     }
 
-    fn known_size(&self, digest: &Digest) -> Result<Option<u64>> {
+    /// The same, certainly: what was touched since it was written is read. Not within a transaction, nor under a stripe.
+    fn is_here(&self, digest: &Digest) -> Result<bool> {
+        match self.known_size(digest)? {
+            Some(size) => Ok(self.whole(digest, size)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn known_size(&self, digest: &Digest) -> Result<Option<u64>> {
         let reader = self.database.read()?;
         let blobs = reader.open_table(BLOBS).map_err(failed("open a table"))?;
         get(&blobs, digest.as_str(), |(size, _)| size)
-    }
-
-    fn is_whole(&self, digest: &Digest, size: u64) -> bool {
-        fs::metadata(self.blob_path(digest)).is_ok_and(|meta| meta.len() == size)
     }
 
     pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {

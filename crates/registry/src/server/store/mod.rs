@@ -16,12 +16,14 @@
 //! is there. Collecting takes things out in transactions that look again, so no manifest ever loses a part.
 
 mod blobs;
+pub(crate) mod check;
 pub(crate) mod collect;
 mod document;
 mod error;
 mod listing;
 mod manifests;
 pub(crate) mod retention;
+mod seals;
 mod tables;
 pub(crate) mod uploads;
 
@@ -36,6 +38,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use oci::Digest;
 
 pub(crate) use blobs::Blob;
+pub use check::{Checked, Damage, Repair};
 pub use collect::{Collected, Grace};
 pub use error::Error;
 pub(crate) use error::Result;

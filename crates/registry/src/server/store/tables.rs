@@ -7,6 +7,7 @@
 //! documents     digest                    -> the manifest's bytes, once for all repositories
 //! documents_of  digest, name              -> ()   who has the document
 //! blobs         digest                    -> size, when it came
+//! seals         digest                    -> inode, mtime and ctime of the blob's file, whether its bytes were good
 //! links         name, digest              -> when it was last pushed, mounted or asked for by a push
 //! links_of      digest, name              -> ()   the same pairs the other way round
 //! uses          name, part, manifest      -> ()   which manifests of a repository name a blob or a manifest
@@ -34,6 +35,8 @@ pub(crate) const MANIFESTS: TableDefinition<'_, Pair, (&str, u64, u64)> =
 pub(crate) const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("documents");
 pub(crate) const DOCUMENTS_OF: TableDefinition<'_, Pair, ()> = TableDefinition::new("documents_of");
 pub(crate) const BLOBS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("blobs");
+pub(crate) const SEALS: TableDefinition<'_, &str, (u64, i128, i128, bool)> =
+    TableDefinition::new("seals");
 pub(crate) const LINKS: TableDefinition<'_, Pair, u64> = TableDefinition::new("links");
 pub(crate) const LINKS_OF: TableDefinition<'_, Pair, ()> = TableDefinition::new("links_of");
 pub(crate) const USES: TableDefinition<'_, Triple, ()> = TableDefinition::new("uses");
@@ -79,6 +82,7 @@ fn make(writer: &redb::WriteTransaction) -> Result<()> {
     writer.open_table(DOCUMENTS).map_err(failed(STEP))?;
     writer.open_table(DOCUMENTS_OF).map_err(failed(STEP))?;
     writer.open_table(BLOBS).map_err(failed(STEP))?;
+    writer.open_table(SEALS).map_err(failed(STEP))?;
     writer.open_table(LINKS).map_err(failed(STEP))?;
     writer.open_table(LINKS_OF).map_err(failed(STEP))?;
     writer.open_table(USES).map_err(failed(STEP))?;
