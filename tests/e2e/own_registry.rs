@@ -88,6 +88,34 @@ fn garbage_is_collected_while_it_is_served_and_after() {
     assert!(ok && text.contains(" 1 blobs (3 bytes)"), "{text}");
 }
 
+/// Served or not, a check says what is wrong and with whom, and its exit code says whether.
+#[test]
+fn a_check_finds_what_the_disk_has_lost() {
+    let root = tempfile::tempdir().expect("make a folder");
+    let registry = OwnRegistry::serve(root.path(), &[]);
+    let image = Image::new(5);
+    image.push(&registry);
+    let folder = root.path().to_str().expect("UTF-8").to_owned();
+    let check = ["check", "--root", &folder];
+    let repair = ["check", "--repair", "--root", &folder];
+    let (is_fine, told) = tare(&check);
+    assert!(is_fine && told.contains(" 0 damaged"), "{told}");
+    let digest = tests::digest(&image.layer);
+    let hex = digest.strip_prefix("sha256:").expect("a digest");
+    let blob = root.path().join("blobs/sha256").join(&hex[..2]).join(hex);
+    std::fs::write(&blob, b"lost").expect("spoil a blob");
+    let (is_fine, told) = tare(&check);
+    assert!(
+        !is_fine && told.contains(&digest) && told.contains("1 damaged"),
+        "{told}"
+    );
+    registry.kill();
+    let (is_fine, told) = tare(&repair);
+    assert!(is_fine && told.contains("; dropped"), "{told}");
+    let (is_fine, told) = tare(&check);
+    assert!(is_fine && told.contains(" 0 damaged"), "{told}");
+}
+
 /// Killed at any moment of a push: what is visible is whole, what had come of an upload is there to go on with.
 #[test]
 fn a_killed_registry_shows_nothing_half_made() {

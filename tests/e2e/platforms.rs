@@ -181,6 +181,36 @@ own_test!(
     }
 );
 
+own_test!(an_image_without_the_rest_of_its_index_says_so, |d| {
+    let there = registry(d, "registry");
+    publish(&d.tare(), &there);
+    let [own, other] = platforms();
+    let whole = format!("{}/team/all:1", there.address());
+    for (cli, copy) in [(d.docker(), "docker:1"), (d.tare(), "tare:1")] {
+        cli.ok(&["pull", "-q", &whole]);
+        let copy = format!("{}/{copy}", there.address());
+        cli.ok(&["tag", &whole, &copy]);
+        let told = cli.ok(&["push", &copy]);
+        assert!(
+            told.contains("Not all multiplatform-content is present and only the available single-platform image was pushed"),
+            "{told}"
+        );
+        let quiet = cli.ok(&["push", "-q", "--platform", &own, &copy]);
+        assert!(!quiet.contains("Not all"), "{quiet}");
+        cli.ok(&["rmi", &copy, &whole]);
+    }
+    // What is not of an index, or of one with all its platforms here, needs no word.
+    let tare = d.tare();
+    let alone = format!("{}/team/all:0", there.address());
+    tare.ok(&["pull", "-q", &alone]);
+    let told = tare.ok(&["push", &alone]);
+    assert!(!told.contains("Not all"), "{told}");
+    tare.ok(&["pull", "-q", &whole]);
+    tare.ok(&["pull", "-q", "--platform", &other, &whole]);
+    let told = tare.ok(&["push", &whole]);
+    assert!(!told.contains("Not all"), "{told}");
+});
+
 own_test!(an_index_goes_only_whole, |d| {
     let cli = d.tare();
     let there = registry(d, "registry");

@@ -49,6 +49,7 @@ impl Engine {
             });
             let each: Vec<One<'_>> = each.collect();
             match &each[..] {
+                [one] if request.platform.is_none() => index::push_alone(one).await?,
                 [one] => one.push().await?,
                 several => index::push(several).await?,
             }
@@ -140,11 +141,16 @@ struct One<'a> {
 
 impl One<'_> {
     async fn push(&self) -> Result<()> {
-        let tag = self.name.tag().unwrap_or("latest");
         let (descriptor, bytes) = self.send().await?;
-        self.put(Wanted::Tag(tag), &descriptor, &bytes).await?;
-        self.remember(&descriptor, &bytes).await?;
-        self.done(tag, descriptor).await;
+        self.finish(descriptor, &bytes).await
+    }
+
+    /// Puts a manifest or index whose parts are there under the tag.
+    async fn finish(&self, what: Descriptor, bytes: &Bytes) -> Result<()> {
+        let tag = self.name.tag().unwrap_or("latest");
+        self.put(Wanted::Tag(tag), &what, bytes).await?;
+        self.remember(&what, bytes).await?;
+        self.done(tag, what).await;
         Ok(())
     }
 
@@ -178,13 +184,7 @@ impl One<'_> {
     /// The manifest that the image came with, if the registry has or gets all its blobs without packing a layer anew: then
     /// the image keeps its digest.
     async fn as_it_came(&self) -> Result<Option<(Descriptor, Bytes)>> {
-        let Some(descriptor) = self.image.manifest.clone() else {
-            return Ok(None);
-        };
-        let Some(bytes) = self.document(&descriptor.digest).await? else {
-            return Ok(None);
-        };
-        let Ok(manifest) = Manifest::parse(&bytes) else {
+        let Some((descriptor, bytes, manifest)) = self.manifest().await? else {
             return Ok(None);
         };
         if !layers::are_there(self, &manifest.layers).await? {
@@ -194,9 +194,31 @@ impl One<'_> {
         Ok(Some((descriptor, bytes)))
     }
 
-    /// A manifest of our own, over layers that are packed as they go where the registry has them in no form.
+    /// The manifest that the image came with, if it is kept.
+    async fn manifest(&self) -> Result<Option<(Descriptor, Bytes, Manifest)>> {
+        let Some(descriptor) = self.image.manifest.clone() else {
+            return Ok(None);
+        };
+        let Some(bytes) = self.document(&descriptor.digest).await? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::parse(&bytes).ok();
+        Ok(manifest.map(|manifest| (descriptor, bytes, manifest)))
+    }
+
+    /// A manifest of our own, over layers that are packed as they go where the registry has them in no form; or the one that the image
+    /// came with after all, if packing gave what it names.
     async fn anew(&self) -> Result<(Descriptor, Bytes)> {
         let layers = layers::send(self).await?;
+        if let Some((descriptor, bytes, came)) = self.manifest().await?
+            && layers
+                .iter()
+                .map(|l| &l.digest)
+                .eq(came.layers.iter().map(|l| &l.digest))
+        {
+            self.config(&came.config).await?;
+            return Ok((descriptor, bytes));
+        }
         let bytes = self
             .document(&self.image.id)
             .await?

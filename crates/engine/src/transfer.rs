@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use oci::Digest;
+use oci::{Descriptor, Digest};
 use tokio::sync::mpsc;
 
 /// Positions are told at most this often for one layer; a terminal shows no more.
@@ -24,6 +24,11 @@ pub enum Report {
         tag: String,
         digest: Digest,
         size: u64,
+    },
+    /// An image was pushed without the index that it came out of, since not all of that is here.
+    Alone {
+        index: Box<Descriptor>,
+        pushed: Box<Descriptor>,
     },
 }
 

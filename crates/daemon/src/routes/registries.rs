@@ -181,6 +181,14 @@ fn progress(report: Report, version: ApiVersion) -> Progress {
             },
             ..Default::default()
         },
+        Report::Alone { index, pushed } => Progress {
+            aux: Some(serde_json::json!({
+                "manifestPushedInsteadOfIndex": true,
+                "originalIndex": index,
+                "selectedManifest": pushed,
+            })),
+            ..Progress::default()
+        },
         Report::Pushed { tag, digest, size } => Progress {
             progress_detail: Some(ProgressDetail::default()),
             aux: Some(serde_json::json!({ "Tag": tag, "Digest": digest, "Size": size })),

@@ -7,6 +7,7 @@ use registry::client::{Kind, Wanted};
 use super::One;
 use crate::error::{Error, Result};
 use crate::remote::failure;
+use crate::transfer::Report;
 
 /// Pushes the images of one index. All its platforms must be here: an index that names what the registry has not is of no
 /// use to those who would pull it.
@@ -40,6 +41,30 @@ pub(super) async fn push(images: &[One<'_>]) -> Result<()> {
         one.remember(&descriptor, &bytes).await?;
     }
     first.done(tag, descriptor).await;
+    Ok(())
+}
+
+/// Pushes an image that is the only one under its name. The index that it came out of goes along if all that it names is there, or will
+/// be; else the tag stands for the image alone, and whoever pushes is told, for he may be replacing an index of many platforms.
+pub(super) async fn push_alone(one: &One<'_>) -> Result<()> {
+    let Some(original) = one.image.index.clone() else {
+        return one.push().await;
+    };
+    let (descriptor, bytes) = one.send().await?;
+    if let Ok(index) = held(std::slice::from_ref(one), one).await {
+        let digest = Wanted::Digest(&descriptor.digest);
+        one.put(digest, &descriptor, &bytes).await?;
+        let sent = [descriptor.clone()];
+        if let Some((whole, bytes)) = unchanged(one, &index, &sent).await? {
+            return one.finish(whole, &bytes).await;
+        }
+    }
+    one.finish(descriptor.clone(), &bytes).await?;
+    let told = Report::Alone {
+        index: Box::new(original),
+        pushed: Box::new(descriptor),
+    };
+    one.reporter.tell(told).await;
     Ok(())
 }
 
