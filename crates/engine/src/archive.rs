@@ -134,7 +134,7 @@ impl Files {
         Ok((stat, tar))
     }
 
-    /// Unpacks a tar (plain, gzip, zstd) into the folder `path`.
+    /// Unpacks a tar (plain, gzip, zstd, bzip2, xz) into the folder `path`.
     pub(crate) fn put(&self, path: &str, options: Unpack, tar: impl Read + Send) -> Result<()> {
         let place = Place::parse(path)?;
         let root = view::open(self)?;

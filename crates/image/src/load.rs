@@ -352,8 +352,10 @@ impl Read for Progress<'_> {
 /// Compressed, or beginning with a tar header or with the empty block of an empty tar.
 fn looks_like_layer(head: &[u8]) -> bool {
     match Compression::of(head) {
-        Compression::Gzip | Compression::Zstd => true,
-        _ => <&[u8; BLOCK]>::try_from(head).is_ok_and(crate::tar::is_header_or_end),
+        Compression::Gzip | Compression::Zstd | Compression::Bzip2 | Compression::Xz => true,
+        Compression::Plain => {
+            <&[u8; BLOCK]>::try_from(head).is_ok_and(crate::tar::is_header_or_end)
+        }
     }
 }
 

@@ -171,10 +171,8 @@ fn what_does_not_fit_together_is_refused() {
         "invalid checksum digest",
     );
     refused(b"", "neither manifest.json nor index.json");
-    refused(
-        b"BZh91AY&SYxxxxxxxxxxxx",
-        "bzip2 compression is not supported",
-    );
+    refused(b"BZh91AY&SYxxxxxxxxxxxx", "bzip2: invalid data");
+    refused(b"\xfd7zXZ\0xxxxxxxxxxxx", "XZ stream header");
     refused(&vec![b'x'; 2000], "invalid tar header");
 }
 

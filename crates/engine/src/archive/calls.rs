@@ -34,7 +34,7 @@ impl Engine {
         Ok(archive)
     }
 
-    /// Unpacks a tar (plain, gzip, zstd) into a folder of the container.
+    /// Unpacks a tar (plain, gzip, zstd, bzip2, xz) into a folder of the container.
     pub async fn archive_put(
         &self,
         name: &str,
