@@ -18,6 +18,7 @@ mod listing;
 mod logs;
 mod lost;
 mod mirrors;
+mod names;
 mod networks;
 mod own_registry;
 mod platforms;

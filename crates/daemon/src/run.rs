@@ -202,6 +202,9 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
     made.cgroup_parent.clone_from(&config.cgroup_parent);
     made.default_runtime.clone_from(&config.default_runtime);
     made.labels.clone_from(&config.labels);
+    made.dns.clone_from(&config.dns);
+    made.dns_options.clone_from(&config.dns_options);
+    made.dns_search.clone_from(&config.dns_search);
     made.name = crate::host::hostname();
     made.init = config.init;
     made.storage_driver = config.storage_driver;

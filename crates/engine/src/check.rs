@@ -39,6 +39,7 @@ pub(crate) fn check(options: &ContainerOptions, config: &Config) -> Result<()> {
     process(options)?;
     unsupported_process(options)?;
     let host = &options.host;
+    resolver(&options.host)?;
     modes(options)?;
     unsupported_host(host)?;
     restart(&host.restart, host.auto_remove)?;
@@ -109,6 +110,24 @@ fn unsupported_process(options: &ContainerOptions) -> Result<()> {
         .as_ref()
         .is_some_and(|h| !h.test.is_empty() && h.test[0] != "NONE");
     refuse(runs_check, "a health check (--health-cmd)")
+}
+
+/// What goes into resolv.conf, a line each.
+fn resolver(host: &HostOptions) -> Result<()> {
+    let is_address = |text: &String| {
+        let address = text.split('%').next().unwrap_or_default();
+        address.parse::<std::net::IpAddr>().is_ok()
+    };
+    if let Some(wrong) = host.dns.iter().find(|text| !is_address(text)) {
+        return Err(Error::invalid(format!("bad nameserver address {wrong:?}")));
+    }
+    let mut words = host.dns_options.iter().chain(&host.dns_search);
+    match words.find(|word| word.contains(|c: char| c.is_whitespace() || c.is_control())) {
+        None => Ok(()),
+        Some(wrong) => Err(Error::invalid(format!(
+            "invalid resolver option or search domain {wrong:?}"
+        ))),
+    }
 }
 
 fn modes(options: &ContainerOptions) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::options::{ContainerOptions, Echo};
 use crate::owner::{MAILBOX, Owner};
 use crate::shared::Shared;
 use crate::view::ContainerView;
-use crate::{blocking, logging, reaper, recover};
+use crate::{blocking, logging, naming, reaper, recover};
 
 /// Containers as users know them. Cheap to clone; every clone is the same engine.
 #[derive(Debug, Clone)]
@@ -153,6 +153,8 @@ impl Engine {
         // All at once: one whose shim does not answer keeps nobody waiting.
         let containers = found.containers.into_iter();
         join_all(containers.map(|one| recover::take_in(&engine, one))).await;
+        let shared = Arc::clone(&engine.shared);
+        blocking(move || naming::adopt(&shared, &found.kept)).await;
         let shared = Arc::clone(&engine.shared);
         tokio::task::spawn_blocking(move || shared.shims.stock_up());
         Ok(engine)

@@ -61,10 +61,6 @@ impl Given {
     }
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "names and ports are on their way")
-)]
 impl Keeper {
     pub(crate) fn new(config: &crate::Config) -> Self {
         Self {
@@ -162,11 +158,6 @@ impl Keeper {
         self.inner.tell(&mut state, &Op::Serve(server), &[])
     }
 
-    /// Whether a container's questions are answered.
-    pub(crate) fn serves(&self, id: &str) -> bool {
-        self.inner.state().given.servers.contains_key(id)
-    }
-
     pub(crate) fn unserve(&self, id: &str) -> Result<()> {
         let mut state = self.inner.state();
         state.given.servers.remove(id);
@@ -176,6 +167,10 @@ impl Keeper {
 
     /// Has bound sockets held under a key, beside those that are held under it already; as long as that is so, their ports are nobody
     /// else's, whether a daemon runs or not.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "published ports are on their way")
+    )]
     pub(crate) fn hold(&self, key: &str, sockets: Vec<(Use, OwnedFd)>) -> Result<()> {
         let mut state = self.inner.state();
         for op in holding(key, &sockets) {
@@ -187,6 +182,10 @@ impl Keeper {
     }
 
     /// Lets go of what is held under a key.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "published ports are on their way")
+    )]
     pub(crate) fn release(&self, key: &str) -> Result<()> {
         let mut state = self.inner.state();
         if state.given.held.remove(key).is_none() {
@@ -197,6 +196,10 @@ impl Keeper {
     }
 
     /// The keys under which sockets are held.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "published ports are on their way")
+    )]
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         self.inner.state().given.held.keys().cloned().collect()
     }

@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::shims::{Assigned, Wants};
 use crate::spec::{self, Joined, Surroundings};
 use crate::state::{Birth, PhaseRecord};
-use crate::{logging, lookup, netfiles};
+use crate::{logging, lookup, naming, netfiles};
 
 /// The number of the request that starts the container.
 pub(crate) const START: u64 = 1;
@@ -247,9 +247,12 @@ fn connect(
     netns: &OwnedFd,
 ) -> Result<()> {
     let host = shared.networks.host()?;
+    let mut names = None;
     for one in joined {
-        host.connect(&one.network, &one.endpoint, netns.as_fd())?;
+        let connected = host.connect(&one.network, &one.endpoint, netns.as_fd())?;
+        names = connected.names.or(names);
     }
+    naming::joined(shared, container, names, netns.as_fd())?;
     for place in &container.live().places {
         crate::owner::announce(shared, "connect", container, place);
     }

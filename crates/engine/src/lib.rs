@@ -31,6 +31,7 @@ mod memory;
 mod mode;
 mod mounts;
 mod names;
+mod naming;
 mod netfiles;
 mod networks;
 pub mod options;

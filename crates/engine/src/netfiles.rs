@@ -1,21 +1,29 @@
 //! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of a container.
 
+mod resolv;
+
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
 use network::Endpoint;
+use shim::keeping::Upstream;
 
 use crate::config::Config;
 use crate::container::Container;
 use crate::error::{Context as _, Result};
 use crate::options::ContainerOptions;
 use crate::shared::Shared;
+use resolv::{HostFile, Overrides, Resolver};
+
+/// The host's, and what systemd's stub on loopback knows when that is all the first one names.
+const HOST_FILE: &str = "/etc/resolv.conf";
+const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
                      ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// Writes all three. A resolv.conf that is there stays: the user may have changed it from inside.
+/// Writes all three. A resolv.conf that the user has changed stays.
 pub(crate) fn write(
     folder: &Path,
     hostname: &str,
@@ -34,14 +42,8 @@ pub(crate) fn write(
         text.push_str(&lines(endpoint, hostname, &options.domainname));
     }
     put("hosts", text)?;
-    if !folder.join("resolv.conf").exists() {
-        let of_host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        put(
-            "resolv.conf",
-            resolv_conf(&reachable(of_host, &endpoints), options, &shared.config),
-        )?;
-    }
-    Ok(())
+    let resolver = resolver(shared, container, &endpoints);
+    write_resolv_conf(folder, shared, container, resolver)
 }
 
 /// Where containers reach the host, if one is to know that.
@@ -68,30 +70,6 @@ fn lines(endpoint: &Endpoint, hostname: &str, domain: &str) -> String {
     addresses
         .map(|address| format!("{}\t{names}\n", address.ip))
         .collect()
-}
-
-/// From a bridge no name server on the host's loopback is reached: without any other, Docker's choice.
-fn reachable(of_host: String, endpoints: &[Endpoint]) -> String {
-    if endpoints.is_empty() {
-        return of_host;
-    }
-    let server = |line: &str| -> Option<String> {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next().unwrap_or_default().to_owned())
-    };
-    let is_near = |line: &&str| {
-        let address = server(line).and_then(|text| text.parse::<IpAddr>().ok());
-        address.is_some_and(|ip| ip.is_loopback())
-    };
-    let mut text: String = of_host
-        .lines()
-        .filter(|line| !is_near(line))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    if !text.lines().any(|line| server(line).is_some()) {
-        text.push_str("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
-    }
-    text
 }
 
 /// Adds the addresses of an endpoint that a running container has got. The file stays the same one, which is mounted.
@@ -155,66 +133,87 @@ fn hosts(options: &ContainerOptions, gateway: Option<IpAddr>) -> String {
     text
 }
 
-/// The host's resolvers unless the container or the daemon name others.
-fn resolv_conf(of_host: &str, options: &ContainerOptions, config: &Config) -> String {
-    let chosen = |own: &[String], default: &[String]| {
-        if own.is_empty() {
-            default.to_vec()
-        } else {
-            own.to_vec()
+/// What the container, else the daemon, says of resolvers.
+fn overrides<'a>(options: &'a ContainerOptions, config: &'a Config) -> Overrides<'a> {
+    let chosen = |own: &'a [String], default: &'a [String]| match own {
+        [] => default,
+        own => own,
+    };
+    let host = &options.host;
+    Overrides {
+        servers: chosen(&host.dns, &config.dns),
+        search: chosen(&host.dns_search, &config.dns_search),
+        options: chosen(&host.dns_options, &config.dns_options),
+    }
+}
+
+/// The name servers that ours asks for this container.
+pub(crate) fn upstreams(shared: &Shared, container: &Container) -> Vec<Upstream> {
+    let host = HostFile::read(&of_host());
+    resolv::upstreams(&host, overrides(&container.birth.options, &shared.config))
+}
+
+fn of_host() -> String {
+    fs::read_to_string(HOST_FILE).unwrap_or_default()
+}
+
+fn resolver(shared: &Shared, container: &Container, endpoints: &[Endpoint]) -> Resolver {
+    let mode = container.birth.options.host.network_mode.as_str();
+    let live = container.live();
+    let mut places = live.places.iter().filter(|place| place.endpoint.is_some());
+    if mode == "host" {
+        Resolver::Host
+    } else if places.any(|place| {
+        place
+            .network
+            .as_ref()
+            .is_some_and(|id| shared.networks.has_names(id))
+    }) {
+        Resolver::Internal
+    } else {
+        Resolver::Legacy {
+            ipv6: endpoints.iter().any(|endpoint| endpoint.v6.is_some()),
         }
-    };
-    let servers = chosen(&options.host.dns, &config.dns);
-    let search = chosen(&options.host.dns_search, &config.dns_search);
-    let dns_options = chosen(&options.host.dns_options, &config.dns_options);
-    if servers.is_empty() && search.is_empty() && dns_options.is_empty() {
-        return of_host.to_owned();
     }
-    let kept = |keyword: &str, replaced: bool| {
-        let lines = of_host
-            .lines()
-            .filter(|line| !replaced && line.split_whitespace().next() == Some(keyword));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
-    let mut text = kept("nameserver", !servers.is_empty());
-    text.extend(
-        servers
-            .iter()
-            .map(|server| format!("nameserver {server}\n")),
+}
+
+/// Writes resolv.conf, unless somebody has changed it since we wrote it.
+fn write_resolv_conf(
+    folder: &Path,
+    shared: &Shared,
+    container: &Container,
+    resolver: Resolver,
+) -> Result<()> {
+    let (path, note) = (folder.join("resolv.conf"), folder.join("resolv.conf.hash"));
+    let hash = |text: &[u8]| oci::Digest::sha256(text).to_string();
+    if let Ok(there) = fs::read(&path)
+        && fs::read_to_string(&note).ok() != Some(hash(&there))
+    {
+        return Ok(());
+    }
+    let mut host = HostFile::read(&of_host());
+    if matches!(resolver, Resolver::Legacy { .. }) && host.is_stub_of_systemd() {
+        let behind = fs::read_to_string(BEHIND_STUB);
+        host = behind.map_or(host, |text| HostFile::read(&text));
+    }
+    let text = resolv::render(
+        &host,
+        overrides(&container.birth.options, &shared.config),
+        resolver,
     );
-    text.push_str(&kept("search", !search.is_empty()));
-    // A single dot means: no search list at all.
-    if !search.is_empty() && search != ["."] {
-        text.push_str(&format!("search {}\n", search.join(" ")));
-    }
-    text.push_str(&kept("options", !dns_options.is_empty()));
-    if !dns_options.is_empty() {
-        text.push_str(&format!("options {}\n", dns_options.join(" ")));
-    }
-    text
+    fs::write(&path, &text).context(|| format!("write {}", path.display()))?;
+    fs::write(&note, hash(text.as_bytes())).context(|| format!("write {}", note.display()))
+}
+
+/// A running container has got a name server of its own.
+pub(crate) fn use_own_server(shared: &Shared, container: &Container) -> Result<()> {
+    let folder = shared.paths.container(&container.birth.id);
+    write_resolv_conf(&folder, shared, container, Resolver::Internal)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn resolvers_are_replaced_key_by_key() {
-        let of_host = "# note\nnameserver 1.1.1.1\nsearch example.org\noptions ndots:1\n";
-        let config = Config::new("/d", "/e", "/s");
-        let mut options = ContainerOptions::default();
-        assert_eq!(resolv_conf(of_host, &options, &config), of_host);
-        options.host.dns = vec!["9.9.9.9".into()];
-        assert_eq!(
-            resolv_conf(of_host, &options, &config),
-            "nameserver 9.9.9.9\nsearch example.org\noptions ndots:1\n"
-        );
-        options.host.dns_search = vec![".".into()];
-        assert_eq!(
-            resolv_conf(of_host, &options, &config),
-            "nameserver 9.9.9.9\noptions ndots:1\n"
-        );
-    }
 
     #[test]
     fn added_hosts_follow() {

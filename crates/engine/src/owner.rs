@@ -363,6 +363,8 @@ impl Owner {
             self.me.live().name = old;
             return Err(error);
         }
+        let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+        blocking(move || crate::naming::renamed(&work, &me)).await;
         shared.announce(&self.me, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }

@@ -240,10 +240,11 @@ fn places(shared: &Shared, birth: &Birth, live: &Live) -> Vec<PlaceView> {
     if matches!(mode, "none" | "host") {
         return shared.networks.show_built_in(mode).into_iter().collect();
     }
-    let names = [live.name.as_str(), birth.id.short()];
+    let hostname = &birth.options.hostname;
+    let names = |aliases: &[String]| crate::naming::names(&live.name, &birth.id, hostname, aliases);
     let places = live.places.iter();
     places
-        .map(|place| shared.networks.show(place, &names))
+        .map(|place| shared.networks.show(place, names))
         .collect()
 }
 

@@ -40,6 +40,8 @@ const MEETING: Duration = Duration::from_secs(3);
 pub(crate) struct Found {
     pub(crate) shared: Arc<Shared>,
     pub(crate) containers: Vec<FoundContainer>,
+    /// What the keeper of the earlier daemon keeps.
+    pub(crate) kept: shim::keeping::Kept,
 }
 
 /// A container with a record.
@@ -87,14 +89,17 @@ pub(crate) fn look(config: Config) -> Result<Found> {
         mounts.map(|mount| (mount.name.as_str(), birth.id.as_str()))
     });
     shared.volumes.adopt(uses);
-    let kept = shared.keeper.find();
-    tracing::debug!(?kept, "met the keeper");
     if let Err(error) = shared.networks.adopt(running_endpoints(&containers)) {
         // Containers without networks run all the same.
         tracing::error!(error = error.chain(), "cannot take networks over");
     }
     sweep(&shared, &known)?;
-    Ok(Found { shared, containers })
+    let kept = shared.keeper.find();
+    Ok(Found {
+        shared,
+        containers,
+        kept,
+    })
 }
 
 /// The endpoints of the containers that run; those of others are over.

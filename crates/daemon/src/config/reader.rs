@@ -48,6 +48,9 @@ impl Reader {
             log_driver: self.one_of("log-driver", "json-file", &["json-file", "local", "none"])?,
             log_opts: self.map("log-opt"),
             labels: self.labels()?,
+            dns: self.name_servers()?,
+            dns_options: self.list("dns-opt"),
+            dns_search: self.list("dns-search"),
             init: self.on("init", false),
             default_shm_size: self.size("default-shm-size", 64 << 20)?,
             default_stop_timeout: self.seconds("default-stop-timeout", 10)?,
@@ -232,6 +235,23 @@ impl Reader {
             }
         }
         Ok(labels)
+    }
+
+    fn name_servers(&self) -> Result<Vec<String>, ConfigError> {
+        let servers = self.list("dns");
+        // A device may follow: fe80::1%eth0.
+        let is_address = |text: &String| {
+            let address = text.split('%').next().unwrap_or_default();
+            address.parse::<std::net::IpAddr>().is_ok()
+        };
+        match servers.iter().find(|text| !is_address(text)) {
+            None => Ok(servers),
+            Some(wrong) => Err(ConfigError::Value {
+                option: "dns",
+                value: wrong.clone(),
+                why: format!("IP address is not correctly formatted: {wrong}"),
+            }),
+        }
     }
 
     fn min_api_version(&self) -> Result<ApiVersion, ConfigError> {

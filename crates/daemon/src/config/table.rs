@@ -95,7 +95,7 @@ const NETWORK: &str = "this part of networking is not built yet";
 const TLS: &str = "TLS is not built yet";
 const CONTAINERD: &str = "there is no containerd here";
 const SWARM: &str = "there is no swarm mode here";
-const DNS: &str = "settings for the resolver of containers are not built yet";
+const DNS: &str = "containers' resolver follows the host's /etc/resolv.conf";
 const REALTIME: &str = "real-time scheduling limits are not built yet";
 const BUILD: &str = "building images is not built yet";
 
@@ -263,6 +263,24 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "default-ulimits",
         Table,
         "Default ulimits for containers, as NAME=SOFT[:HARD]",
+    ),
+    yes(
+        "dns",
+        "dns",
+        List,
+        "Name server for containers; may be given often",
+    ),
+    yes(
+        "dns-opt",
+        "dns-opts",
+        List,
+        "Option for the resolver of containers",
+    ),
+    yes(
+        "dns-search",
+        "dns-search",
+        List,
+        "Domain in which containers look names up",
     ),
     yes(
         "exec-opt",
@@ -500,9 +518,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Table,
         NETWORK,
     ),
-    no("dns", "dns", List, DNS),
-    no("dns-opt", "dns-opts", List, DNS),
-    no("dns-search", "dns-search", List, DNS),
     no(
         "experimental",
         "experimental",

@@ -148,7 +148,8 @@ impl Networks {
             .iter()
             .map(|one| one.endpoint.device.as_str())
             .collect();
-        let endpoint = member.endpoint(&network, &place.wish, &taken)?;
+        let mut endpoint = member.endpoint(&network, &place.wish, &taken)?;
+        endpoint.names = self.has_names(&id) && !others.iter().any(|one| one.endpoint.names);
         member.endpoints.insert(container.clone(), endpoint.clone());
         place.name = member.record.name().to_owned();
         place.network = Some(id);
@@ -205,6 +206,21 @@ impl Networks {
             .and_then(|member| member.record.made.clone())
     }
 
+    /// Whether containers have names in it: in every network but the default bridge.
+    pub(crate) fn has_names(&self, id: &Identity) -> bool {
+        !self.is_built_in(id, BRIDGE)
+    }
+
+    /// The endpoints of the containers that run.
+    pub(crate) fn endpoints(&self, id: &Identity) -> Vec<(ContainerId, Endpoint)> {
+        let members = self.members();
+        let endpoints = members.networks.get(id).map(|member| &member.endpoints);
+        let endpoints = endpoints.into_iter().flatten();
+        endpoints
+            .map(|(container, endpoint)| (container.clone(), endpoint.clone()))
+            .collect()
+    }
+
     /// The driver's name, for events.
     pub(crate) fn driver_of(&self, id: &Identity) -> String {
         let members = self.members();
@@ -248,16 +264,18 @@ impl Networks {
     }
 
     /// What is shown of a place.
-    pub(crate) fn show(&self, place: &Place, names: &[&str]) -> PlaceView {
+    pub(crate) fn show(
+        &self,
+        place: &Place,
+        names: impl FnOnce(&[String]) -> Vec<String>,
+    ) -> PlaceView {
         let made = place.network.as_ref().and_then(|id| self.made_of(id));
         let (v4, v6) = made.as_ref().map_or((None, None), gateways);
         let is_default = place.name == BRIDGE;
-        let mut all = Vec::new();
-        if !is_default && let [name, short] = names {
-            all.push((*name).to_owned());
-            all.extend(place.wish.aliases.iter().cloned());
-            all.push((*short).to_owned());
-        }
+        let names = match is_default {
+            true => Vec::new(),
+            false => names(&place.wish.aliases),
+        };
         let has_endpoint = place.endpoint.is_some();
         PlaceView {
             network: place.name.clone(),
@@ -267,7 +285,7 @@ impl Networks {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             wish: place.wish.clone(),
-            names: all,
+            names,
             gateway_v4: v4.filter(|_| has_endpoint),
             gateway_v6: v6.filter(|_| has_endpoint),
             endpoint: place.endpoint.clone(),

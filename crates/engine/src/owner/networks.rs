@@ -8,10 +8,10 @@ use crate::blocking;
 use crate::container::Container;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::mode::Network;
-use crate::netfiles;
 use crate::networks::{BRIDGE, Place, lead_out};
 use crate::options::EndpointOptions;
 use crate::shared::Shared;
+use crate::{naming, netfiles};
 
 impl Owner {
     /// The run is over: the container's ports pass no frame any more, and its addresses are free.
@@ -46,10 +46,12 @@ impl Owner {
 pub(crate) fn leave_all(shared: &Shared, container: &Container) {
     let id = &container.birth.id;
     let places: Vec<Place> = container.live().places.clone();
+    let mut left = Vec::new();
     for place in &places {
         let (Some(network), Some(endpoint)) = (&place.network, &place.endpoint) else {
             continue;
         };
+        left.push(network.clone());
         if let Err(error) = shared.networks.leave(id, network, endpoint, None) {
             tracing::error!(%id, error = error.chain(), "cannot leave a network");
         }
@@ -58,6 +60,7 @@ pub(crate) fn leave_all(shared: &Shared, container: &Container) {
     for place in &mut container.live().places {
         place.endpoint = None;
     }
+    naming::gone(shared, container, &left);
 }
 
 /// Tells that a container has joined or left a network.
@@ -138,17 +141,22 @@ fn connect_running(
         return Ok(());
     };
     let host = shared.networks.host()?;
-    let connected = host.connect(&new.network, &new.endpoint, netns.as_fd());
-    if let Err(error) = connected {
-        shared
-            .networks
-            .leave(id, &new.network.id, &new.endpoint, None)?;
-        return Err(error.into());
-    }
+    let connected = match host.connect(&new.network, &new.endpoint, netns.as_fd()) {
+        Ok(connected) => connected,
+        Err(error) => {
+            let (network, endpoint) = (&new.network.id, &new.endpoint);
+            shared.networks.leave(id, network, endpoint, None)?;
+            return Err(error.into());
+        }
+    };
     netfiles::add_addresses(shared, container, &new.endpoint)?;
     let place = places.last().cloned();
     shared.networks.note(id, &joined);
     keep(shared, container, places)?;
+    if connected.names.is_some() {
+        netfiles::use_own_server(shared, container)?;
+    }
+    naming::joined(shared, container, connected.names, netns.as_fd())?;
     if let Some(place) = place {
         announce(shared, "connect", container, &place);
     }
@@ -187,8 +195,11 @@ fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<(
         }
         shared.networks.note(id, &joined);
         netfiles::remove_addresses(shared, container, endpoint)?;
+        keep(shared, container, places)?;
+        naming::left(shared, container, &network)?;
+    } else {
+        keep(shared, container, places)?;
     }
-    keep(shared, container, places)?;
     announce(shared, "disconnect", container, &place);
     Ok(())
 }

@@ -1,0 +1,289 @@
+//! Names of containers in networks, answered by the keeper.
+
+use std::fs;
+use std::net::UdpSocket;
+
+use tests::{Daemon, IMAGE, Options, oracle};
+
+fn with(check: impl FnOnce(&Daemon)) {
+    if oracle().is_some() {
+        return;
+    }
+    let options = Options {
+        own_network: true,
+        ..Options::default()
+    };
+    Daemon::with(options, check);
+}
+
+/// Starts a container that sleeps.
+fn sleep(d: &Daemon, name: &str, more: &[&str]) {
+    let mut line = vec!["run", "-d", "--name", name];
+    line.extend(more);
+    line.extend([IMAGE, "sleep", "1000"]);
+    d.docker().ok(&line);
+}
+
+/// The addresses of a name as a container sees them, in the order of the answer.
+fn addresses(d: &Daemon, from: &str, name: &str) -> Vec<String> {
+    let asked = d.docker().run(&["exec", from, "nslookup", name]);
+    let text = asked.out();
+    let answers = text.split("Name:").skip(1);
+    let lines = answers.flat_map(str::lines);
+    let addresses = lines.filter_map(|line| line.trim().strip_prefix("Address"));
+    let words = addresses.filter_map(|rest| {
+        rest.split_whitespace()
+            .find(|w| w.contains(['.', ':']) && *w != ":")
+    });
+    words.map(str::to_owned).collect()
+}
+
+fn keepers(d: &Daemon) -> Vec<u32> {
+    let processes = d.leftovers().processes().into_iter();
+    let keepers = processes.filter(|(_, words)| words.contains("tare-keeper"));
+    keepers.map(|(pid, _)| pid).collect()
+}
+
+fn keeper(d: &Daemon) -> u32 {
+    let keepers = keepers(d);
+    assert_eq!(keepers.len(), 1, "{keepers:?}");
+    keepers[0]
+}
+
+#[test]
+fn containers_find_each_other_and_nobody_else_does() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        docker.ok(&["network", "create", "--subnet", "10.8.0.0/24", "two"]);
+        assert_eq!(keepers(d), [0; 0], "nobody needs one yet");
+        sleep(
+            d,
+            "web",
+            &[
+                "--network",
+                "one",
+                "--network-alias",
+                "www",
+                "--hostname",
+                "box",
+            ],
+        );
+        sleep(d, "asks", &["--network", "one"]);
+        sleep(d, "alien", &["--network", "two"]);
+        let id = docker.ok(&["inspect", "-f", "{{.Id}}", "web"]);
+        for name in ["web", "www", "box", "WEB", "web.one", &id[..12]] {
+            assert_eq!(addresses(d, "asks", name), ["10.9.0.2"], "{name}");
+        }
+        assert_eq!(addresses(d, "alien", "web"), [""; 0]);
+        let reverse = docker.ok(&["exec", "asks", "nslookup", "10.9.0.2"]);
+        assert!(reverse.contains("web.one"), "{reverse}");
+        let names = "{{json (index .NetworkSettings.Networks \"one\").DNSNames}}";
+        let names = docker.ok(&["inspect", "-f", names, "web"]);
+        assert_eq!(
+            names,
+            format!("[\"web\",\"www\",\"{}\",\"box\"]", &id[..12])
+        );
+        let resolv = docker.ok(&["exec", "asks", "cat", "/etc/resolv.conf"]);
+        assert!(resolv.contains("nameserver 127.0.0.11\n"), "{resolv}");
+        assert!(resolv.contains("(internal resolver)"), "{resolv}");
+        // A new name counts at once, the old one no more; what has ended has none.
+        docker.ok(&["rename", "web", "web2"]);
+        assert_eq!(addresses(d, "asks", "web2"), ["10.9.0.2"]);
+        assert_eq!(addresses(d, "asks", "web"), [""; 0]);
+        docker.ok(&["rm", "-f", "web2"]);
+        assert_eq!(addresses(d, "asks", "www"), [""; 0]);
+    });
+}
+
+#[test]
+fn a_name_that_several_have_leads_to_each_in_turn() {
+    with(|d| {
+        d.docker()
+            .ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        for name in ["s1", "s2", "s3"] {
+            sleep(d, name, &["--network", "one", "--network-alias", "service"]);
+        }
+        let mut firsts = Vec::new();
+        for _ in 0..6 {
+            let all = addresses(d, "s1", "service");
+            let mut sorted = all.clone();
+            sorted.sort();
+            assert_eq!(sorted, ["10.9.0.2", "10.9.0.3", "10.9.0.4"]);
+            firsts.push(all[0].clone());
+        }
+        firsts.sort();
+        firsts.dedup();
+        assert!(firsts.len() > 1, "{firsts:?}");
+    });
+}
+
+#[test]
+fn networks_are_joined_and_left_with_their_names() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        docker.ok(&["network", "create", "--subnet", "10.8.0.0/24", "two"]);
+        sleep(d, "web", &["--network", "one"]);
+        sleep(d, "goes", &["--network", "two"]);
+        sleep(d, "plain", &["--network", "bridge"]);
+        assert_eq!(addresses(d, "goes", "web"), [""; 0]);
+        docker.ok(&["network", "connect", "--alias", "walker", "one", "goes"]);
+        assert_eq!(addresses(d, "goes", "web"), ["10.9.0.2"]);
+        assert_eq!(addresses(d, "web", "walker"), ["10.9.0.3"]);
+        docker.ok(&["network", "disconnect", "one", "goes"]);
+        assert_eq!(addresses(d, "goes", "web"), [""; 0]);
+        assert_eq!(addresses(d, "web", "goes"), [""; 0]);
+        // From the default bridge, where there are no names, to where there are.
+        let resolv = || docker.ok(&["exec", "plain", "cat", "/etc/resolv.conf"]);
+        assert!(resolv().contains("(legacy)"), "{}", resolv());
+        docker.ok(&["network", "connect", "one", "plain"]);
+        assert!(resolv().contains("(internal resolver)"), "{}", resolv());
+        assert_eq!(addresses(d, "plain", "web"), ["10.9.0.2"]);
+        // What the user has changed is the user's.
+        docker.ok(&[
+            "exec",
+            "goes",
+            "sh",
+            "-c",
+            "echo nameserver 10.8.0.9 > /etc/resolv.conf",
+        ]);
+        docker.ok(&["restart", "-t", "0", "goes"]);
+        let changed = docker.ok(&["exec", "goes", "cat", "/etc/resolv.conf"]);
+        assert_eq!(changed, "nameserver 10.8.0.9");
+    });
+}
+
+#[test]
+fn names_outlive_the_daemon_and_the_keeper() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        sleep(d, "web", &["--network", "one"]);
+        sleep(d, "asks", &["--network", "one"]);
+        let first = keeper(d);
+        // While no daemon is there, a container asks for itself.
+        let script = "while [ ! -e /stop ]; do nslookup web > /tmp/answer || touch /failed; done; touch /stopped";
+        docker.ok(&["exec", "-d", "asks", "sh", "-c", script]);
+        d.crash();
+        assert_eq!(keeper(d), first);
+        assert_eq!(addresses(d, "asks", "web"), ["10.9.0.2"]);
+        // What the new daemon does counts, too.
+        sleep(d, "late", &["--network", "one"]);
+        assert_eq!(addresses(d, "asks", "late"), ["10.9.0.4"]);
+        let waits = "touch /stop; while [ ! -e /stopped ]; do sleep 0.1; done; ls /";
+        let listing = docker.ok(&["exec", "asks", "sh", "-c", waits]);
+        assert!(!listing.contains("failed"), "{listing}");
+        // A killed keeper has a successor, which knows all of it.
+        fs::metadata(format!("/proc/{first}")).expect("it lives");
+        std::process::Command::new("kill")
+            .args(["-9", &first.to_string()])
+            .status()
+            .expect("kill");
+        sleep(d, "later", &["--network", "one"]);
+        assert_ne!(keeper(d), first);
+        for (name, address) in [
+            ("web", "10.9.0.2"),
+            ("late", "10.9.0.4"),
+            ("later", "10.9.0.5"),
+        ] {
+            assert_eq!(addresses(d, "asks", name), [address]);
+        }
+        // A container that ends while no daemon is there has no names once there is one.
+        let pid = docker.ok(&["inspect", "-f", "{{.State.Pid}}", "late"]);
+        d.stop(rustix::process::Signal::KILL);
+        std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .expect("kill");
+        d.start();
+        assert_eq!(addresses(d, "asks", "late"), [""; 0]);
+        assert_eq!(addresses(d, "asks", "web"), ["10.9.0.2"]);
+    });
+}
+
+#[test]
+fn an_internal_network_asks_nobody_outside() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&[
+            "network",
+            "create",
+            "--internal",
+            "--subnet",
+            "10.9.0.0/24",
+            "in",
+        ]);
+        sleep(d, "web", &["--network", "in"]);
+        assert_eq!(addresses(d, "web", "web"), ["10.9.0.2"]);
+        let asked = docker.run(&["exec", "web", "nslookup", "example.org"]);
+        let text = format!("{}{}", asked.out(), asked.err());
+        assert!(text.contains("SERVFAIL"), "{text}");
+    });
+}
+
+/// Answers every question for an address with 10.1.2.3 and every other with nothing, until a datagram of one byte comes; how many
+/// it has answered.
+fn name_server(socket: &UdpSocket) -> usize {
+    let mut message = [0; 512];
+    let mut count = 0;
+    loop {
+        let (length, from) = socket.recv_from(&mut message).expect("a question");
+        if length == 1 {
+            return count;
+        }
+        let mut reply = message[..length].to_vec();
+        let is_v4 = reply[length - 4..] == [0, 1, 0, 1];
+        reply[2] |= 0x80;
+        reply[7] = u8::from(is_v4);
+        if is_v4 {
+            reply.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x09\0\x04\x0a\x01\x02\x03");
+        }
+        socket.send_to(&reply, from).expect("answer");
+        count += 1;
+    }
+}
+
+#[test]
+fn other_names_are_asked_of_the_servers_in_their_order() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        // Nobody answers at the first address; the second is the host's.
+        let bind = || UdpSocket::bind("10.9.0.1:53").expect("a name server's socket");
+        let socket = d.network().expect("a namespace").inside(bind);
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| name_server(&socket));
+            let dns = [
+                "--network",
+                "one",
+                "--dns",
+                "10.9.0.99",
+                "--dns",
+                "10.9.0.1",
+                "--dns-search",
+                "example",
+            ];
+            sleep(d, "asks", &dns);
+            let resolv = docker.ok(&["exec", "asks", "cat", "/etc/resolv.conf"]);
+            assert!(
+                resolv.contains("# ExtServers: [10.9.0.99 10.9.0.1]"),
+                "{resolv}"
+            );
+            assert!(
+                resolv.contains("search example\noptions ndots:0\n"),
+                "{resolv}"
+            );
+            assert_eq!(addresses(d, "asks", "known.example"), ["10.1.2.3"]);
+            // Our own names are nobody else's to answer.
+            assert_eq!(addresses(d, "asks", "asks"), ["10.9.0.2"]);
+            let stop = || {
+                let ours = UdpSocket::bind("10.9.0.1:0").expect("a socket");
+                ours.send_to(b"x", "10.9.0.1:53").expect("tell it to stop");
+            };
+            d.network().expect("a namespace").inside(stop);
+            // Once for each family.
+            assert_eq!(server.join().expect("the server"), 2);
+        });
+    });
+}
