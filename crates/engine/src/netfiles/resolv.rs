@@ -1,6 +1,6 @@
 //! `resolv.conf` of a container, in Docker's words: made of the host's and of what the container or the daemon says instead.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use shim::keeping::{Side, Upstream};
 
@@ -112,7 +112,7 @@ pub(super) fn render(host: &HostFile, overrides: Overrides<'_>, resolver: Resolv
     let servers = match resolver {
         Resolver::Internal => {
             notes.push_str(&external(host, overrides));
-            vec![Ipv4Addr::from(network::NAME_SERVER).to_string()]
+            vec![network::NAME_SERVER.to_string()]
         }
         _ if !overrides.servers.is_empty() => overrides.servers.to_vec(),
         Resolver::Host => host.servers.iter().map(|one| one.text.clone()).collect(),
