@@ -47,6 +47,8 @@ impl World {
     pub(crate) async fn open(&self) -> Engine {
         let mut config = Config::new(self.data(), self.exec(), shim());
         config.cgroup_parent.clone_from(&self.cgroup_parent);
+        // Its device would be the host's, and stay after an engine that a test drops.
+        config.networking.bridge = "none".into();
         let engine = Engine::open(config).await.expect("the engine opens");
         if engine.images().resolve("box").is_err() {
             let options = image::ImportOptions {
@@ -194,11 +196,13 @@ pub(crate) fn script(text: &str) -> ContainerOptions {
 }
 
 pub(crate) fn command(words: &[&str]) -> ContainerOptions {
-    ContainerOptions {
+    let mut options = ContainerOptions {
         image: "box".into(),
         cmd: Some(words.iter().map(|w| (*w).to_owned()).collect()),
         ..Default::default()
-    }
+    };
+    options.host.network_mode = "none".into();
+    options
 }
 
 pub(crate) fn request(name: &str, options: ContainerOptions) -> CreateRequest {
