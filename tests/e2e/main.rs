@@ -22,6 +22,7 @@ mod names;
 mod networks;
 mod own_registry;
 mod platforms;
+mod ports;
 mod registry;
 mod run;
 mod runtime;

@@ -324,11 +324,30 @@ impl Daemon {
         }
         self.stop(Signal::TERM);
         self.leftovers.assert_none();
+        let remains = self.network_remains();
+        assert!(remains.is_empty(), "the daemon leaves {remains:?}");
         if let Some(network) = &self.network {
             assert_eq!(network.devices(), ["lo"], "the daemon leaves devices");
         }
         let parents = self.leftovers.parents();
         assert!(parents.is_empty(), "the daemon leaves {parents:?}");
+    }
+
+    /// What is in the kernel with the mark of this daemon: network devices, tables of the firewall. The pairs of containers that
+    /// have just ended may be among them.
+    pub fn network_remains(&self) -> Vec<String> {
+        let Ok(id) = fs::read_to_string(self.data_root().join("engine-id")) else {
+            return Vec::new();
+        };
+        let look = || {
+            let host = network::Host::open(network::Owner::of(id.trim()))?;
+            host.remains()
+        };
+        let found = match &self.network {
+            None => look(),
+            Some(network) => network.inside(look),
+        };
+        found.expect("look at devices and tables")
     }
 
     /// Removes the containers of this test: all of our own daemon, those with our prefix of the oracle.

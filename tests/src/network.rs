@@ -31,6 +31,12 @@ impl OwnNetwork {
         OwnNetwork { file }
     }
 
+    /// That of a process, a container's for instance.
+    pub fn of(pid: i64) -> OwnNetwork {
+        let file = File::open(format!("/proc/{pid}/ns/net")).expect("open the namespace");
+        OwnNetwork { file }
+    }
+
     /// A command that will run in it.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
@@ -51,6 +57,18 @@ impl OwnNetwork {
         })
     }
 
+    /// Brings its loopback device up.
+    pub fn bring_loopback_up(&self) {
+        let mut command = self.command(Path::new("busybox"));
+        let done = command.args(["ip", "link", "set", "lo", "up"]).status();
+        assert!(done.is_ok_and(|status| status.success()), "bring lo up");
+    }
+
+    /// Another machine, 198.51.100.2, on a cable of this host's, which is 198.51.100.1 there.
+    pub fn outside(&self) -> Outside<'_> {
+        Outside::new(self)
+    }
+
     /// The names of its devices.
     pub fn devices(&self) -> Vec<String> {
         let table = self.inside(|| fs::read_to_string("/proc/thread-self/net/dev"));
@@ -61,4 +79,73 @@ impl OwnNetwork {
         names.sort();
         names
     }
+}
+
+/// A machine outside of a host.
+pub struct Outside<'a> {
+    host: &'a OwnNetwork,
+    machine: OwnNetwork,
+    wiring: network::Host,
+}
+
+impl<'a> Outside<'a> {
+    fn new(host: &'a OwnNetwork) -> Self {
+        let machine = OwnNetwork::new();
+        // The cable is a bridge of somebody else's, of which the host knows nothing.
+        let wiring = host.inside(|| wire(machine.file.as_fd()).expect("wire the outside"));
+        Outside {
+            host,
+            machine,
+            wiring,
+        }
+    }
+
+    /// Does something on that machine, on a thread of its own.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.machine.inside(work)
+    }
+}
+
+impl Drop for Outside<'_> {
+    fn drop(&mut self) {
+        let removed = self.host.inside(|| self.wiring.remove_all());
+        if !std::thread::panicking() {
+            removed.expect("remove the cable");
+        }
+    }
+}
+
+fn wire(machine: std::os::fd::BorrowedFd<'_>) -> network::Result<network::Host> {
+    let id = |digit: &str| digit.repeat(64).parse::<network::Identity>();
+    let mut bridge = network::Bridge::new("cable".parse()?);
+    bridge.masquerade = false;
+    bridge.gateway_mode_v4 = network::GatewayMode::NatUnprotected;
+    bridge.gateway_mode_v6 = network::GatewayMode::NatUnprotected;
+    let cable = network::Network {
+        id: id("0")?,
+        driver: network::Driver::Bridge(bridge),
+        v4: Some(network::Subnet::new("198.51.100.0/24".parse()?)),
+        v6: Some(network::Subnet::new("2001:db8::/64".parse()?)),
+        internal: false,
+        mtu: None,
+    };
+    let end = network::Endpoint {
+        id: id("1")?,
+        device: "eth0".parse()?,
+        mac: network::Mac::of([198, 51, 100, 2].into()),
+        v4: Some("198.51.100.2/24".parse()?),
+        v6: Some("2001:db8::2/64".parse()?),
+        extra: Vec::new(),
+        gateway_v4: Some([198, 51, 100, 1].into()),
+        gateway_v6: None,
+        routes: Vec::new(),
+        sysctls: Vec::new(),
+        names: false,
+        any_source: true,
+        ports: Vec::new(),
+    };
+    let host = network::Host::open(network::Owner::of("outside"))?;
+    host.create(&cable)?;
+    host.connect(&cable, &end, machine)?;
+    Ok(host)
 }

@@ -203,14 +203,9 @@ fn numbers(list: &str) -> Option<BTreeSet<u32>> {
 }
 
 fn unsupported_host(host: &HostOptions) -> Result<()> {
-    refuse(
-        !host.port_bindings.is_empty(),
-        "publishing ports (-p) before there are networks",
-    )?;
-    refuse(
-        host.publish_all_ports,
-        "publishing all ports (-P) before there are networks",
-    )?;
+    host.published
+        .iter()
+        .try_for_each(|binding| crate::ports::wish(binding).map(drop))?;
     refuse(!host.links.is_empty(), "a link (--link)")?;
     refuse(!host.cgroup.is_empty(), "the Cgroup field")?;
     refuse(

@@ -21,7 +21,7 @@ use crate::owner::first_places;
 use crate::shared::Shared;
 use crate::state::Birth;
 use crate::volumes::NewVolume;
-use crate::{RUNTIME, blocking, check, copy, launch, logging, names, spec};
+use crate::{RUNTIME, blocking, check, copy, launch, logging, names, ports, spec};
 
 /// How many random names are tried.
 const NAME_ATTEMPTS: u32 = 1000;
@@ -78,7 +78,11 @@ fn make(
         .images
         .resolve_for(&options.image, platform.as_ref())?;
     check_platform(&options, platform.as_ref(), &image.config)?;
-    let warnings = merge(&mut options, &image.config);
+    let mut warnings = merge(&mut options, &image.config);
+    ports::wishes(&options)?;
+    if options.host.network_mode == "host" && !options.host.published.is_empty() {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
     let (path, args) = command(&options)?;
     check_host(shared, &mut options.host)?;
     settle_network(&mut options, &shared.config);

@@ -167,10 +167,6 @@ impl Keeper {
 
     /// Has bound sockets held under a key, beside those that are held under it already; as long as that is so, their ports are nobody
     /// else's, whether a daemon runs or not.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "published ports are on their way")
-    )]
     pub(crate) fn hold(&self, key: &str, sockets: Vec<(Use, OwnedFd)>) -> Result<()> {
         let mut state = self.inner.state();
         for op in holding(key, &sockets) {
@@ -182,10 +178,6 @@ impl Keeper {
     }
 
     /// Lets go of what is held under a key.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "published ports are on their way")
-    )]
     pub(crate) fn release(&self, key: &str) -> Result<()> {
         let mut state = self.inner.state();
         if state.given.held.remove(key).is_none() {
@@ -196,10 +188,6 @@ impl Keeper {
     }
 
     /// The keys under which sockets are held.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "published ports are on their way")
-    )]
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         self.inner.state().given.held.keys().cloned().collect()
     }

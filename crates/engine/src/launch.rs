@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::shims::{Assigned, Wants};
 use crate::spec::{self, Joined, Surroundings};
 use crate::state::{Birth, PhaseRecord};
-use crate::{logging, lookup, naming, netfiles};
+use crate::{logging, lookup, naming, netfiles, ports};
 
 /// The number of the request that starts the container.
 pub(crate) const START: u64 = 1;
@@ -181,7 +181,16 @@ pub(crate) fn launch(
 fn join(shared: &Shared, container: &Container) -> Result<Vec<Connection>> {
     let mut places = container.live().places.clone();
     let joined = shared.networks.join(&container.birth.id, &mut places);
-    let joined = joined.map_err(|error| crate::owner::network_failed(&error))?;
+    let mut joined = joined.map_err(|error| crate::owner::network_failed(&error))?;
+    if let Err(error) = ports::publish(shared, container, &mut places, &mut joined) {
+        for one in &joined {
+            let id = &container.birth.id;
+            shared
+                .networks
+                .leave(id, &one.network.id, &one.endpoint, None)?;
+        }
+        return Err(crate::owner::network_failed(&error));
+    }
     container.live().places = places;
     Ok(joined)
 }

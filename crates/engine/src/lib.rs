@@ -36,6 +36,7 @@ mod netfiles;
 mod networks;
 pub mod options;
 mod owner;
+mod ports;
 mod pull;
 mod push;
 mod queries;
@@ -74,6 +75,7 @@ pub use list::ListQuery;
 pub use logs::{LogQuery, LogStream};
 pub use memory::GiveBack;
 pub use networks::{AddressPool, EndpointView, NetworkRequest, NetworkView, Networking};
+pub use ports::PortView;
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{

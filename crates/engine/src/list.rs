@@ -7,6 +7,7 @@ use regex_lite::Regex;
 
 use crate::error::{Error, Result};
 use crate::events::has_label;
+use crate::ports::Ports;
 use crate::view::{ContainerView, MountKind, Status};
 
 /// Which containers to list.
@@ -59,8 +60,8 @@ struct Criteria {
     since: Option<jiff::Timestamp>,
     volumes: Vec<String>,
     networks: Vec<String>,
-    ports: Vec<Port>,
-    published: bool,
+    ports: Vec<Ports>,
+    published: Vec<Ports>,
     health: Vec<String>,
     tasks: Option<bool>,
 }
@@ -116,13 +117,8 @@ impl Criteria {
             "since" => self.since = created_of(values, views)?,
             "volume" => self.volumes = values.to_vec(),
             "network" => self.networks = values.to_vec(),
-            "publish" | "expose" => {
-                self.published |= key == "publish";
-                self.ports = values
-                    .iter()
-                    .map(|v| Port::read(key, v))
-                    .collect::<Result<_>>()?;
-            }
+            "publish" => self.published = ports(key, values)?,
+            "expose" => self.ports = ports(key, values)?,
             "health" => {
                 one_of(
                     key,
@@ -178,15 +174,27 @@ impl Criteria {
     }
 
     fn matches_ports(&self, view: &ContainerView) -> bool {
-        if self.published {
-            return false; // nothing is published yet
-        }
-        self.ports.is_empty()
-            || view
-                .options
-                .exposed_ports
-                .iter()
-                .any(|exposed| self.ports.iter().any(|p| p.covers(exposed)))
+        let mut shown = view.ports.iter();
+        let is_published = self.published.is_empty()
+            || shown.any(|port| {
+                let mut on_host = port.bindings.iter().filter_map(|(_, number)| *number);
+                on_host.any(|number| covers(&self.published, number, &port.protocol))
+            });
+        let options = &view.options;
+        let bound = options.host.published.iter().map(|binding| &binding.port);
+        let mut exposed = options.exposed_ports.iter().chain(bound);
+        is_published
+            && (self.ports.is_empty()
+                || exposed.any(|exposed| {
+                    Ports::read(exposed).is_some_and(|exposed| {
+                        let is_in = |p: &Ports| {
+                            p.protocol == exposed.protocol
+                                && exposed.first <= p.last
+                                && exposed.last >= p.first
+                        };
+                        self.ports.iter().any(is_in)
+                    })
+                }))
     }
 }
 
@@ -267,36 +275,21 @@ fn boolean(key: &str, values: &[String]) -> Result<bool> {
 }
 
 /// `80`, `80/udp`, `8000-8080/tcp`.
-#[derive(Debug, PartialEq, Eq)]
-struct Port {
-    first: u16,
-    last: u16,
-    protocol: String,
+fn ports(key: &str, values: &[String]) -> Result<Vec<Ports>> {
+    let one = |value: &String| {
+        let number = value.split(['/', '-']).next().unwrap_or_default();
+        Ports::read(value).ok_or_else(|| {
+            Error::invalid(format!(
+                "error while looking up for {key} {value}: strconv.ParseUint: parsing {number:?}: invalid syntax"
+            ))
+        })
+    };
+    values.iter().map(one).collect()
 }
 
-impl Port {
-    fn read(key: &str, value: &str) -> Result<Self> {
-        let (range, protocol) = value.split_once('/').unwrap_or((value, "tcp"));
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let number = |text: &str| {
-            text.parse::<u16>().map_err(|_| {
-                Error::invalid(format!(
-                    "error while looking up for {key} {value}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-                ))
-            })
-        };
-        Ok(Self {
-            first: number(first)?,
-            last: number(last)?,
-            protocol: protocol.to_owned(),
-        })
-    }
-
-    fn covers(&self, exposed: &str) -> bool {
-        Self::read("expose", exposed).is_ok_and(|port| {
-            port.protocol == self.protocol && port.first <= self.last && port.last >= self.first
-        })
-    }
+fn covers(ports: &[Ports], number: u16, protocol: &str) -> bool {
+    let mut ports = ports.iter();
+    ports.any(|p| p.protocol.to_string() == protocol && (p.first..=p.last).contains(&number))
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub(crate) struct Networks {
     kernel: Mutex<Option<Kernel>>,
     /// Held while a network is made or removed, so that these never cross.
     making: Mutex<()>,
+    reserving: Mutex<()>,
     members: Mutex<Members>,
 }
 
@@ -110,6 +111,7 @@ impl Networks {
             built_in,
             kernel: Mutex::default(),
             making: Mutex::default(),
+            reserving: Mutex::default(),
             members: Mutex::default(),
             folder,
         };

@@ -45,7 +45,7 @@ pub struct ContainerOptions {
     pub stop_signal: String,
     /// Seconds `stop` waits before SIGKILL; `None`: the daemon's (10). Negative: for ever.
     pub stop_timeout: Option<i64>,
-    /// `80/tcp` and the like; merged with the image's. Shown only: publishing is not here yet.
+    /// `80/tcp` and the like; merged with the image's.
     pub exposed_ports: BTreeSet<String>,
     /// Paths of anonymous volumes, `VOLUME` of the image merged in.
     pub volumes: BTreeSet<String>,
@@ -85,6 +85,18 @@ pub struct EndpointOptions {
     pub ipv6: String,
     /// Refused.
     pub link_local: Vec<String>,
+}
+
+/// A port of the container, and where on the host it is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortBinding {
+    /// `80/tcp`.
+    pub port: String,
+    /// Empty: the network's choice.
+    pub host_ip: String,
+    /// A port, or a range to choose one of; empty: any.
+    pub host_port: String,
 }
 
 /// The standard streams a client said it attaches.
@@ -128,8 +140,8 @@ pub struct HostOptions {
     pub log: LogOptions,
     /// Empty, `default`, `none`, `host`, `container:NAME`, or a network's name.
     pub network_mode: String,
-    /// Any published port: refused until there are networks.
-    pub port_bindings: Vec<String>,
+    /// `-p`.
+    pub published: Vec<PortBinding>,
     pub publish_all_ports: bool,
     pub restart: RestartPolicy,
     pub auto_remove: bool,

@@ -231,6 +231,7 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
             .map(crate::mounts::MountPoint::view)
             .collect(),
         networks: places(shared, birth, &live),
+        ports: crate::ports::view(&birth.options, &live.places),
         size: None,
     }
 }

@@ -8,7 +8,7 @@
 //! no record                        -> half-made or half-removed: folder, bundle, cgroup and snapshot are removed
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -29,6 +29,7 @@ use crate::lifecycle::{Event, Life, Phase};
 use crate::link::Link;
 use crate::networks::Networks;
 use crate::owner;
+use crate::ports;
 use crate::shared::Shared;
 use crate::state::{PhaseRecord, Record};
 use crate::volumes::Volumes;
@@ -89,12 +90,19 @@ pub(crate) fn look(config: Config) -> Result<Found> {
         mounts.map(|mount| (mount.name.as_str(), birth.id.as_str()))
     });
     shared.volumes.adopt(uses);
-    if let Err(error) = shared.networks.adopt(running_endpoints(&containers)) {
+    let kept = shared.keeper.find();
+    let running = running_endpoints(&containers);
+    let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (id, _, endpoint) in &running {
+        let all = ports.entry(id.clone()).or_default();
+        all.extend(&endpoint.ports);
+    }
+    if let Err(error) = shared.networks.adopt(running) {
         // Containers without networks run all the same.
         tracing::error!(error = error.chain(), "cannot take networks over");
     }
+    ports::adopt(&shared, &ports);
     sweep(&shared, &known)?;
-    let kept = shared.keeper.find();
     Ok(Found {
         shared,
         containers,

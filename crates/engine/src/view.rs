@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use oci::{ContainerId, Digest};
 
 use crate::options::{ContainerOptions, Echo, EndpointOptions, LogOptions};
+use crate::ports::PortView;
 
 /// One container at one moment.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct ContainerView {
     pub graph: GraphView,
     pub mounts: Vec<MountView>,
     pub networks: Vec<PlaceView>,
+    /// Of a container that runs, by number.
+    pub ports: Vec<PortView>,
     /// Only when asked for.
     pub size: Option<SizeView>,
 }

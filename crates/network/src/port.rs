@@ -25,7 +25,7 @@
 
 mod reserve;
 
-pub use reserve::{HELD, Reserved, Wanted, merge, reserve};
+pub use reserve::{HELD, Reserved, Wanted, has_ipv6, merge, reserve};
 
 use std::net::IpAddr;
 
@@ -45,7 +45,7 @@ pub struct Published {
     pub protocol: Protocol,
     /// Of the host; `0.0.0.0` is every IPv4 address, `::` every IPv6 address.
     pub address: IpAddr,
-    /// The first port of the host.
+    /// The first port of the host; 0 where the container's own ports are opened, and the host has no part in it.
     pub host: u16,
     /// The first port of the container.
     pub container: u16,

@@ -294,6 +294,21 @@ pub(crate) static ISOLATION: &[Flag] = &[
     Flag::text("mac-address", None, "Hardware address in the first network"),
     Flag::list("network-alias", None, "Further name in the first network"),
     Flag::hidden_list("net-alias", |_| Ok(())),
+    Flag::list(
+        "publish",
+        Some('p'),
+        "Port of the host that leads to one of the container: [[IP:]HOST:]PORT[/PROTOCOL], with ranges",
+    ),
+    Flag::bool(
+        "publish-all",
+        Some('P'),
+        "Publish every exposed port on a free port of the host",
+    ),
+    Flag::list(
+        "expose",
+        None,
+        "Port or range that is exposed, without being published",
+    ),
     Flag::text("pid", None, "PID namespace: host or container:NAME"),
     Flag::bool(
         "privileged",
@@ -334,7 +349,6 @@ pub(crate) static LOGGING: &[Flag] = &[
 pub(crate) static NOT_BUILT: &[Flag] = &[
     Flag::not_built("cpu-count", None, Value),
     Flag::not_built("cpu-percent", None, Value),
-    Flag::not_built("expose", None, Value),
     Flag::not_built("gpus", None, Value),
     Flag::not_built("health-cmd", None, Value),
     Flag::not_built("health-interval", None, Value),
@@ -346,8 +360,6 @@ pub(crate) static NOT_BUILT: &[Flag] = &[
     Flag::not_built("io-maxiops", None, Value),
     Flag::not_built("link", None, Value),
     Flag::not_built("link-local-ip", None, Value),
-    Flag::not_built("publish", Some('p'), Value),
-    Flag::not_built("publish-all", Some('P'), Nothing),
     Flag::not_built("storage-opt", None, Value),
     Flag::not_built("use-api-socket", None, Nothing),
 ];

@@ -12,7 +12,8 @@ use crate::failure::Failure;
 use crate::flags::Matches;
 use crate::options::volume::Volume;
 use crate::options::{
-    block, device, environment, key_values, mount, network, numbers, security, size, ulimit, volume,
+    block, device, environment, key_values, mount, network, numbers, ports, security, size, ulimit,
+    volume,
 };
 use crate::terminal;
 
@@ -28,6 +29,14 @@ pub(crate) fn read(matches: &Matches) -> Result<CreateRequest, Failure> {
         }
     }
     config.volumes = Some(anonymous);
+    let published = ports::publish(matches.list("publish")).map_err(Failure::new)?;
+    config.exposed_ports = ports::expose(matches.list("expose")).map_err(Failure::new)?;
+    let bound = published
+        .keys()
+        .map(|port| (port.clone(), Default::default()));
+    config.exposed_ports.extend(bound);
+    host.port_bindings = Some(published);
+    host.publish_all_ports = matches.flag("publish-all");
     host.binds = non_empty(binds);
     let (mode, networking) = networks(matches)?;
     host.network_mode = mode;

@@ -9,6 +9,7 @@ pub(crate) mod mount;
 pub(crate) mod network;
 pub(crate) mod numbers;
 pub(crate) mod platform;
+pub(crate) mod ports;
 pub(crate) mod security;
 pub(crate) mod size;
 pub(crate) mod sysctl;

@@ -3,10 +3,11 @@
 use api::types::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::types::host_config::{self, HostConfig};
 use api::types::mount;
-use api::types::network::NetworkingConfig;
+use api::types::network::{NetworkingConfig, PortMap};
 use engine::options::{
     AttachedStreams, BindOptions, ContainerOptions, DeviceMapping, Echo, Healthcheck, HostOptions,
-    LogOptions, MountOption, ResourceOptions, RestartPolicy, TmpfsOptions, Ulimit, VolumeOptions,
+    LogOptions, MountOption, PortBinding, ResourceOptions, RestartPolicy, TmpfsOptions, Ulimit,
+    VolumeOptions,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -96,6 +97,18 @@ fn healthcheck(wire: HealthConfig) -> Healthcheck {
     }
 }
 
+fn published(wire: PortMap) -> Vec<PortBinding> {
+    let bindings = wire.into_iter().flat_map(|(port, bindings)| {
+        let bindings = bindings.unwrap_or_default().into_iter();
+        bindings.map(move |binding| PortBinding {
+            port: port.clone(),
+            host_ip: binding.host_ip,
+            host_port: binding.host_port,
+        })
+    });
+    bindings.collect()
+}
+
 fn host_options(mut host: HostConfig) -> HostOptions {
     HostOptions {
         binds: host.binds.take().unwrap_or_default(),
@@ -112,12 +125,7 @@ fn host_options(mut host: HostConfig) -> HostOptions {
             options: host.log_config.config.take().unwrap_or_default(),
         },
         network_mode: std::mem::take(&mut host.network_mode),
-        port_bindings: host
-            .port_bindings
-            .take()
-            .unwrap_or_default()
-            .into_keys()
-            .collect(),
+        published: published(host.port_bindings.take().unwrap_or_default()),
         publish_all_ports: host.publish_all_ports,
         restart: RestartPolicy {
             name: std::mem::take(&mut host.restart_policy.name),

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use api::types::container::{ContainerConfig, ContainerInspect, GraphDriver, HealthConfig, State};
 use api::types::host_config::{HostConfig, LogConfig};
 use api::types::mount::MountPoint;
-use api::types::network::NetworkSettings;
+use api::types::network::{NetworkSettings, PortBinding};
 use api::types::{Set, StrSlice};
 use engine::options::Healthcheck;
-use engine::{ContainerView, GraphView, MountView, StateView, Status};
+use engine::{ContainerView, GraphView, MountView, PortView, StateView, Status};
 
 use image::DriverKind;
 
@@ -214,6 +214,18 @@ pub(crate) fn network_mode(view: &ContainerView) -> &str {
     &view.options.host.network_mode
 }
 
+fn port(view: &PortView) -> (String, Option<Vec<PortBinding>>) {
+    let binding = |(address, number): &(std::net::IpAddr, Option<u16>)| PortBinding {
+        host_ip: address.to_string(),
+        host_port: number.map(|number| number.to_string()).unwrap_or_default(),
+    };
+    let bindings: Vec<_> = view.bindings.iter().map(binding).collect();
+    (
+        view.port.clone(),
+        Some(bindings).filter(|bindings| !bindings.is_empty()),
+    )
+}
+
 fn network_settings(view: &ContainerView) -> NetworkSettings {
     let places = &view.networks;
     let has_own = view.state.running && places.iter().any(|place| place.endpoint.is_some());
@@ -224,7 +236,7 @@ fn network_settings(view: &ContainerView) -> NetworkSettings {
             true => format!("/proc/{}/ns/net", view.state.pid),
             false => String::new(),
         },
-        ports: Some(BTreeMap::new()),
+        ports: Some(view.ports.iter().map(port).collect()),
         networks: Some(network::places(&view.networks)),
         ..Default::default()
     }

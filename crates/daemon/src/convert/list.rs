@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use api::types::container::{ContainerSummary, HostConfigSummary};
+use api::types::container::{ContainerSummary, HostConfigSummary, Port};
 use api::types::network::NetworkSettingsSummary;
-use engine::ContainerView;
+use engine::{ContainerView, PortView};
 use jiff::Timestamp;
 use oci::Digest;
 
@@ -30,7 +30,7 @@ pub(crate) fn summary(
             .unwrap_or_default(),
         command: command(&view.path, &view.args),
         created: view.created.as_second(),
-        ports: Vec::new(),
+        ports: view.ports.iter().flat_map(ports).collect(),
         size_rw: view.size.map_or(0, |s| inspect::signed(s.rw)),
         size_root_fs: view.size.map_or(0, |s| inspect::signed(s.root_fs)),
         labels: Some(view.options.labels.clone()),
@@ -46,6 +46,24 @@ pub(crate) fn summary(
         }),
         mounts: inspect::mounts(view),
     }
+}
+
+/// A port once for each address that it is published on, or else once.
+fn ports(view: &PortView) -> Vec<Port> {
+    let plain = Port {
+        private_port: view.number,
+        r#type: view.protocol.clone(),
+        ..Port::default()
+    };
+    if view.bindings.is_empty() {
+        return vec![plain];
+    }
+    let bound = view.bindings.iter().map(|(address, number)| Port {
+        ip: address.to_string(),
+        public_port: number.unwrap_or_default(),
+        ..plain.clone()
+    });
+    bound.collect()
 }
 
 /// The image as the user named it, or its id when that name has moved on to another image.

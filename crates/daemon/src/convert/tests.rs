@@ -61,6 +61,7 @@ fn view(recorded: &ContainerInspect) -> ContainerView {
             merged: data["MergedDir"].clone().into(),
         },
         mounts: recorded.mounts.iter().map(mount).collect(),
+        ports: Vec::new(),
         networks: Vec::new(),
         size: Some(SizeView {
             rw: 0,

@@ -44,6 +44,7 @@ fn view(name: &str, nth: u8, status: Status, code: i32) -> ContainerView {
         restart_count: 0,
         exec_ids: Vec::new(),
         graph: GraphView::default(),
+        ports: Vec::new(),
         networks: vec![PlaceView {
             network: "none".into(),
             network_id: "c0ffee".into(),

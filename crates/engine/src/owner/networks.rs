@@ -11,7 +11,7 @@ use crate::mode::Network;
 use crate::networks::{BRIDGE, Place, lead_out};
 use crate::options::EndpointOptions;
 use crate::shared::Shared;
-use crate::{naming, netfiles};
+use crate::{naming, netfiles, ports};
 
 impl Owner {
     /// The run is over: the container's ports pass no frame any more, and its addresses are free.
@@ -57,6 +57,7 @@ pub(crate) fn leave_all(shared: &Shared, container: &Container) {
         }
         announce(shared, "disconnect", container, place);
     }
+    ports::release(shared, id);
     for place in &mut container.live().places {
         place.endpoint = None;
     }
@@ -137,18 +138,34 @@ fn connect_running(
     joined.push(shared.networks.join_one(id, &mut place, &others)?);
     places.push(place);
     lead_out(&mut places, &mut joined);
-    let Some(new) = joined.last() else {
-        return Ok(());
-    };
     let host = shared.networks.host()?;
-    let connected = match host.connect(&new.network, &new.endpoint, netns.as_fd()) {
-        Ok(connected) => connected,
+    let last = joined.len() - 1;
+    let moves = match ports::rearrange(shared, container, &mut places, &mut joined, &[]) {
+        Ok(moves) => moves,
         Err(error) => {
+            let new = &joined[last];
             let (network, endpoint) = (&new.network.id, &new.endpoint);
             shared.networks.leave(id, network, endpoint, None)?;
-            return Err(error.into());
+            return Err(error);
         }
     };
+    let connected = moves.take_out(&host, &joined).and_then(|()| {
+        let new = &joined[last];
+        let connected = host.connect(&new.network, &new.endpoint, netns.as_fd())?;
+        moves.put_in(&host, &joined, Some(last))?;
+        Ok(connected)
+    });
+    let connected = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            let new = &joined[last];
+            let (network, endpoint) = (&new.network.id, &new.endpoint);
+            let left = shared.networks.leave(id, network, endpoint, None);
+            moves.take_back(shared, id, &others);
+            return Err(left.err().unwrap_or(error));
+        }
+    };
+    let new = &joined[last];
     netfiles::add_addresses(shared, container, &new.endpoint)?;
     let place = places.last().cloned();
     shared.networks.note(id, &joined);
@@ -190,6 +207,9 @@ fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<(
         let mut joined = shared.networks.joined(&places);
         lead_out(&mut places, &mut joined);
         let host = shared.networks.host()?;
+        let moves = ports::rearrange(shared, container, &mut places, &mut joined, &endpoint.ports)?;
+        moves.take_out(&host, &joined)?;
+        moves.put_in(&host, &joined, None)?;
         for one in &joined {
             host.set_default_routes(&one.endpoint, netns.as_fd())?;
         }

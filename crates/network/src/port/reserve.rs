@@ -29,9 +29,9 @@ pub struct Wanted {
 pub struct Reserved {
     /// One an address.
     pub published: Vec<Published>,
-    /// Bound sockets that do not listen, at most [`HELD`] an address; of larger ranges none. They are worth something as long as they are open:
-    /// keep them in who outlives the daemon.
-    pub sockets: Vec<OwnedFd>,
+    /// Bound sockets that do not listen, and where; at most [`HELD`] an address, of larger ranges none. They are worth something as long
+    /// as they are open: keep them in who outlives the daemon.
+    pub sockets: Vec<(SocketAddr, OwnedFd)>,
 }
 
 /// Larger ranges are only tried; no sockets are kept.
@@ -140,7 +140,8 @@ fn try_at(wanted: &Wanted, start: u16, taken: &[Published]) -> Result<Reserved> 
         for port in start..=published.last_of_host() {
             let socket = bind(wanted.protocol, (address, port).into())?;
             if wanted.count <= HELD {
-                reserved.sockets.extend(socket);
+                let at = SocketAddr::from((address, port));
+                reserved.sockets.extend(socket.map(|socket| (at, socket)));
             }
         }
         reserved.published.push(published);
@@ -148,8 +149,20 @@ fn try_at(wanted: &Wanted, start: u16, taken: &[Published]) -> Result<Reserved> 
     Ok(reserved)
 }
 
-/// The first port that both want.
+/// Whether this host has IPv6, that is, lets somebody bind `::1`.
+#[must_use]
+pub fn has_ipv6() -> bool {
+    static HAS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *HAS.get_or_init(|| {
+        bind_plainly(Protocol::Tcp, (std::net::Ipv6Addr::LOCALHOST, 0).into()).is_ok()
+    })
+}
+
+/// The first port that both want. The port 0 is none.
 fn collision(one: &Published, other: &Published) -> Option<u16> {
+    if other.host == 0 {
+        return None;
+    }
     let same_address = one.address == other.address
         || one.address.is_ipv4() == other.address.is_ipv4()
             && (one.address.is_unspecified() || other.address.is_unspecified());

@@ -174,7 +174,7 @@ fn what_does_not_go_together_is_refused_in_dockers_words() {
     );
     check(&["--pid", "x", "i"], "--pid: invalid PID mode");
     check(&["--userns", "x", "i"], "--userns: invalid USER mode");
-    check(&["-p", "80:80", "i"], "not built yet: --publish");
+    check(&["-p", "x:80", "i"], "invalid hostPort: x");
     check(
         &["-a", "x", "i"],
         "invalid argument \"x\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR",

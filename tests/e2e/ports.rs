@@ -1,0 +1,518 @@
+//! Published ports, looked at from outside, from the host and from containers; each daemon is a host of its own.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use tests::{Daemon, IMAGE, Options, OwnNetwork, oracle};
+
+/// The host as the machine outside sees it.
+const HOST: &str = "198.51.100.1";
+
+fn with(check: impl FnOnce(&Daemon, &OwnNetwork)) {
+    if oracle().is_some() {
+        return;
+    }
+    let options = Options {
+        own_network: true,
+        ..Options::default()
+    };
+    Daemon::with(options, |d| {
+        let host = d.network().expect("a namespace");
+        host.bring_loopback_up();
+        check(d, host);
+    });
+}
+
+/// A web server that says its name; it answers when this returns.
+fn serve(d: &Daemon, name: &str, flags: &[&str]) {
+    // In the background it is when it listens.
+    let script = format!(
+        "echo {name} >/tmp/index.html; httpd -p 80 -h /tmp && echo ready && exec sleep 1000"
+    );
+    let line = [
+        &["run", "-d", "--name", name],
+        flags,
+        &[IMAGE, "sh", "-c", &script],
+    ]
+    .concat();
+    d.docker().ok(&line);
+    ready(d, name, 1);
+}
+
+/// Waits until a web server answers for the `times`th time since the container was made.
+fn ready(d: &Daemon, name: &str, times: usize) {
+    let mut logs = d.docker().spawn(&["logs", "-f", name]);
+    for _ in 0..times {
+        logs.line_with("ready");
+    }
+    logs.signal(Signal::KILL);
+    logs.end();
+}
+
+/// What a web server says.
+fn ask(to: &str) -> io::Result<String> {
+    let address: SocketAddr = to.parse().expect("an address");
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(20))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text.lines().last().unwrap_or_default().to_owned())
+}
+
+/// Whether the host lets somebody else have a port.
+fn is_free(host: &OwnNetwork, port: u16) -> bool {
+    host.inside(|| TcpListener::bind(("0.0.0.0", port)).is_ok())
+}
+
+#[test]
+fn reached_from_everywhere() {
+    with(|d, host| {
+        let outside = host.outside();
+        serve(d, "web", &["-p", "8080:80"]);
+        let at = |address: &str| format!("{address}:8080");
+        assert_eq!(
+            outside.inside(|| ask(&at(HOST))).expect("from outside"),
+            "web"
+        );
+        for address in [HOST, "127.0.0.1", "127.0.0.9", "172.17.0.1"] {
+            let said = host.inside(|| ask(&at(address)));
+            assert_eq!(said.expect(address), "web");
+        }
+        let docker = d.docker();
+        // By the host's address: the container itself, and another one of the same bridge.
+        let url = format!("http://{HOST}:8080/");
+        assert_eq!(docker.ok(&["exec", "web", "wget", "-qO-", &url]), "web");
+        assert_eq!(
+            docker.ok(&["run", "--rm", IMAGE, "wget", "-qO-", &url]),
+            "web"
+        );
+        // One of another network, which could not reach it directly.
+        docker.ok(&["network", "create", "other"]);
+        let line = [
+            "run",
+            "--rm",
+            "--network",
+            "other",
+            IMAGE,
+            "wget",
+            "-qO-",
+            &url,
+        ];
+        assert_eq!(docker.ok(&line), "web");
+        docker.ok(&["network", "rm", "other"]);
+        // Across the daemon's death, and while there is none, nobody else gets the port.
+        d.stop(Signal::KILL);
+        assert_eq!(
+            outside.inside(|| ask(&at(HOST))).expect("without a daemon"),
+            "web"
+        );
+        assert!(!is_free(host, 8080));
+        d.start();
+        assert_eq!(
+            outside
+                .inside(|| ask(&at(HOST)))
+                .expect("with the next daemon"),
+            "web"
+        );
+        assert!(!is_free(host, 8080));
+        docker.ok(&["rm", "-f", "web"]);
+        assert!(is_free(host, 8080));
+        assert!(host.inside(|| ask(&at("127.0.0.1"))).is_err());
+    });
+}
+
+#[test]
+fn shown_as_docker_shows_them() {
+    with(|d, _| {
+        let flags = [
+            "-p",
+            "8080:80",
+            "-p",
+            "127.0.0.1:8053:53/udp",
+            "-p",
+            "9000-9002:9000-9002",
+            "--expose",
+            "70-71",
+        ];
+        for cli in [d.docker(), d.tare()] {
+            cli.ok(&[
+                &["run", "-d", "--name", "web"],
+                &flags[..],
+                &[IMAGE, "sleep", "1000"],
+            ]
+            .concat());
+            let ports =
+                d.api("GET", "/containers/web/json", "").json()["NetworkSettings"]["Ports"].clone();
+            let both = |port: &str| json!([{"HostIp": "0.0.0.0", "HostPort": port}, {"HostIp": "::", "HostPort": port}]);
+            assert_eq!(ports["80/tcp"], both("8080"));
+            assert_eq!(ports["9001/tcp"], both("9001"));
+            assert_eq!(
+                ports["53/udp"],
+                json!([{"HostIp": "127.0.0.1", "HostPort": "8053"}])
+            );
+            assert_eq!(
+                (
+                    &ports["70/tcp"],
+                    ports.as_object().map(serde_json::Map::len)
+                ),
+                (&json!(null), Some(7))
+            );
+            assert_eq!(
+                cli.ok(&["ps", "--format", "{{.Ports}}"]),
+                "70-71/tcp, 0.0.0.0:9000-9002->9000-9002/tcp, [::]:9000-9002->9000-9002/tcp, 127.0.0.1:8053->53/udp, \
+                 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+            );
+            assert_eq!(cli.ok(&["port", "web", "80"]), "0.0.0.0:8080\n[::]:8080");
+            assert_eq!(cli.ok(&["port", "web", "53/udp"]), "127.0.0.1:8053");
+            assert_eq!(cli.ok(&["port", "web"]).lines().count(), 9);
+            cli.run(&["port", "web", "99"])
+                .fails(1, "No public port '99' published for web");
+            for (filter, found) in [
+                ("publish=8080", true),
+                ("publish=80", false),
+                ("publish=8000-8100", true),
+                ("publish=8053", false),
+                ("publish=8053/udp", true),
+                ("expose=70", true),
+                ("expose=80/tcp", true),
+                ("expose=8080", false),
+            ] {
+                let shown = cli.ok(&["ps", "-q", "--filter", filter]);
+                assert_eq!(!shown.is_empty(), found, "{filter}");
+            }
+            cli.ok(&["stop", "-t", "0", "web"]);
+            let stopped = d.api("GET", "/containers/web/json", "").json();
+            assert_eq!(stopped["NetworkSettings"]["Ports"], json!({}));
+            assert_eq!(
+                stopped["HostConfig"]["PortBindings"]["80/tcp"],
+                json!([{"HostIp": "", "HostPort": "8080"}])
+            );
+            cli.ok(&["rm", "web"]);
+        }
+    });
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_that_leaves_nothing() {
+    with(|d, host| {
+        serve(d, "one", &["-p", "8080:80"]);
+        for cli in [d.docker(), d.tare()] {
+            let taken = cli.run(&[
+                "run", "-d", "--name", "two", "-p", "8090:81", "-p", "8080:80", IMAGE, "sleep",
+                "1000",
+            ]);
+            let text = taken.err();
+            assert_eq!(taken.code, 125, "{text}");
+            assert!(
+                text.contains("failed to set up container networking: driver failed programming external connectivity on endpoint two (")
+                    && text.contains("): Bind for 0.0.0.0:8080 failed: port is already allocated"),
+                "{text}"
+            );
+            // The other port is nobody's again, nor is an address held.
+            assert!(is_free(host, 8090));
+            assert_eq!(
+                d.api("GET", "/networks/bridge", "").json()["Containers"]
+                    .as_object()
+                    .map(serde_json::Map::len),
+                Some(1)
+            );
+            assert_eq!(
+                cli.ok(&[
+                    "inspect",
+                    "-f",
+                    "{{.State.Status}} {{.State.ExitCode}}",
+                    "two"
+                ]),
+                "created 128"
+            );
+            cli.ok(&["rm", "two"]);
+            let held = host
+                .inside(|| TcpListener::bind("0.0.0.0:8095"))
+                .expect("a port");
+            let taken = cli.run(&["run", "--rm", "-p", "8095:80", IMAGE, "true"]);
+            let text = taken.err();
+            assert!(text.contains("failed to bind host port for 0.0.0.0:8095:172.17.0.3:80/tcp: address already in use"), "{text}");
+            // Of a range the next one is taken.
+            cli.ok(&[
+                "run",
+                "-d",
+                "--name",
+                "two",
+                "-p",
+                "8095-8096:80",
+                IMAGE,
+                "sleep",
+                "1000",
+            ]);
+            assert!(cli.ok(&["port", "two"]).contains("0.0.0.0:8096"));
+            drop(held);
+            cli.ok(&["rm", "-f", "two"]);
+            cli.run(&["run", "--rm", "-p", "1.2.3.4:8099:80", IMAGE, "true"])
+                .fails(125, "failed to bind host port for 1.2.3.4:8099:172.17.0.3:80/tcp: cannot assign requested address");
+        }
+        d.docker().ok(&["rm", "-f", "one"]);
+    });
+}
+
+#[test]
+fn ports_come_and_go_with_runs() {
+    with(|d, host| {
+        let docker = d.docker();
+        serve(
+            d,
+            "web",
+            &["-p", "8080:80", "-p", "81", "-P", "--expose", "90/udp"],
+        );
+        let shown = docker.ok(&["port", "web"]);
+        assert!(
+            shown.contains("81/tcp -> 0.0.0.0:32768") && shown.contains("90/udp -> 0.0.0.0:32768"),
+            "{shown}"
+        );
+        docker.ok(&["stop", "-t", "0", "web"]);
+        assert!(is_free(host, 8080));
+        docker.ok(&["start", "web"]);
+        ready(d, "web", 2);
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("after a start"),
+            "web"
+        );
+        docker.ok(&["restart", "-t", "0", "web"]);
+        ready(d, "web", 3);
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("after a restart"),
+            "web"
+        );
+        docker.ok(&["rm", "-f", "web"]);
+        // Ports of the host's own network need nobody; it is said that they are discarded.
+        let run = docker.run(&[
+            "run",
+            "--rm",
+            "--network",
+            "host",
+            "-p",
+            "8080:80",
+            IMAGE,
+            "true",
+        ]);
+        assert!(
+            run.err()
+                .contains("Published ports are discarded when using host network mode")
+        );
+        docker.ok(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "-p",
+            "8080:80",
+            IMAGE,
+            "true",
+        ]);
+    });
+}
+
+/// Answers datagrams in a container with what they say, as often as is asked for.
+fn echo(d: &Daemon, name: &str, port: u16) -> UdpSocket {
+    let shown = d.api("GET", &format!("/containers/{name}/json"), "").json();
+    let container = OwnNetwork::of(shown["State"]["Pid"].as_i64().expect("a pid"));
+    let socket = container.inside(|| UdpSocket::bind(("0.0.0.0", port)));
+    let socket = socket.expect("bind in the container");
+    let answering = socket.try_clone().expect("a second one");
+    std::thread::spawn(move || {
+        let mut bytes = [0; 64];
+        while let Ok((length, from)) = answering.recv_from(&mut bytes) {
+            if length == 0 || answering.send_to(&bytes[..length], from).is_err() {
+                return;
+            }
+        }
+    });
+    socket
+}
+
+#[test]
+fn datagrams() {
+    with(|d, host| {
+        let outside = host.outside();
+        let docker = d.docker();
+        // The same partners all the time, as a resolver has them: what the kernel remembers must not lead them astray.
+        let socket = |network: &dyn Fn() -> io::Result<UdpSocket>| {
+            let socket = network().expect("a socket");
+            socket
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .expect("a patience");
+            socket
+        };
+        let far = socket(&|| outside.inside(|| UdpSocket::bind("0.0.0.0:4000")));
+        let near = socket(&|| host.inside(|| UdpSocket::bind("0.0.0.0:4000")));
+        let hear = |socket: &UdpSocket, to: &str| {
+            let mut answer = [0; 16];
+            socket.send_to(b"hello", to).expect("send");
+            let (length, from) = socket.recv_from(&mut answer).expect("an answer");
+            assert_eq!(
+                (&answer[..length], from.to_string().as_str()),
+                (&b"hello"[..], to)
+            );
+        };
+        for name in ["one", "two"] {
+            docker.ok(&[
+                "run",
+                "-d",
+                "--name",
+                name,
+                "-p",
+                "5300:53/udp",
+                IMAGE,
+                "sleep",
+                "1000",
+            ]);
+            let server = echo(d, name, 53);
+            hear(&far, &format!("{HOST}:5300"));
+            hear(&near, "127.0.0.1:5300");
+            docker.ok(&["rm", "-f", name]);
+            drop(server);
+            // Sent into the void; the kernel would remember that it led nowhere.
+            far.send_to(b"hello", format!("{HOST}:5300")).expect("send");
+        }
+    });
+}
+
+#[test]
+fn ports_follow_the_default_route() {
+    with(|d, host| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--internal", "inner"]);
+        docker.ok(&["network", "create", "aaa"]);
+        serve(d, "web", &["--network", "inner", "-p", "8080:80"]);
+        let ports = || docker.ok(&["port", "web"]);
+        assert_eq!(ports(), "");
+        assert!(is_free(host, 8080));
+        // The first way out.
+        docker.ok(&["network", "connect", "bridge", "web"]);
+        assert!(ports().contains("80/tcp -> 0.0.0.0:8080"));
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("through the bridge"),
+            "web"
+        );
+        // A better one, then back, then none.
+        docker.ok(&["network", "connect", "aaa", "web"]);
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080")).expect("through aaa"),
+            "web"
+        );
+        d.crash();
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("after a crash"),
+            "web"
+        );
+        docker.ok(&["network", "disconnect", "aaa", "web"]);
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("through the bridge again"),
+            "web"
+        );
+        docker.ok(&["network", "disconnect", "bridge", "web"]);
+        assert_eq!(ports(), "");
+        assert!(is_free(host, 8080));
+        docker.ok(&["rm", "-f", "web"]);
+        docker.ok(&["network", "rm", "inner", "aaa"]);
+    });
+}
+
+#[test]
+fn what_a_network_makes_of_ports() {
+    with(|d, host| {
+        let outside = host.outside();
+        let docker = d.docker();
+        let network = |name: &str, option: &str, subnet: &str| {
+            docker.ok(&["network", "create", "-o", option, "--subnet", subnet, name]);
+        };
+        network(
+            "near",
+            "com.docker.network.bridge.host_binding_ipv4=127.0.0.1",
+            "10.9.1.0/24",
+        );
+        serve(d, "web", &["--network", "near", "-p", "8080:80"]);
+        assert_eq!(docker.ok(&["port", "web"]), "80/tcp -> 127.0.0.1:8080");
+        assert_eq!(host.inside(|| ask("127.0.0.1:8080")).expect("near"), "web");
+        let far = format!("{HOST}:8080");
+        assert!(outside.inside(|| ask(&far)).is_err());
+        docker.ok(&["rm", "-f", "web"]);
+        network(
+            "routed",
+            "com.docker.network.bridge.gateway_mode_ipv4=routed",
+            "10.9.2.0/24",
+        );
+        serve(d, "web", &["--network", "routed", "-p", "8080:80"]);
+        assert_eq!(docker.ok(&["port", "web"]), "80/tcp -> 0.0.0.0:");
+        assert_eq!(
+            outside
+                .inside(|| ask("10.9.2.2:80"))
+                .expect("by its own address"),
+            "web"
+        );
+        assert!(is_free(host, 8080));
+        docker.ok(&["rm", "-f", "web"]);
+        network(
+            "isolated",
+            "com.docker.network.bridge.gateway_mode_ipv4=isolated",
+            "10.9.3.0/24",
+        );
+        serve(d, "web", &["--network", "isolated", "-p", "8080:80"]);
+        assert_eq!(docker.ok(&["port", "web"]), "");
+        docker.ok(&["rm", "-f", "web"]);
+        network(
+            "open",
+            "com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected",
+            "10.9.4.0/24",
+        );
+        serve(d, "web", &["--network", "open"]);
+        assert_eq!(
+            outside.inside(|| ask("10.9.4.2:80")).expect("every port"),
+            "web"
+        );
+        docker.ok(&["rm", "-f", "web"]);
+        docker.ok(&["network", "rm", "near", "routed", "isolated", "open"]);
+    });
+}
+
+#[test]
+fn a_range_of_ten_thousand_ports() {
+    with(|d, host| {
+        serve(
+            d,
+            "web",
+            &["-p", "20000-29999:20000-29999", "-p", "8080:80"],
+        );
+        let shown = d.api("GET", "/containers/web/json", "").json();
+        let ports = shown["NetworkSettings"]["Ports"]
+            .as_object()
+            .map(serde_json::Map::len);
+        assert_eq!(ports, Some(10001));
+        assert_eq!(
+            d.tare().ok(&["port", "web", "25000"]).lines().next(),
+            Some("0.0.0.0:25000")
+        );
+        let taken = d
+            .docker()
+            .run(&["run", "--rm", "-p", "29999:80", IMAGE, "true"]);
+        assert!(
+            taken
+                .err()
+                .contains("Bind for 0.0.0.0:29999 failed: port is already allocated")
+        );
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("beside the range"),
+            "web"
+        );
+        d.docker().ok(&["rm", "-f", "web"]);
+    });
+}
