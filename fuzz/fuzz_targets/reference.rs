@@ -9,9 +9,12 @@ fuzz_target!(|text: &str| {
     if let Ok(digest) = text.parse::<Digest>() {
         assert_eq!(digest.to_string(), text);
     }
-    let Ok(reference) = Reference::parse(text) else { return };
+    let Ok(reference) = Reference::parse(text) else {
+        return;
+    };
     for form in [reference.canonical(), reference.familiar()] {
-        let again = Reference::parse(&form).unwrap_or_else(|error| panic!("{text:?} gave {form:?}: {error}"));
+        let again = Reference::parse(&form)
+            .unwrap_or_else(|error| panic!("{text:?} gave {form:?}: {error}"));
         assert_eq!(again.canonical(), reference.canonical(), "{form:?}");
     }
 });

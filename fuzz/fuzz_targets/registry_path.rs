@@ -5,7 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use registry::server::target::Target;
 
 fuzz_target!(|path: &str| {
-    let Ok(target) = Target::parse(path) else { return };
+    let Ok(target) = Target::parse(path) else {
+        return;
+    };
     let (Target::Tags(name)
     | Target::Manifest(name, _)
     | Target::Blob(name, _)
@@ -18,6 +20,12 @@ fuzz_target!(|path: &str| {
         return;
     };
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.is_ascii();
-    assert!(name.as_str().split('/').all(plain), "{path:?} gave {name:?}");
-    assert!(!name.as_str().contains(['%', '\\', '\0', ':', '@']), "{path:?} gave {name:?}");
+    assert!(
+        name.as_str().split('/').all(plain),
+        "{path:?} gave {name:?}"
+    );
+    assert!(
+        !name.as_str().contains(['%', '\\', '\0', ':', '@']),
+        "{path:?} gave {name:?}"
+    );
 });

@@ -27,6 +27,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(decode(data, 7), decode(data, 1));
     let mut framed = Vec::new();
     encode(StreamKind::Stdout, data, &mut framed);
-    let expected = if data.is_empty() { Vec::new() } else { vec![(StreamKind::Stdout as u8, data.to_vec())] };
+    let expected = if data.is_empty() {
+        Vec::new()
+    } else {
+        vec![(StreamKind::Stdout as u8, data.to_vec())]
+    };
     assert_eq!(decode(&framed, 3), Some(expected));
 });

@@ -8,6 +8,8 @@ use libfuzzer_sys::fuzz_target;
 #[allow(dead_code, unused_imports)]
 mod format {
     mod absent;
+    mod actions;
+    mod check;
     mod data;
     mod functions;
     pub(crate) mod json;
@@ -24,7 +26,9 @@ fuzz_target!(|source: &str| {
     let document = serde_json::json!({
         "Id": "abc", "State": {"ExitCode": 3, "Running": false}, "Labels": {"a": "b"}, "Mounts": [{"Type": "bind"}, null],
     });
-    let Ok(template) = Template::parse(source) else { return };
+    let Ok(template) = Template::parse(source) else {
+        return;
+    };
     let _ = Template::parse_header(source);
     let data = Data::document(Json::of(&document).expect("JSON"));
     let _ = template.render(&data, Missing::Field("*types.Container"));

@@ -9,7 +9,7 @@ use crate::command::root;
 use crate::metadata::Graph;
 
 /// Packages that a reader of ARCHITECTURE.md need not be told of one by one.
-const TOOLS: &[&str] = &["xtask", "tests", "bench"];
+const TOOLS: &[&str] = &["xtask", "tests", "bench", "replay"];
 
 pub(super) fn check(graph: &Graph, findings: &mut Findings) -> Result<()> {
     let architecture = page("ARCHITECTURE.md", findings);

@@ -41,6 +41,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("tests", &["network"]),
     ("bench", &["tests"]),
+    (
+        "replay",
+        &["api", "image", "network", "oci", "registry", "shim"],
+    ),
 ];
 
 /// What the process once per container must stay free of.
