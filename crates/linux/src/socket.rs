@@ -62,6 +62,16 @@ pub fn connect_later(to: std::net::SocketAddr) -> Result<OwnedFd> {
     }
 }
 
+/// Has a bound socket listen.
+pub fn listen(socket: impl AsFd, backlog: i32) -> Result<()> {
+    rustix::net::listen(socket, backlog).context(|| format!("listen({backlog})"))
+}
+
+/// Has the kernel ask now and then whether the other side of a connection is still there.
+pub fn keep_alive(socket: impl AsFd) -> Result<()> {
+    rustix::net::sockopt::set_socket_keepalive(socket, true).context(|| "setsockopt(SO_KEEPALIVE)")
+}
+
 /// Sends bytes with descriptors, as one message. Never raises SIGPIPE.
 pub fn send_fds(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize> {
     if fds.len() > MAX_FDS {

@@ -6,6 +6,7 @@ mod control;
 mod forward;
 mod held;
 mod names;
+mod proxy;
 mod stream;
 mod watch;
 
@@ -22,6 +23,9 @@ use control::Daemons;
 use held::Held;
 use names::Names;
 use watch::{Kind, Token, Watch};
+
+/// The largest datagram, and what a pipe or a socket gives at once.
+const BUFFER: usize = 64 << 10;
 
 /// How long nothing has to happen before memory is given back.
 const QUIET: Duration = Duration::from_secs(1);
@@ -68,7 +72,9 @@ struct Keeper {
     daemons: Daemons,
     names: Names,
     held: Held,
-    /// Memory may have been given back already.
+    /// What is read goes through here; given back when nothing has come for a while.
+    buffer: Vec<u8>,
+    /// Memory has been given back.
     is_trimmed: bool,
     done: bool,
 }
@@ -96,6 +102,7 @@ impl Keeper {
             daemons,
             names: Names::new()?,
             held: Held::default(),
+            buffer: Vec::new(),
             is_trimmed: false,
             done: false,
         })
@@ -108,7 +115,9 @@ impl Keeper {
             for &event in &events {
                 self.dispatch(event);
             }
-            self.names.go_on(&mut self.watch, Instant::now());
+            let now = Instant::now();
+            self.names.go_on(&mut self.watch, now);
+            self.held.proxies.go_on(&self.watch, now);
             if events.is_empty() {
                 self.trim();
             } else {
@@ -122,13 +131,21 @@ impl Keeper {
     fn dispatch(&mut self, event: Event) {
         let token = Token::from(event.token);
         let (watch, number) = (&mut self.watch, token.number);
+        if self.buffer.is_empty() {
+            self.buffer.resize(BUFFER, 0);
+        }
+        let (names, proxies, buffer) = (&mut self.names, &mut self.held.proxies, &mut self.buffer);
         match token.kind {
             Kind::Listener => self.accept(),
             Kind::Daemon => self.hear(number),
-            Kind::Datagrams => self.names.datagrams_ready(watch, number),
-            Kind::Streams => self.names.streams_ready(watch, number),
-            Kind::Stream => self.names.stream_ready(watch, number, event),
-            Kind::Query => self.names.query_ready(watch, number, event),
+            Kind::Datagrams => names.datagrams_ready(watch, number, buffer),
+            Kind::Streams => names.streams_ready(watch, number),
+            Kind::Stream => names.stream_ready(watch, number, event, buffer),
+            Kind::Query => names.query_ready(watch, number, event, buffer),
+            Kind::Door => proxies.door_ready(watch, number, buffer),
+            Kind::Client => proxies.client_ready(watch, number, event, buffer),
+            Kind::Target => proxies.target_ready(watch, number, event, buffer),
+            Kind::Flow => proxies.flow_ready(number, buffer),
         }
     }
 
@@ -146,7 +163,8 @@ impl Keeper {
     /// Until the next deadline, or until memory may be given back.
     fn timeout(&self) -> Option<Duration> {
         let now = Instant::now();
-        let deadline = self.names.deadline();
+        let deadlines = [self.names.deadline(), self.held.proxies.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let deadline = deadline.map(|at| at.saturating_duration_since(now));
         let quiet = (!self.is_trimmed).then_some(QUIET);
         [deadline, quiet].into_iter().flatten().min()
@@ -155,7 +173,7 @@ impl Keeper {
     fn trim(&mut self) {
         if !self.is_trimmed {
             self.is_trimmed = true;
-            self.names.trim();
+            self.buffer = Vec::new();
             linux::memory::trim();
             linux::memory::release_code();
         }

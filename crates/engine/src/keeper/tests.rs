@@ -1,8 +1,11 @@
-use std::net::{TcpListener, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Instant;
 
 use linux::ns::{self, Kinds};
+use network::Protocol;
 use network::dns::Named;
+use network::port::Wanted;
 
 use super::*;
 
@@ -209,4 +212,133 @@ fn a_keeper_with_nothing_to_keep_ends_with_its_daemon() {
     world.keeper.close();
     assert!(process.wait_readable(Some(Duration::ZERO)).unwrap());
     assert!(!world.keeper.inner.folder.exists());
+}
+
+/// A port of loopback that leads to `to`, and its number.
+fn door(protocol: Protocol, to: SocketAddr) -> (Vec<(Use, OwnedFd)>, SocketAddr) {
+    let wanted = Wanted {
+        protocol,
+        addresses: vec![[127, 0, 0, 1].into()],
+        host: None,
+        container: 1,
+        count: 1,
+    };
+    let reserved = network::port::reserve(&wanted, &[]).unwrap();
+    let of = match protocol {
+        Protocol::Udp => Use::ProxyUdp { to },
+        _ => Use::ProxyTcp { to },
+    };
+    let sockets = reserved.sockets.into_iter().map(|socket| (of, socket));
+    let port = reserved.published[0].host;
+    (sockets.collect(), ([127, 0, 0, 1], port).into())
+}
+
+#[test]
+fn a_connection_is_carried_on_with_its_half_closes() {
+    let world = World::new();
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (sockets, at) = door(Protocol::Tcp, target.local_addr().unwrap());
+    world.keeper.hold("c", sockets).unwrap();
+    let sent: Vec<u8> = (0..5_000_000u32).map(|n| (n % 251) as u8).collect();
+    std::thread::scope(|scope| {
+        // Says nothing before it has heard everything.
+        scope.spawn(|| {
+            let (mut stream, _) = target.accept().unwrap();
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).unwrap();
+            stream.write_all(&heard).unwrap();
+        });
+        let mut client = TcpStream::connect(at).unwrap();
+        client.write_all(&sent).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).unwrap();
+        assert!(heard == sent, "{} bytes", heard.len());
+    });
+    // With the door its connections end, too; nobody listens behind the next one.
+    let mut client = TcpStream::connect(at).unwrap();
+    let (mut stream, _) = target.accept().unwrap();
+    world.keeper.release("c").unwrap();
+    assert!(matches!(client.read(&mut [0; 8]), Ok(0) | Err(_)));
+    assert!(matches!(stream.read(&mut [0; 8]), Ok(0) | Err(_)));
+    assert!(TcpStream::connect(at).is_err());
+    let nobody = target.local_addr().unwrap();
+    drop(target);
+    let (sockets, at) = door(Protocol::Tcp, nobody);
+    world.keeper.hold("c", sockets).unwrap();
+    let mut client = TcpStream::connect(at).unwrap();
+    assert!(matches!(client.read(&mut [0; 8]), Ok(0) | Err(_)));
+    world.keeper.release("c").unwrap();
+}
+
+#[test]
+fn each_sender_of_datagrams_gets_its_own_answers() {
+    let mut world = World::new();
+    let target = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (sockets, at) = door(Protocol::Udp, target.local_addr().unwrap());
+    world.keeper.hold("c", sockets).unwrap();
+    let clients: Vec<_> = (0..3)
+        .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+        .collect();
+    for socket in clients.iter().chain([&target]) {
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+    }
+    // A daemon more or less does not matter.
+    world.next_daemon();
+    let mut buffer = [0; 64];
+    for round in 0..3 {
+        for (number, client) in clients.iter().enumerate() {
+            client.send_to(&[number as u8], at).unwrap();
+        }
+        for _ in &clients {
+            let (length, from) = target.recv_from(&mut buffer).unwrap();
+            target
+                .send_to(&[buffer[0], round, length as u8], from)
+                .unwrap();
+        }
+        for (number, client) in clients.iter().enumerate() {
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!(
+                (&buffer[..length], from),
+                (&[number as u8, round, 1][..], at)
+            );
+        }
+    }
+    world.keeper.release("c").unwrap();
+}
+
+#[test]
+fn many_questions_come_over_one_connection() {
+    let world = World::new();
+    let netns = ns::new_network().unwrap();
+    world
+        .keeper
+        .names(&id(1), || Some(zone("10.0.0.7")))
+        .unwrap();
+    world.keeper.serve(server(), None, netns.as_fd()).unwrap();
+    let asked = ns::in_namespace(&netns, Kinds::NETWORK, || -> linux::Result<_> {
+        let mut stream = TcpStream::connect("127.0.0.11:53").unwrap();
+        let query = b"\0\x15\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03web\0\0\x01\0\x01";
+        // The second is for nobody we know, and there is nobody to ask.
+        let other = b"\0\x15\x12\x35\x01\0\0\x01\0\0\0\0\0\0\x03xyz\0\0\x01\0\x01";
+        for _ in 0..100 {
+            stream.write_all(query).unwrap();
+            stream.write_all(other).unwrap();
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).unwrap();
+        Ok(heard)
+    });
+    let mut rest = asked.unwrap();
+    let mut codes = Vec::new();
+    while !rest.is_empty() {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        codes.push((rest[3], rest[5] & 15));
+        rest.drain(..2 + length);
+    }
+    let wanted: Vec<_> = (0..100).flat_map(|_| [(0x34, 0), (0x35, 2)]).collect();
+    assert_eq!(codes, wanted);
 }

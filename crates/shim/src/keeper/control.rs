@@ -100,8 +100,8 @@ impl Keeper {
             Op::Forget { network } => self.names.forget(&network),
             Op::Serve(server) => self.names.serve(watch, server, fds)?,
             Op::Unserve { id } => self.names.unserve(watch, &id),
-            Op::Hold { key, sockets } => self.held.hold(key, sockets, fds)?,
-            Op::Release { key } => self.held.release(&key),
+            Op::Hold { key, sockets } => self.held.hold(watch, key, sockets, fds)?,
+            Op::Release { key } => self.held.release(watch, &key),
             Op::End => self.done = true,
             Op::Unknown => return Err(Error::Refused("unknown operation".to_owned())),
         }

@@ -1,4 +1,4 @@
-//! Sockets that are held so that nobody else on the host takes their ports.
+//! Sockets that are held so that nobody else on the host takes their ports. Some of them lead to containers.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -6,11 +6,14 @@ use std::os::fd::OwnedFd;
 use shim::keeping::{MAX_FDS, Use};
 
 use super::Error;
+use super::proxy::Proxies;
+use super::watch::Watch;
 
 /// Held sockets by their keys.
 #[derive(Default)]
 pub(super) struct Held {
     all: BTreeMap<String, Vec<(Use, OwnedFd)>>,
+    pub(super) proxies: Proxies,
 }
 
 impl Held {
@@ -24,6 +27,7 @@ impl Held {
 
     pub(super) fn hold(
         &mut self,
+        watch: &mut Watch,
         key: String,
         uses: Vec<Use>,
         fds: Vec<OwnedFd>,
@@ -31,9 +35,15 @@ impl Held {
         if uses.len() != fds.len() {
             return Err(Error::Refused("not one socket for each use".to_owned()));
         }
-        if uses.iter().any(|one| *one != Use::Reserve) {
-            return Err(Error::Refused("this keeper has no proxy".to_owned()));
+        let opened = uses
+            .iter()
+            .zip(&fds)
+            .try_for_each(|(of, fd)| self.proxies.open(watch, &key, (*of, fd)));
+        if opened.is_err() {
+            // All or nothing, of what is held under the key.
+            self.release(watch, &key);
         }
+        opened?;
         self.all
             .entry(key)
             .or_default()
@@ -48,7 +58,8 @@ impl Held {
         held.iter().skip(skip).take(MAX_FDS).map(copy).collect()
     }
 
-    pub(super) fn release(&mut self, key: &str) {
+    pub(super) fn release(&mut self, watch: &Watch, key: &str) {
+        self.proxies.shut(watch, key);
         self.all.remove(key);
     }
 }

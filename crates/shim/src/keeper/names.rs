@@ -17,8 +17,6 @@ use super::watch::{Kind, Token, Watch};
 
 /// How many datagrams of one container are answered before others have their turn.
 const BURST: usize = 64;
-/// The largest message.
-const BUFFER: usize = 64 << 10;
 
 /// All networks' names, and who is told them.
 pub(super) struct Names {
@@ -31,8 +29,6 @@ pub(super) struct Names {
     resumed: Vec<u32>,
     /// Addresses that share a name take turns.
     turn: usize,
-    /// What is read goes through here; given back when nothing has come for a while.
-    buffer: Vec<u8>,
 }
 
 /// What serves a container.
@@ -65,7 +61,6 @@ impl Names {
             queries: Queries::new()?,
             resumed: Vec::new(),
             turn: 0,
-            buffer: Vec::new(),
         })
     }
 
@@ -159,13 +154,12 @@ impl Names {
     }
 
     /// Somebody asks by datagram.
-    pub(super) fn datagrams_ready(&mut self, watch: &mut Watch, number: u32) {
-        let mut buffer = self.take_buffer();
+    pub(super) fn datagrams_ready(&mut self, watch: &mut Watch, number: u32, buffer: &mut [u8]) {
         for _ in 0..BURST {
             let Some(server) = self.servers.get(&number) else {
                 break;
             };
-            let Ok((length, from)) = server.sockets.udp.recv_from(&mut buffer) else {
+            let Ok((length, from)) = server.sockets.udp.recv_from(buffer) else {
                 break;
             };
             match self.answer(number, &buffer[..length], Transport::Udp) {
@@ -177,7 +171,6 @@ impl Names {
                 Answer::Ignore => {}
             }
         }
-        self.buffer = buffer;
     }
 
     /// Somebody connects.
@@ -188,10 +181,14 @@ impl Names {
     }
 
     /// Somebody asks over a connection, or can be answered there.
-    pub(super) fn stream_ready(&mut self, watch: &mut Watch, number: u32, event: Event) {
-        let mut buffer = self.take_buffer();
-        self.streams.receive(number, event, &mut buffer);
-        self.buffer = buffer;
+    pub(super) fn stream_ready(
+        &mut self,
+        watch: &mut Watch,
+        number: u32,
+        event: Event,
+        buffer: &mut [u8],
+    ) {
+        self.streams.receive(number, event, buffer);
         self.answer_stream(watch, number);
     }
 
@@ -229,10 +226,14 @@ impl Names {
     }
 
     /// Another name server has answered, or cannot be reached.
-    pub(super) fn query_ready(&mut self, watch: &mut Watch, number: u32, event: Event) {
-        let mut buffer = self.take_buffer();
-        let heard = self.queries.hear(watch, number, event, &mut buffer);
-        self.buffer = buffer;
+    pub(super) fn query_ready(
+        &mut self,
+        watch: &mut Watch,
+        number: u32,
+        event: Event,
+        buffer: &mut [u8],
+    ) {
+        let heard = self.queries.hear(watch, number, event, buffer);
         match heard {
             Heard::Nothing => {}
             Heard::Answer(question, reply) => {
@@ -278,17 +279,5 @@ impl Names {
         while let Some(number) = self.resumed.pop() {
             self.answer_stream(watch, number);
         }
-    }
-
-    pub(super) fn trim(&mut self) {
-        self.buffer = Vec::new();
-    }
-
-    fn take_buffer(&mut self) -> Vec<u8> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        if buffer.is_empty() {
-            buffer.resize(BUFFER, 0);
-        }
-        buffer
     }
 }

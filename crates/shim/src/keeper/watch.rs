@@ -22,15 +22,24 @@ pub(super) enum Kind {
     Stream,
     /// A question to another name server.
     Query,
+    /// A port that leads to a container, the sides of a connection through it, and the container's side of datagrams.
+    Door,
+    Client,
+    Target,
+    Flow,
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 10] = [
     Kind::Listener,
     Kind::Daemon,
     Kind::Datagrams,
     Kind::Streams,
     Kind::Stream,
     Kind::Query,
+    Kind::Door,
+    Kind::Client,
+    Kind::Target,
+    Kind::Flow,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
