@@ -5,7 +5,7 @@
 //! That is sound because a layer's directory is the same whatever lies below it, and nothing is visible before the
 //! one transaction at the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
 use oci::{Algorithm, Digest, Hasher, MAX_DOCUMENT, Platform, Reference};
@@ -63,8 +63,8 @@ impl std::fmt::Display for Loaded {
 }
 
 impl Store {
-    /// Reads a docker-archive or an OCI layout, plain or compressed with gzip or zstd. Without `platform`, an index
-    /// gives the image for this machine.
+    /// Reads a docker-archive or an OCI layout, plain or compressed with gzip or zstd. Of an index, `platform` chooses the
+    /// image; without it all come that the archive holds whole.
     pub fn load(
         &self,
         input: impl Read + Send,
@@ -75,7 +75,9 @@ impl Store {
         let (taken, source) = compress::decompressed(input, |tar| intake.take_all(tar, on));
         taken?;
         source.map_err(stream_error("read the archive"))?;
-        let images = if intake.documents.contains_key(docker_archive::INDEX) {
+        let images = if intake.documents.contains_key(docker_archive::INDEX)
+            && !layout::has_named_indexes(&intake)
+        {
             docker_archive::images(&intake, platform)?
         } else if intake.documents.contains_key(layout::INDEX) {
             layout::images(&intake, platform)?
@@ -304,6 +306,7 @@ impl<'a> Intake<'a> {
             on(LoadEvent::Replaced { name, old });
         }
         let mut all = Vec::new();
+        let mut told = HashSet::new();
         for (image, id) in images.iter().zip(ids) {
             let names: Vec<_> = if image.names.is_empty() {
                 vec![None]
@@ -311,6 +314,10 @@ impl<'a> Intake<'a> {
                 image.names.iter().cloned().map(Some).collect()
             };
             for name in names {
+                // A name for several platforms is one.
+                if name.is_some() && !told.insert(name.clone()) {
+                    continue;
+                }
                 let loaded = Loaded {
                     id: id.clone(),
                     name,

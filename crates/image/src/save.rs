@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::database::Reader;
 use crate::hashing::Hashing;
 use crate::listing::created_of;
-use crate::state::LayerRecord;
+use crate::state::{ImageRecord, LayerRecord};
 use crate::store::missing_layer;
 use crate::tar::{Entry, EntryKind, Time, Writer};
 use crate::{Error, ImageId, Result, Store, names, platforms};
 
 impl Store {
-    /// Writes the images that `names` mean. A repository's name without a tag means all its tags. The same images give
-    /// the same bytes.
+    /// Writes the images that `names` mean: of a name for several platforms all that are here. A repository's name
+    /// without a tag means all its tags. The same images give the same bytes.
     pub fn save(&self, names: &[&str], out: impl Write) -> Result<()> {
         self.save_for(names, None, out)
     }
@@ -31,8 +31,8 @@ impl Store {
         // The lock is not held: the transaction keeps the records, and open files keep contents.
         let reader = self.read()?;
         let mut plan = Plan::default();
-        for (id, names) in self.wanted(&reader, names, platform)? {
-            self.plan_image(&reader, &id, &names, &mut plan)?;
+        for (ids, names) in self.wanted(&reader, names, platform)? {
+            self.plan_named(&reader, &ids, &names, &mut plan)?;
         }
         let written = self.write_archive(&plan, out);
         written.map_err(|source| Error::Stream {
@@ -41,22 +41,23 @@ impl Store {
         })
     }
 
-    /// Which images, each with the names it is saved under, in the order they were asked for.
+    /// Which images, each with the names it is saved under, in the order they were asked for. Several stand together where
+    /// a name means them all.
     fn wanted(
         &self,
         reader: &Reader,
         asked: &[&str],
         platform: Option<&Platform>,
-    ) -> Result<Vec<(ImageId, Vec<Reference>)>> {
-        let mut wanted: Vec<(ImageId, Vec<Reference>)> = Vec::new();
-        let mut places: HashMap<ImageId, usize> = HashMap::new();
-        let mut seen: HashSet<(ImageId, Reference)> = HashSet::new();
-        let mut add = |id: ImageId, name: Option<Reference>| {
-            let at = *places.entry(id.clone()).or_insert(wanted.len());
+    ) -> Result<Vec<(Vec<ImageId>, Vec<Reference>)>> {
+        let mut wanted: Vec<(Vec<ImageId>, Vec<Reference>)> = Vec::new();
+        let mut places: HashMap<Vec<ImageId>, usize> = HashMap::new();
+        let mut seen: HashSet<Reference> = HashSet::new();
+        let mut add = |ids: Vec<ImageId>, name: Option<Reference>| {
+            let at = *places.entry(ids.clone()).or_insert(wanted.len());
             if at == wanted.len() {
-                wanted.push((id.clone(), Vec::new()));
+                wanted.push((ids, Vec::new()));
             }
-            let new = name.filter(|name| seen.insert((id, name.clone())));
+            let new = name.filter(|name| seen.insert(name.clone()));
             wanted[at].1.extend(new);
         };
         for text in asked {
@@ -64,16 +65,20 @@ impl Store {
             if tags.is_empty() {
                 let (id, name) = names::found(reader, text)?;
                 let Some(name) = name else {
-                    add(id, None);
+                    add(vec![id], None);
                     continue;
                 };
                 tags.push(name);
             }
             for name in tags {
-                let meant = reader.bearers(&name)?;
-                let id = platforms::best(reader, &meant, platform)?;
-                let id = id.ok_or_else(|| Error::NoSuchImage(name.familiar()))?;
-                add(id, Some(name).filter(|name| name.digest().is_none()));
+                let mut ids = reader.bearers(&name)?;
+                if platform.is_some() {
+                    ids = Vec::from_iter(platforms::best(reader, &ids, platform)?);
+                }
+                if ids.is_empty() {
+                    return Err(Error::NoSuchImage(name.familiar()));
+                }
+                add(ids, Some(name).filter(|name| name.digest().is_none()));
             }
         }
         Ok(wanted)
@@ -96,13 +101,39 @@ impl Store {
         Ok(Vec::new())
     }
 
-    fn plan_image(
+    /// One image or, of several, an index over them, with its names. Readers that know no indexes get the first one.
+    fn plan_named(
         &self,
         reader: &Reader,
-        id: &ImageId,
+        ids: &[ImageId],
         names: &[Reference],
         plan: &mut Plan,
     ) -> Result<()> {
+        let images = ids.iter().map(|id| self.plan_image(reader, id, plan));
+        let mut images = images.collect::<Result<Vec<_>>>()?;
+        let Some(first) = images.first() else {
+            return Ok(());
+        };
+        let (top, listed) = (first.record.layers.last().cloned(), first.listed(names));
+        let mut manifest = first.manifest.clone();
+        if images.len() > 1 {
+            // In an order that does not hang on which one fits this machine.
+            images.sort_by_cached_key(|image| {
+                let platform = image.manifest.platform.as_ref().map(Platform::to_string);
+                (platform, image.manifest.digest.clone())
+            });
+            let index = Index::new(images.into_iter().map(|image| image.manifest).collect());
+            manifest = plan.document(media_type::OCI_INDEX, index.to_bytes());
+        } else {
+            manifest.platform = None;
+        }
+        plan.name(names, &manifest, top.as_ref());
+        plan.images.push(listed);
+        Ok(())
+    }
+
+    /// Plans an image's blobs; gives its manifest.
+    fn plan_image(&self, reader: &Reader, id: &ImageId, plan: &mut Plan) -> Result<PlannedImage> {
         let record = reader
             .image(id)?
             .ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
@@ -133,8 +164,7 @@ impl Store {
         let manifest = Manifest::new(
             Descriptor::of(media_type::OCI_CONFIG, &bytes),
             layers.clone(),
-        )
-        .to_bytes();
+        );
         plan.blobs.insert(
             id.clone(),
             Blob {
@@ -142,26 +172,14 @@ impl Store {
                 content: Content::Bytes(bytes),
             },
         );
-        plan.name(
-            names,
-            &Descriptor::of(media_type::OCI_MANIFEST, &manifest),
-            record.layers.last(),
-        );
-        let content = Content::Bytes(manifest.clone());
-        plan.blobs.insert(
-            Digest::sha256(&manifest),
-            Blob {
-                created: Time::default(),
-                content,
-            },
-        );
-        plan.images.push(ArchiveImage {
-            config: blob_path(id),
-            repo_tags: (!names.is_empty()).then(|| names.iter().map(Reference::familiar).collect()),
-            layers: record.layers.iter().map(blob_path).collect(),
-            layer_sources: layers.into_iter().map(LayerSource::named).collect(),
-        });
-        Ok(())
+        let mut manifest = plan.document(media_type::OCI_MANIFEST, manifest.to_bytes());
+        manifest.platform = Some(config.platform());
+        Ok(PlannedImage {
+            id: id.clone(),
+            record,
+            layers,
+            manifest,
+        })
     }
 
     fn write_archive(&self, plan: &Plan, out: impl Write) -> io::Result<()> {
@@ -229,6 +247,28 @@ struct Plan {
     repositories: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+/// An image whose blobs are planned.
+struct PlannedImage {
+    id: ImageId,
+    record: ImageRecord,
+    layers: Vec<Descriptor>,
+    /// With its platform.
+    manifest: Descriptor,
+}
+
+impl PlannedImage {
+    /// As Docker's own format lists it.
+    fn listed(&self, names: &[Reference]) -> ArchiveImage {
+        let sources = self.layers.iter().cloned().map(LayerSource::named);
+        ArchiveImage {
+            config: blob_path(&self.id),
+            repo_tags: (!names.is_empty()).then(|| names.iter().map(Reference::familiar).collect()),
+            layers: self.record.layers.iter().map(blob_path).collect(),
+            layer_sources: sources.collect(),
+        }
+    }
+}
+
 struct Blob {
     created: Time,
     content: Content,
@@ -277,6 +317,17 @@ impl LayerSource {
 }
 
 impl Plan {
+    /// A blob that is made here.
+    fn document(&mut self, media_type: &str, bytes: Vec<u8>) -> Descriptor {
+        let descriptor = Descriptor::of(media_type, &bytes);
+        let blob = Blob {
+            created: Time::default(),
+            content: Content::Bytes(bytes),
+        };
+        self.blobs.insert(descriptor.digest.clone(), blob);
+        descriptor
+    }
+
     fn name(&mut self, names: &[Reference], manifest: &Descriptor, top: Option<&Digest>) {
         if names.is_empty() {
             self.manifests.push(manifest.clone());

@@ -1,6 +1,7 @@
 //! OCI image layout (image-spec 1.1, image-layout.md): `index.json` over blobs by digest.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use oci::{Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
 
@@ -14,33 +15,119 @@ pub(super) const INDEX: &str = "index.json";
 /// Indexes may name indexes; more than this is a loop or a joke.
 const MAX_DEPTH: usize = 4;
 
+/// Images of one index; no program is built for more platforms.
+const MAX_PLATFORMS: usize = 200;
+
 /// What containerd, Docker and BuildKit write an image's full name into.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// The images of the layout; an index inside stands for the image of the platform that is wanted.
+/// Whether the layout says more than Docker's own format beside it can: a name for several images.
+pub(super) fn has_named_indexes(intake: &Intake<'_>) -> bool {
+    let index = intake.document(INDEX).and_then(parse_index);
+    index.is_ok_and(|index| {
+        let mut manifests = index.manifests.iter();
+        manifests.any(|d| media_type::is_index(&d.media_type) && name(d).is_some())
+    })
+}
+
+/// The images of the layout. An index inside stands for the image of the platform that is wanted or, where nothing is said,
+/// for all of which everything is there.
 pub(super) fn images(intake: &Intake<'_>, platform: Option<&Platform>) -> Result<Vec<NewImage>> {
     let index = parse_index(intake.document(INDEX)?)?;
     let mut images: Vec<NewImage> = Vec::new();
-    let mut known: HashMap<Digest, usize> = HashMap::new();
+    let mut known: HashMap<Digest, Range<usize>> = HashMap::new();
     for descriptor in index.manifests.iter().filter(|d| !d.is_attestation()) {
         let name = name(descriptor);
         // A layout lists an image once for each of its names.
         if let Some(at) = known.get(&descriptor.digest) {
-            images[*at].names.extend(name);
+            for image in &mut images[at.clone()] {
+                image.names.extend(name.clone());
+            }
             continue;
         }
-        let manifest = select(intake, descriptor, platform, 0)?;
-        known.insert(descriptor.digest.clone(), images.len());
-        images.push(NewImage {
-            names: name.into_iter().collect(),
-            ..image(intake, &manifest)?
-        });
+        let first = images.len();
+        for manifest in meant(intake, descriptor, platform)? {
+            images.push(NewImage {
+                names: Vec::from_iter(name.clone()),
+                index: index_of(intake, descriptor)?,
+                ..image(intake, &manifest)?
+            });
+        }
+        known.insert(descriptor.digest.clone(), first..images.len());
     }
     if images.is_empty() {
         return Err(invalid("invalid archive: its index.json names no image"));
     }
     Ok(images)
+}
+
+/// The index itself, if that is what the layout lists.
+fn index_of(intake: &Intake<'_>, descriptor: &Descriptor) -> Result<Option<(Descriptor, Vec<u8>)>> {
+    let bytes = blob(intake, descriptor)?;
+    Ok(is_index(descriptor, bytes).then(|| {
+        let kept = Descriptor::of(media_type::OCI_INDEX, bytes);
+        let media_type = Some(descriptor.media_type.clone()).filter(|text| !text.is_empty());
+        let media_type = media_type.unwrap_or_else(|| kept.media_type.clone());
+        (Descriptor { media_type, ..kept }, bytes.to_vec())
+    }))
+}
+
+/// The manifests that `descriptor` stands for.
+fn meant(
+    intake: &Intake<'_>,
+    descriptor: &Descriptor,
+    platform: Option<&Platform>,
+) -> Result<Vec<Descriptor>> {
+    if platform.is_none() {
+        let mut whole = Vec::new();
+        all_there(intake, descriptor, 0, &mut whole)?;
+        if !whole.is_empty() {
+            return Ok(whole);
+        }
+    }
+    Ok(vec![select(intake, descriptor, platform, 0)?])
+}
+
+/// The manifests below `descriptor` of which everything is in the archive, each once.
+fn all_there(
+    intake: &Intake<'_>,
+    descriptor: &Descriptor,
+    depth: usize,
+    whole: &mut Vec<Descriptor>,
+) -> Result<()> {
+    let elsewhere = |p: &Platform| !matches!(&*p.os, "" | "linux");
+    if descriptor.is_attestation()
+        || descriptor.platform.as_ref().is_some_and(elsewhere)
+        || !intake.documents.contains_key(&blob_name(descriptor))
+    {
+        return Ok(());
+    }
+    let bytes = blob(intake, descriptor)?;
+    if is_index(descriptor, bytes) {
+        if depth > MAX_DEPTH {
+            return Err(invalid("invalid archive: indexes within indexes, too deep"));
+        }
+        let entries = parse_index(bytes)?.manifests;
+        let mut entries = entries.iter();
+        return entries.try_for_each(|entry| all_there(intake, entry, depth + 1, whole));
+    }
+    let known = whole.iter().any(|known| known.digest == descriptor.digest);
+    if !known && is_whole(intake, bytes)? {
+        if whole.len() == MAX_PLATFORMS {
+            return Err(invalid("invalid archive: an index of too many images"));
+        }
+        whole.push(descriptor.clone());
+    }
+    Ok(())
+}
+
+/// Whether what a manifest names is in the archive.
+fn is_whole(intake: &Intake<'_>, manifest: &[u8]) -> Result<bool> {
+    let manifest = parse_manifest(manifest)?;
+    let mut layers = manifest.layers.iter();
+    Ok(intake.documents.contains_key(&blob_name(&manifest.config))
+        && layers.all(|layer| intake.layers.contains_key(&blob_name(layer))))
 }
 
 /// The full name of an image, where the layout gives one; a tag alone names nothing.
@@ -97,10 +184,7 @@ fn is_index(descriptor: &Descriptor, bytes: &[u8]) -> bool {
 
 fn image(intake: &Intake<'_>, descriptor: &Descriptor) -> Result<NewImage> {
     let bytes = blob(intake, descriptor)?;
-    let manifest = Manifest::parse(bytes).map_err(|error| Error::Archive {
-        what: "invalid archive".to_owned(),
-        source: Some(Box::new(error)),
-    })?;
+    let manifest = parse_manifest(bytes)?;
     if let Some(strange) = manifest
         .layers
         .iter()
@@ -162,6 +246,13 @@ fn blob_name(descriptor: &Descriptor) -> String {
 
 fn parse_index(bytes: &[u8]) -> Result<Index> {
     Index::parse(bytes).map_err(|error| Error::Archive {
+        what: "invalid archive".to_owned(),
+        source: Some(Box::new(error)),
+    })
+}
+
+fn parse_manifest(bytes: &[u8]) -> Result<Manifest> {
+    Manifest::parse(bytes).map_err(|error| Error::Archive {
         what: "invalid archive".to_owned(),
         source: Some(Box::new(error)),
     })

@@ -157,3 +157,55 @@ fn a_name_without_a_registry_is_looked_for_where_the_administrator_says() {
         "what is tagged without a registry is Docker Hub's"
     );
 }
+
+#[test]
+fn what_is_saved_of_several_platforms_comes_back() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    let (mine, others) = (pulled(&store, &own, "i"), pulled(&store, &other, "i"));
+    let saved = |store: &Store, platform: Option<&str>| {
+        let platform = platform.map(|text| text.parse().unwrap());
+        let mut archive = Vec::new();
+        store
+            .save_for(&[NAME], platform.as_ref(), &mut archive)
+            .unwrap();
+        archive
+    };
+    let load = |store: &Store, archive: &[u8], platform: Option<&str>| {
+        let platform = platform.map(|text| text.parse().unwrap());
+        let loaded = store.load(archive, platform.as_ref(), &mut |_| {}).unwrap();
+        assert_eq!(loaded.len(), 1, "one name: {loaded:?}");
+    };
+    let ids = |store: &Store| -> Vec<Digest> {
+        let variants = store.variants(NAME).unwrap().into_iter();
+        variants.map(|image| image.id).collect()
+    };
+    let (all, one) = (saved(&store, None), saved(&store, Some(&other)));
+
+    let (_root, there) = opened();
+    load(&there, &all, None);
+    assert_eq!(ids(&there), [mine.clone(), others.clone()]);
+    assert_eq!(saved(&there, None), all, "the same bytes");
+    assert_eq!(saved(&there, Some(&other)), one);
+    // Again, and over what was pulled.
+    load(&there, &all, None);
+    load(&store, &all, None);
+    assert_eq!(ids(&store), ids(&there));
+    assert_eq!(there.check(false, &|_| Vec::new()).unwrap().problems, []);
+    assert_eq!(store.check(false, &|_| Vec::new()).unwrap().problems, []);
+
+    let (_root, there) = opened();
+    load(&there, &one, None);
+    assert_eq!(ids(&there), [others.clone()]);
+
+    // One by one they join.
+    let (_root, there) = opened();
+    load(&there, &all, Some(&other));
+    assert_eq!(ids(&there), [others.clone()]);
+    load(&there, &all, Some(&own));
+    assert_eq!(ids(&there), [mine, others]);
+    let strange = "linux/riscv64".parse().unwrap();
+    there
+        .load(&all[..], Some(&strange), &mut |_| {})
+        .unwrap_err();
+}
