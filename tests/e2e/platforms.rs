@@ -121,6 +121,26 @@ own_test!(platforms_of_one_index_live_under_one_name, |d| {
         cli.ok(&["rm", &container]);
     }
 
+    // All of them are saved under the name, and come back.
+    let archive = d.folder().join("all.tar").display().to_string();
+    let saved = || {
+        cli.ok(&["save", "-o", &archive, &name]);
+        std::fs::read(&archive).expect("read the archive")
+    };
+    let bytes = saved();
+    cli.ok(&["rmi", "-f", &mine, &others]);
+    let told = cli.ok(&["load", "-i", &archive]);
+    assert_eq!(told.matches("Loaded image").count(), 1, "{told}");
+    assert_eq!(id_of(&cli, &name, Some(&own)), mine);
+    assert_eq!(id_of(&cli, &name, Some(&other)), others);
+    assert!(saved() == bytes, "the same images give the same bytes");
+    cli.ok(&["rmi", "--platform", &other, &name]);
+    assert_eq!(id_of(&cli, &name, None), mine);
+    cli.run(&["image", "inspect", &others]).exits(1);
+    for platform in [&own, &other] {
+        cli.ok(&["pull", "-q", "--platform", platform, &name]);
+    }
+
     // Elsewhere in the same registry everything is mounted, so the index stays what it is.
     let copy = format!("{}/copy:1", first.address());
     cli.ok(&["tag", &name, &copy]);

@@ -53,6 +53,11 @@ fn names_without_a_registry_and_a_reload() {
         publish(&cli, &format!("{a}/app:1"));
         publish(&cli, &format!("{b}/app:1"));
         publish(&cli, &format!("{b}/other:1"));
+        // Our client says which name it was in the end.
+        let found = cli.ok(&["pull", "-q", "app:1"]);
+        assert_eq!(found, format!("{a}/app:1"));
+        let told = cli.ok(&["pull", "app:1"]);
+        assert!(told.ends_with(&format!("\n{a}/app:1")), "{told}");
         for cli in [&cli, &docker] {
             cli.ok(&["pull", "-q", "app:1"]);
             cli.ok(&["pull", "-q", "other:1"]);

@@ -17,6 +17,10 @@ own_test!(the_hello_image_is_built_in, |d| {
             .any(|name| name == "hello:latest")
     );
     // Removed, it stays away; at the next start it is there again or not, but nothing breaks.
+    // It is as old as the program, which does not say.
+    for told in [cli.ok(&["images", "hello"]), cli.ok(&["history", "hello"])] {
+        assert!(told.contains("N/A") && !told.contains("years"), "{told}");
+    }
     cli.ok(&["rmi", "hello"]);
     d.crash();
     cli.ok(&["run", "--rm", IMAGE, "true"]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::{Daemon, IMAGE, Options, OwnRegistry, oracle, own_test};
 
@@ -227,6 +227,34 @@ fn gc_keeps_space_free_but_never_what_is_used_or_named() {
             cli.ok(&["image", "inspect", image]);
         }
         cli.ok(&["rm", "-f", &name, &second]);
+    });
+}
+
+#[test]
+fn a_reload_takes_over_what_gc_is_to_do() {
+    if oracle().is_some() {
+        return;
+    }
+    let options = Options {
+        config: Some("{}".to_owned()),
+        ..Options::default()
+    };
+    Daemon::with(options, |d| {
+        let cli = d.docker();
+        let container = cli.ok(&["create", "--network", "none", IMAGE, "true"]);
+        let unused = cli.ok(&["commit", &container]);
+        let since = ["events", "--since", "0", "--format", "{{.Action}} {{.ID}}"];
+        let mut events = cli.spawn(&since);
+        // The stream stands before the signal is sent.
+        events.line_with("create");
+        let gc = json!({"gc": {"enabled": true, "keep-free": "99%", "min-age": "0s"}});
+        fs::write(d.folder().join("daemon.json"), gc.to_string()).expect("write daemon.json");
+        let pid = i32::try_from(d.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a pid"), Signal::HUP).expect("signal the daemon");
+        events.line_with(&format!("delete {unused}"));
+        events.signal(Signal::TERM);
+        events.end();
+        cli.ok(&["rm", &container]);
     });
 }
 

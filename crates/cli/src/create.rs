@@ -15,6 +15,7 @@ use oci::{AnyReference, Reference};
 use crate::context::Context;
 use crate::failure::{Failure, errno_text};
 use crate::flags::Matches;
+use crate::options::platform;
 use crate::print::warn;
 use crate::progress::Place;
 use crate::signals;
@@ -85,6 +86,7 @@ impl Plan {
         context: &Context,
         client: &Client,
     ) -> Result<String, Failure> {
+        platform::checked(self.platform.as_deref().unwrap_or_default())?;
         let mut id_file = match self.request.host_config.container_id_file.as_str() {
             "" => None,
             path => Some(IdFile::create(path)?),
@@ -147,9 +149,10 @@ impl Plan {
     }
 }
 
-/// A 404 of create may also be about a container whose namespace or volumes were to be shared.
+/// The image, or the platform of it that is wanted. A 404 of create may also be about a container whose namespace or volumes were to be shared.
 fn is_missing_image(error: &Error) -> bool {
-    error.is_not_found() && error.message().contains("No such image")
+    let words = ["No such image", "the specified platform ("];
+    error.is_not_found() && words.iter().any(|words| error.message().contains(words))
 }
 
 /// `--cidfile`: made before the container, removed if there is none in the end.

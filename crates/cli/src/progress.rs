@@ -64,16 +64,16 @@ pub(crate) async fn show(messages: Messages<Progress>, place: Place) -> Outcome 
     show_with(messages, place, &mut |_| {}).await
 }
 
-/// The same; results that have their own form go to `aux`.
+/// The same; `look` sees every message. Those with results that have their own form are for it alone.
 pub(crate) async fn show_with(
     mut messages: Messages<Progress>,
     place: Place,
-    aux: &mut dyn FnMut(&serde_json::Value),
+    look: &mut dyn FnMut(&Progress),
 ) -> Outcome {
     let mut screen = Screen::new(place.is_terminal());
     while let Some(message) = messages.next().await? {
-        if let Some(result) = &message.aux {
-            aux(result);
+        look(&message);
+        if message.aux.is_some() {
             continue;
         }
         place

@@ -7,7 +7,7 @@ use oci::Reference;
 
 use crate::context::Context;
 use crate::credentials::{self, prompt};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Failure;
 use crate::print::print;
 use crate::progress::{self, Place};
 use crate::terminal;
@@ -41,14 +41,21 @@ pub(crate) fn wanted(name: &str, which: Which, quiet: bool) -> Result<Reference,
     }
 }
 
-/// Pulls and shows how it goes.
+/// How a pull says which name it was in the end.
+const ENDS: [&str; 2] = [
+    "Status: Downloaded newer image for ",
+    "Status: Image is up to date for ",
+];
+
+/// Pulls and shows how it goes. Gives the name under which the daemon found the image: where it looks for names without a
+/// registry is its own setting.
 pub(crate) async fn pull(
     context: &Context,
     client: &Client,
     image: &Reference,
     platform: Option<&str>,
     place: Place,
-) -> Outcome {
+) -> Result<Reference, Failure> {
     let tag = image.digest().map(oci::Digest::as_str).or(image.tag());
     let platform = platform
         .filter(|platform| !platform.is_empty())
@@ -60,7 +67,15 @@ pub(crate) async fn pull(
             .query_if("platform", platform.as_deref())
     };
     let messages = send(context, client, &request, image, "pull").await?;
-    progress::show(messages, place).await
+    let mut found = None;
+    let mut look = |message: &Progress| {
+        let name = ENDS.iter().find_map(|end| message.status.strip_prefix(end));
+        if let Some(name) = name.and_then(|name| Reference::parse(name).ok()) {
+            found = Some(name);
+        }
+    };
+    progress::show_with(messages, place, &mut look).await?;
+    Ok(found.unwrap_or_else(|| image.clone()))
 }
 
 /// Sends a request with the credentials of the image's registry. If the registry wants others, the user is asked.

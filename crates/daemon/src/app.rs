@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use engine::{Engine, Event, Subject};
@@ -18,6 +18,8 @@ pub(crate) struct App {
     pub(crate) id: String,
     config: RwLock<Arc<Config>>,
     event_listeners: AtomicUsize,
+    /// The thread of gc is there.
+    pub(crate) gc_watches: AtomicBool,
 }
 
 impl App {
@@ -27,6 +29,7 @@ impl App {
             id,
             config: RwLock::new(Arc::new(config)),
             event_listeners: AtomicUsize::new(0),
+            gc_watches: AtomicBool::new(false),
         }
     }
 
@@ -43,11 +46,13 @@ impl App {
             config.labels.clone_from(&new.labels);
             config.shutdown_timeout = new.shutdown_timeout;
             config.registries.clone_from(&new.registries);
+            config.gc = new.gc;
             *held = Arc::new(config);
             Arc::clone(&held)
         };
         // Certificates, and which CAs the system trusts, are read anew with the settings.
         self.engine.set_registries(&config.registries);
+        self.engine.images().tell_growth();
         self.engine.publish(Event {
             subject: Subject::Daemon,
             action: "reload".to_owned(),

@@ -180,13 +180,16 @@ async fn serve(
     Ok(())
 }
 
-fn reload(command_line: &CommandLine, app: &App, logging: &Logging) {
+fn reload(command_line: &CommandLine, app: &Arc<App>, logging: &Logging) {
     match command_line.config() {
         Ok(config) => {
             app.reload(&config);
             logging.change(&config);
+            if let Err(error) = crate::gc::start(app) {
+                tracing::error!(%error, "gc does not work: its thread cannot be started");
+            }
             tracing::info!(
-                "configuration reloaded: debug, labels, shutdown-timeout and what is about registries; other changes need a restart"
+                "configuration reloaded: debug, gc, labels, shutdown-timeout and what is about registries; other changes need a restart"
             );
         }
         Err(error) => tracing::error!(%error, "configuration not reloaded"),

@@ -74,10 +74,7 @@ fn make(
     check::check(&options, &shared.config)?;
     check::machine(&options.host.resources, &shared.host)?;
     let platform = platform(&options)?;
-    let image = shared
-        .images
-        .resolve_for(&options.image, platform.as_ref())?;
-    check_platform(&options, platform.as_ref(), &image.config)?;
+    let image = shared.images.provided(&options.image, platform.as_ref())?;
     let mut warnings = merge(&mut options, &image.config);
     ports::wishes(&options)?;
     if options.host.network_mode == "host" && !options.host.published.is_empty() {
@@ -279,31 +276,8 @@ fn command(options: &ContainerOptions) -> Result<(String, Vec<String>)> {
 /// The platform that the request names, if it names one.
 fn platform(options: &ContainerOptions) -> Result<Option<oci::Platform>> {
     let text = options.platform.as_deref().filter(|text| !text.is_empty());
-    text.map(|text| {
-        let invalid = |e| Error::invalid(format!("invalid platform {text:?}")).caused_by(e);
-        text.parse().map_err(invalid)
-    })
-    .transpose()
-}
-
-/// The image must be of that platform.
-fn check_platform(
-    options: &ContainerOptions,
-    wanted: Option<&oci::Platform>,
-    image: &ImageConfig,
-) -> Result<()> {
-    let Some(wanted) = wanted else {
-        return Ok(());
-    };
-    let same = wanted.os == image.os && wanted.architecture == image.architecture;
-    if same && (wanted.variant.is_none() || wanted.variant == image.variant) {
-        return Ok(());
-    }
-    Err(Error::not_found(format!(
-        "image with reference {} was found but does not provide the specified platform ({})",
-        options.image,
-        options.platform.as_deref().unwrap_or_default()
-    )))
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|e: oci::InvalidPlatform| Error::invalid(e.to_string()))
 }
 
 /// The mount points taken over from other containers.

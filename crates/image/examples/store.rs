@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     match (&*args[1], &args[2..]) {
         ("load", [file]) => {
             let file = File::open(file)?;
-            let loaded = store.load(file, None, &mut |_| {})?;
+            let loaded = store.load(file, &[], &mut |_| {})?;
             loaded.iter().for_each(|line| println!("{line}"));
         }
         ("import", [file, name]) => {
@@ -67,7 +67,7 @@ fn names(store: &image::Store, count: usize) -> Result<(), Box<dyn std::error::E
         eprintln!("{what:20} {:?}", start.elapsed());
         done
     };
-    let load = || store.load(&archive[..], None, &mut |_| {}).map(drop);
+    let load = || store.load(&archive[..], &[], &mut |_| {}).map(drop);
     timed("load", &load)?;
     timed("load again", &load)?;
     timed("resolve", &|| store.resolve("many:1").map(drop))?;

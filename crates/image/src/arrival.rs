@@ -9,7 +9,7 @@ use crate::layers::Staged;
 use crate::pins::Pins;
 use crate::state::LayerRecord;
 use crate::store::{Committed, NewImage, missing_layer, put_image};
-use crate::{Error, Result, Store};
+use crate::{Error, Result, Store, names};
 
 /// A layer that has its place on disk, and no record yet.
 struct Arrived {
@@ -34,6 +34,8 @@ impl Store {
         images: &[NewImage],
         mut staged: HashMap<Digest, Staged>,
     ) -> Result<Committed> {
+        let mut names = images.iter().flat_map(|image| &image.names);
+        names.try_for_each(names::check_new)?;
         let configs = images
             .iter()
             .map(|image| {

@@ -19,6 +19,13 @@ pub enum Kind {
 pub enum Error {
     #[error("No such image: {0}")]
     NoSuchImage(String),
+    #[error("image with reference {name} was found but {has} the specified platform ({wanted})")]
+    OtherPlatform {
+        name: String,
+        /// `its platform (linux/amd64) does not match`, or `does not provide` where it has several.
+        has: String,
+        wanted: String,
+    },
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -64,7 +71,7 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Error::NoSuchImage(_) => Kind::NotFound,
+            Error::NoSuchImage(_) | Error::OtherPlatform { .. } => Kind::NotFound,
             Error::Conflict(_) => Kind::Conflict,
             Error::Invalid(_) | Error::Archive { .. } | Error::Mismatch { .. } => {
                 Kind::InvalidParameter

@@ -23,6 +23,8 @@ pub struct ImportOptions {
 }
 
 const HELLO: &str = "hello:latest";
+/// Go's zero time, which clients show as `N/A`: the image is as old as the program, whose bytes alone decide what it is.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
 const HELLO_LABEL: &str = "org.opencontainers.image.description";
 const HELLO_TEXT: &str = "Greets, and shows what the container sees. Built in by tare.";
 
@@ -141,7 +143,6 @@ fn hello_layer(binary: &Path) -> Result<Vec<u8>> {
 }
 
 fn hello_config(layer: Digest) -> ImageConfig {
-    let epoch = jiff::Timestamp::UNIX_EPOCH.to_string();
     let platform = Platform::host();
     ImageConfig {
         architecture: platform.architecture,
@@ -154,9 +155,9 @@ fn hello_config(layer: Digest) -> ImageConfig {
             labels: Some([(HELLO_LABEL.to_owned(), HELLO_TEXT.to_owned())].into()),
             ..ContainerConfig::default()
         },
-        created: Some(epoch.clone()),
+        created: Some(NO_TIME.to_owned()),
         history: vec![History {
-            created: Some(epoch),
+            created: Some(NO_TIME.to_owned()),
             created_by: Some("tare: built in".to_owned()),
             ..History::default()
         }],

@@ -63,12 +63,12 @@ impl std::fmt::Display for Loaded {
 }
 
 impl Store {
-    /// Reads a docker-archive or an OCI layout, plain or compressed with gzip or zstd. Of an index, `platform` chooses the
-    /// image; without it all come that the archive holds whole.
+    /// Reads a docker-archive or an OCI layout, plain or compressed with gzip or zstd. Of an index come the images for
+    /// `platforms`; without any all that the archive holds whole.
     pub fn load(
         &self,
         input: impl Read + Send,
-        platform: Option<&Platform>,
+        platforms: &[Platform],
         on: &mut dyn FnMut(LoadEvent),
     ) -> Result<Vec<Loaded>> {
         let mut intake = Intake::new(self);
@@ -78,9 +78,9 @@ impl Store {
         let images = if intake.documents.contains_key(docker_archive::INDEX)
             && !layout::has_named_indexes(&intake)
         {
-            docker_archive::images(&intake, platform)?
+            docker_archive::images(&intake, platforms)?
         } else if intake.documents.contains_key(layout::INDEX) {
-            layout::images(&intake, platform)?
+            layout::images(&intake, platforms)?
         } else {
             return Err(invalid(
                 "invalid archive: it holds neither manifest.json nor index.json",

@@ -29,11 +29,7 @@ impl Store {
                 "refusing to create a tag with a digest reference".to_owned(),
             ));
         }
-        if target.familiar_name() == "sha256" {
-            return Err(Error::Invalid(
-                "refusing to create an ambiguous tag using digest algorithm as name".to_owned(),
-            ));
-        }
+        check_new(target)?;
         let target = target.clone().or_latest();
         let _holders = self.holders();
         let reader = self.read()?;
@@ -49,6 +45,16 @@ impl Store {
         })?;
         Ok(id)
     }
+}
+
+/// A name that an image is to get. One that reads like a digest could not be told from an image's id.
+pub(crate) fn check_new(name: &Reference) -> Result<()> {
+    if name.digest().is_none() && name.familiar_name() == "sha256" {
+        return Err(Error::Invalid(
+            "refusing to create an ambiguous tag using digest algorithm as name".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The image that a user's text means.

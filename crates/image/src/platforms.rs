@@ -21,6 +21,23 @@ impl Store {
         self.view(&reader, &id, &record)
     }
 
+    /// As [`Store::resolve_for`]; an error where no image fits.
+    pub fn provided(&self, name: &str, platform: Option<&Platform>) -> Result<Image> {
+        let image = self.resolve_for(name, platform)?;
+        match platform {
+            Some(wanted) if !wanted.accepts(&image.config.platform()) => {
+                let reader = self.read()?;
+                Err(other_platform(
+                    &reader,
+                    name,
+                    &meant(&reader, name)?,
+                    wanted,
+                )?)
+            }
+            _ => Ok(image),
+        }
+    }
+
     /// All images that a user means by a name: several where it stands for an index. The one that it means by itself
     /// is the first.
     pub fn variants(&self, name: &str) -> Result<Vec<Image>> {
@@ -55,14 +72,60 @@ pub(crate) fn best(
     };
     let mut best: Option<(usize, &Digest)> = None;
     for id in meant {
-        let bytes = reader.document(id)?.unwrap_or_default();
-        let config = ImageConfig::parse(&bytes).ok();
-        let rank = config.and_then(|config| platform.rank(&config.platform()));
+        let rank = platform_of(reader, id).and_then(|of| platform.rank(&of));
         if let Some(rank) = rank.filter(|rank| best.is_none_or(|(least, _)| *rank < least)) {
             best = Some((rank, id));
         }
     }
     Ok(best.map(|(_, id)| id.clone()).or(first))
+}
+
+/// Of the images that a user means by a text, those for the given platforms; all of them where none is given.
+pub(crate) fn chosen(
+    reader: &Tables<impl Transaction>,
+    text: &str,
+    meant: Vec<Digest>,
+    platforms: &[Platform],
+) -> Result<Vec<Digest>> {
+    if platforms.is_empty() {
+        return Ok(meant);
+    }
+    let mut chosen: Vec<Digest> = Vec::new();
+    for wanted in platforms {
+        let best = best(reader, &meant, Some(wanted))?;
+        match best.filter(|id| platform_of(reader, id).is_some_and(|of| wanted.accepts(&of))) {
+            Some(id) if chosen.contains(&id) => {}
+            Some(id) => chosen.push(id),
+            None => return Err(other_platform(reader, text, &meant, wanted)?),
+        }
+    }
+    Ok(chosen)
+}
+
+fn platform_of(reader: &Tables<impl Transaction>, id: &Digest) -> Option<Platform> {
+    let bytes = reader.document(id).ok()??;
+    Some(ImageConfig::parse(&bytes).ok()?.platform())
+}
+
+/// The error that none of these images is for the platform that is wanted.
+fn other_platform(
+    reader: &Tables<impl Transaction>,
+    name: &str,
+    meant: &[Digest],
+    wanted: &Platform,
+) -> Result<Error> {
+    let has = match meant {
+        [only] => {
+            let platform = platform_of(reader, only).unwrap_or_default();
+            format!("its platform ({platform}) does not match")
+        }
+        _ => "does not provide".to_owned(),
+    };
+    Ok(Error::OtherPlatform {
+        name: name.to_owned(),
+        has,
+        wanted: wanted.to_string(),
+    })
 }
 
 /// Who bears `name` once an image that came out of `index` gets it.

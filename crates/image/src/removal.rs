@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use oci::{ContainerId, Digest, Hasher, Reference};
+use oci::{ContainerId, Digest, Hasher, Platform, Reference};
 
 use crate::database::Writer;
 use crate::holders::Holders;
 use crate::listing::created_of;
 use crate::state::{ImageRecord, LayerRecord};
 use crate::store::unused;
-use crate::{Error, ImageId, PruneQuery, Result, Store, names};
+use crate::{Error, ImageId, PruneQuery, Result, Store, names, platforms};
 
 /// A container that was made from an image.
 #[derive(Clone, Debug)]
@@ -86,6 +86,19 @@ impl Store {
         users: Users<'_>,
     ) -> Result<Vec<Removed>> {
         let removal = |removal: &mut Removal<'_>| removal.remove(name, options);
+        Ok(self.removal(users, removal)?.removed)
+    }
+
+    /// The same for the images of these platforms alone; a name that others bear stays theirs.
+    pub fn remove_platforms(
+        &self,
+        name: &str,
+        platforms: &[Platform],
+        options: RemoveOptions,
+        users: Users<'_>,
+    ) -> Result<Vec<Removed>> {
+        let removal =
+            |removal: &mut Removal<'_>| removal.remove_platforms(name, platforms, options);
         Ok(self.removal(users, removal)?.removed)
     }
 
@@ -165,6 +178,32 @@ impl Removal<'_> {
             self.untag_all(&id)?;
         }
         self.delete(&id, options.force, !options.no_prune, false)
+    }
+
+    fn remove_platforms(
+        &mut self,
+        text: &str,
+        platforms: &[Platform],
+        options: RemoveOptions,
+    ) -> Result<()> {
+        let meant = platforms::meant(self.tables, text)?;
+        let chosen = platforms::chosen(self.tables, text, meant.clone(), platforms)?;
+        let (_, named) = names::found(self.tables, text)?;
+        let Some(name) = named.filter(|_| chosen.len() < meant.len()) else {
+            return self.remove(text, options);
+        };
+        if !options.force {
+            for id in &chosen {
+                self.check_last_name(text, id)?;
+            }
+        }
+        for id in &chosen {
+            self.untag(&name, id)?;
+            if !self.untag_digests(&name, id)? {
+                self.delete(id, options.force, !options.no_prune, true)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a name away, and with it the images that bear no other: one, or one a platform.

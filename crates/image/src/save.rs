@@ -18,20 +18,21 @@ impl Store {
     /// Writes the images that `names` mean: of a name for several platforms all that are here. A repository's name
     /// without a tag means all its tags. The same images give the same bytes.
     pub fn save(&self, names: &[&str], out: impl Write) -> Result<()> {
-        self.save_for(names, None, out)
+        self.save_for(names, &[], out)
     }
 
-    /// The same; of a name with several platforms the image for `platform` alone.
-    pub fn save_for(
-        &self,
-        names: &[&str],
-        platform: Option<&Platform>,
-        out: impl Write,
-    ) -> Result<()> {
+    /// The images that [`Store::save_for`] writes.
+    pub fn saved(&self, names: &[&str], platforms: &[Platform]) -> Result<Vec<ImageId>> {
+        let wanted = self.wanted(&self.read()?, names, platforms)?;
+        Ok(wanted.into_iter().flat_map(|(ids, _)| ids).collect())
+    }
+
+    /// Writes images as [`Store::save`] does; of a name with several platforms those that are given.
+    pub fn save_for(&self, names: &[&str], platforms: &[Platform], out: impl Write) -> Result<()> {
         // The lock is not held: the transaction keeps the records, and open files keep contents.
         let reader = self.read()?;
         let mut plan = Plan::default();
-        for (ids, names) in self.wanted(&reader, names, platform)? {
+        for (ids, names) in self.wanted(&reader, names, platforms)? {
             self.plan_named(&reader, &ids, &names, &mut plan)?;
         }
         let written = self.write_archive(&plan, out);
@@ -47,7 +48,7 @@ impl Store {
         &self,
         reader: &Reader,
         asked: &[&str],
-        platform: Option<&Platform>,
+        platforms: &[Platform],
     ) -> Result<Vec<(Vec<ImageId>, Vec<Reference>)>> {
         let mut wanted: Vec<(Vec<ImageId>, Vec<Reference>)> = Vec::new();
         let mut places: HashMap<Vec<ImageId>, usize> = HashMap::new();
@@ -65,19 +66,14 @@ impl Store {
             if tags.is_empty() {
                 let (id, name) = names::found(reader, text)?;
                 let Some(name) = name else {
-                    add(vec![id], None);
+                    add(platforms::chosen(reader, text, vec![id], platforms)?, None);
                     continue;
                 };
                 tags.push(name);
             }
             for name in tags {
-                let mut ids = reader.bearers(&name)?;
-                if platform.is_some() {
-                    ids = Vec::from_iter(platforms::best(reader, &ids, platform)?);
-                }
-                if ids.is_empty() {
-                    return Err(Error::NoSuchImage(name.familiar()));
-                }
+                let ids = reader.bearers(&name)?;
+                let ids = platforms::chosen(reader, text, ids, platforms)?;
                 add(ids, Some(name).filter(|name| name.digest().is_none()));
             }
         }
@@ -139,7 +135,8 @@ impl Store {
             .ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
         let config = self.config(reader, id)?;
         let created = Time {
-            seconds: created_of(&config).as_second(),
+            // What says no time says the year one.
+            seconds: created_of(&config).as_second().max(0),
             nanoseconds: 0,
         };
         let bytes = reader.document(id)?.unwrap_or_default();

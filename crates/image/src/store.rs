@@ -100,8 +100,8 @@ impl Store {
         self.inner.layers.limit(most.unwrap_or(u64::MAX));
     }
 
-    /// Says that more of the disk is taken.
-    pub(crate) fn tell_growth(&self) {
+    /// Says that more of the disk is taken, or for another reason is to be looked at.
+    pub fn tell_growth(&self) {
         *self.growth() += 1;
         self.inner.grown.notify_all();
     }

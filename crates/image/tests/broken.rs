@@ -46,7 +46,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn refused(archive: &[u8], expect: &str) {
     let (dir, store) = open();
     let before = paths(dir.path());
-    let error = store.load(archive, None, &mut |_| {}).expect_err(expect);
+    let error = store.load(archive, &[], &mut |_| {}).expect_err(expect);
     let text = chain(&error);
     assert!(text.contains(expect), "wanted {expect:?}, got {text:?}");
     assert_eq!(error.kind(), Kind::InvalidParameter, "{text}");
@@ -304,10 +304,7 @@ fn links_between_members_are_followed_but_not_in_circles() {
     };
     let (_dir, store) = open();
     let archive = [link("old/layer.tar", "../layer.tar"), good.clone()].concat();
-    assert_eq!(
-        store.load(&archive[..], None, &mut |_| {}).unwrap().len(),
-        1
-    );
+    assert_eq!(store.load(&archive[..], &[], &mut |_| {}).unwrap().len(), 1);
     refused(
         &[
             link("old/layer.tar", "../other"),
@@ -359,21 +356,21 @@ fn an_index_gives_the_image_of_the_platform() {
     );
     let archive = layout(vec![outer], &blobs);
     let (_dir, store) = open();
-    let loaded = store.load(&archive[..], None, &mut |_| {}).unwrap();
+    let loaded = store.load(&archive[..], &[], &mut |_| {}).unwrap();
     assert_eq!(loaded[0].to_string(), "Loaded image: multi:1");
     let image = store.resolve("multi:1").unwrap();
     assert_eq!(image.config.architecture, host);
     assert_eq!(image.manifest.unwrap().digest, ours.digest);
     let (_dir, store) = open();
     store
-        .load(&archive[..], Some(&Platform::linux("s390x")), &mut |_| {})
+        .load(&archive[..], &[Platform::linux("s390x")], &mut |_| {})
         .unwrap();
     assert_eq!(
         store.resolve("multi:1").unwrap().config.architecture,
         "s390x"
     );
     let error = store
-        .load(&archive[..], Some(&Platform::linux("riscv64")), &mut |_| {})
+        .load(&archive[..], &[Platform::linux("riscv64")], &mut |_| {})
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -469,7 +466,7 @@ fn a_bomb_is_refused_before_it_fills_the_disk() {
 fn a_layer_changed_on_disk_is_not_saved() {
     let (dir, store) = open();
     store
-        .load(&Archive::docker().tar()[..], None, &mut |_| {})
+        .load(&Archive::docker().tar()[..], &[], &mut |_| {})
         .unwrap();
     let upper = store.resolve("x:1").unwrap().graph.upper;
     std::fs::write(upper.join("a"), "two").unwrap();

@@ -11,7 +11,7 @@ use oci::{ContainerConfig, ContainerId};
 
 fn base(store: &Store) -> ImageId {
     let archive = docker_archive("base:1", &[layer(&[("a", "one"), ("d/x", "two")])]);
-    store.load(&archive[..], None, &mut |_| {}).unwrap();
+    store.load(&archive[..], &[], &mut |_| {}).unwrap();
     store.resolve("base:1").unwrap().id
 }
 
@@ -108,7 +108,7 @@ fn the_same_changes_give_the_same_layer() {
     let other = Store::open(other.path()).unwrap();
     let mut archive = Vec::new();
     store.save(&["one"], &mut archive).unwrap();
-    other.load(&archive[..], None, &mut |_| {}).unwrap();
+    other.load(&archive[..], &[], &mut |_| {}).unwrap();
     let mut again = Vec::new();
     other.save(&["one"], &mut again).unwrap();
     assert_eq!(archive, again);

@@ -36,7 +36,7 @@ fn each(check: impl Fn(&Store, &ImageId)) {
             layer(&[("a", "top"), ("e/z", "z")]),
         ];
         let archive = docker_archive("x:1", &layers);
-        store.load(&archive[..], None, &mut |_| {}).unwrap();
+        store.load(&archive[..], &[], &mut |_| {}).unwrap();
         let id = store.resolve("x:1").unwrap().id;
         check(&store, &id);
     }
@@ -222,7 +222,7 @@ fn what_is_released_leaves_nothing_and_what_is_not_is_found_again() {
         let id = ContainerId::random();
         let store = Store::open_with(dir.path(), driver).unwrap();
         let archive = docker_archive("x:1", &[layer(&[("a", "one")])]);
-        store.load(&archive[..], None, &mut |_| {}).unwrap();
+        store.load(&archive[..], &[], &mut |_| {}).unwrap();
         let image = store.resolve("x:1").unwrap().id;
         let snapshot = store.prepare(&id, Some(&image)).unwrap();
         within(&snapshot, |root| fs::write(root.join("b"), "two"));

@@ -130,7 +130,7 @@ fn layers(image: u64) -> Vec<Vec<u8>> {
 
 fn load(store: &Store, image: u64) {
     let archive = docker_archive(&format!("x:{image}"), &layers(image));
-    store.load(&archive[..], None, &mut |_| {}).unwrap();
+    store.load(&archive[..], &[], &mut |_| {}).unwrap();
 }
 
 fn commit(store: &Store, name: &str) {

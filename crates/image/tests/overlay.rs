@@ -213,7 +213,7 @@ fn base(store: &Store) -> oci::Digest {
     store
         .load(
             &docker_archive("base:1", &[lower, upper])[..],
-            None,
+            &[],
             &mut |_| {},
         )
         .unwrap();
@@ -244,7 +244,7 @@ fn the_kernel_mounts_128_layers() {
         .map(|n| layer(&[("same", &n.to_string()), (&format!("f{n}"), "x")]))
         .collect();
     store
-        .load(&docker_archive("deep:1", &layers)[..], None, &mut |_| {})
+        .load(&docker_archive("deep:1", &layers)[..], &[], &mut |_| {})
         .unwrap();
     let image = store.resolve("deep:1").unwrap();
     let snapshot = store
@@ -263,7 +263,7 @@ fn the_same_layer_twice_in_one_image_mounts() {
     store
         .load(
             &docker_archive("x:1", &[one.clone(), two, one])[..],
-            None,
+            &[],
             &mut |_| {},
         )
         .unwrap();

@@ -21,7 +21,7 @@ fn open() -> (tempfile::TempDir, Store) {
 }
 
 fn load(store: &Store, archive: &[u8]) -> image::Result<Vec<String>> {
-    let loaded = store.load(archive, None, &mut |_| {})?;
+    let loaded = store.load(archive, &[], &mut |_| {})?;
     Ok(loaded.iter().map(ToString::to_string).collect())
 }
 
@@ -320,7 +320,7 @@ fn names_move_and_are_found_again() {
     let mut replaced = Vec::new();
     let archive = docker_archive("y:latest", &[layer(&[("other", "")])]);
     store
-        .load(&archive[..], None, &mut |event| {
+        .load(&archive[..], &[], &mut |event| {
             if let LoadEvent::Replaced { name, old } = event {
                 replaced.push((name.familiar(), old));
             }
@@ -498,10 +498,7 @@ fn the_input_may_come_in_any_pieces() {
     let (_dir, store) = open();
     let archive = docker_archive("x:1", &[layer(&[("a", "one")])]);
     assert_eq!(
-        store
-            .load(Drops(&archive), None, &mut |_| {})
-            .unwrap()
-            .len(),
+        store.load(Drops(&archive), &[], &mut |_| {}).unwrap().len(),
         1
     );
 }

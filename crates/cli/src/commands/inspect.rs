@@ -181,6 +181,13 @@ fn run(context: &Context, matches: &Matches, kind: Kind) -> Outcome {
 }
 
 async fn fetch(client: &Client, kind: Kind, name: &str, wanted: &Wanted) -> Result<Bytes, Failure> {
+    if name.is_empty() {
+        // In a path it would be the list of all.
+        return Err(Failure::new(match kind {
+            Kind::Image => "Error: No such image: ".to_owned(),
+            kind => format!("invalid {} name or ID: value is empty", kind.name()),
+        }));
+    }
     if kind != Kind::Any {
         return Ok(client.bytes(request(kind, name, wanted)).await?);
     }

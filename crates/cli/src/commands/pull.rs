@@ -55,6 +55,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let image = wanted(address, which, quiet)?;
     trust::check(matches, Some(&image))?;
     let place = Place::Stdout.unless(quiet);
-    context.talk(async |client| transfer::pull(context, client, &image, platform, place).await)?;
-    print(&format!("{}\n", image.canonical()))
+    let found = context
+        .talk(async |client| transfer::pull(context, client, &image, platform, place).await)?;
+    print(&format!("{}\n", found.canonical()))
 }

@@ -1,6 +1,7 @@
 //! `push`: an image to its registry.
 
 use api::client::Request;
+use api::types::progress::Progress;
 use serde::Deserialize;
 
 use crate::command::{Args, Command, Flag, Order};
@@ -69,8 +70,8 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let outcome = context.talk(async |client| {
         let messages = transfer::send(context, client, &request, &image, "push").await?;
         let place = Place::Stdout.unless(quiet);
-        let mut aux = |result: &serde_json::Value| notes.extend(note_of(result));
-        progress::show_with(messages, place, &mut aux).await
+        let mut look = |message: &Progress| notes.extend(message.aux.as_ref().and_then(note_of));
+        progress::show_with(messages, place, &mut look).await
     });
     for note in notes {
         let lines: Vec<[Span<'_>; 1]> = note.lines().map(|line| [Span::Plain(line)]).collect();

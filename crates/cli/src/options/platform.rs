@@ -7,60 +7,6 @@ use crate::command::Flag;
 use crate::failure::Failure;
 use crate::flags::Matches;
 
-/// What containerd's platforms package knows, in Go's words.
-const SYSTEMS: &[&str] = &[
-    "aix",
-    "android",
-    "darwin",
-    "dragonfly",
-    "freebsd",
-    "hurd",
-    "illumos",
-    "ios",
-    "js",
-    "linux",
-    "macos",
-    "nacl",
-    "netbsd",
-    "openbsd",
-    "plan9",
-    "solaris",
-    "windows",
-    "zos",
-];
-const ARCHITECTURES: &[&str] = &[
-    "386",
-    "aarch64",
-    "amd64",
-    "amd64p32",
-    "arm",
-    "arm64",
-    "arm64be",
-    "armbe",
-    "armel",
-    "armhf",
-    "i386",
-    "loong64",
-    "mips",
-    "mips64",
-    "mips64le",
-    "mips64p32",
-    "mips64p32le",
-    "mipsle",
-    "ppc",
-    "ppc64",
-    "ppc64le",
-    "riscv",
-    "riscv64",
-    "s390",
-    "s390x",
-    "sparc",
-    "sparc64",
-    "wasm",
-    "x86-64",
-    "x86_64",
-];
-
 /// The flag.
 pub(crate) const fn flag(about: &'static str) -> Flag {
     Flag::text("platform", None, about)
@@ -73,32 +19,18 @@ pub(crate) const fn list(about: &'static str) -> Flag {
 
 /// Reads a platform; what is wrong is told in containerd's words, which Docker's client has too.
 pub(crate) fn parse(text: &str) -> Result<Platform, String> {
-    let refused = |reason: &str| format!("{text:?}: {reason}: invalid argument");
-    if text.contains('*') {
-        return Err(refused("wildcards not yet supported"));
-    }
-    let parts: Vec<&str> = text.split('/').collect();
-    if let Some(part) = parts.iter().find(|part| !is_word(part)) {
-        return Err(format!(
-            "{part:?} is an invalid component of {text:?}: platform specifier component must match \"^[A-Za-z0-9_.-]+(?:\\\\(([A-Za-z0-9_.-]*)\\\\))?$\": invalid argument"
-        ));
-    }
-    if let [one] = parts[..] {
-        let one = one.to_lowercase();
-        if !SYSTEMS.contains(&one.as_str()) && !ARCHITECTURES.contains(&one.as_str()) {
-            return Err(refused("unknown operating system or architecture"));
-        }
-    }
-    text.to_lowercase()
-        .parse()
-        .map_err(|_| refused("cannot parse platform specifier"))
+    text.parse()
+        .map_err(|error: oci::InvalidPlatform| error.to_string())
 }
 
-fn is_word(part: &str) -> bool {
-    !part.is_empty()
-        && part
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+/// The platform of `create` and `run`, held against Docker's rules before anything is asked of the daemon.
+pub(crate) fn checked(text: &str) -> Result<(), Failure> {
+    match parse(text) {
+        Err(told) if !text.is_empty() => Err(Failure::new(format!(
+            "error parsing specified platform: {told}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The platforms that a command was given, as the daemon reads them.

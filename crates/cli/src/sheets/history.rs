@@ -77,7 +77,8 @@ fn created_by(row: &Row) -> String {
 
 fn created_since(row: &Row) -> String {
     match row.style {
-        _ if row.step.created == YEAR_ONE => "N/A".to_owned(),
+        // Where nothing is said, the daemon tells the year one or the epoch.
+        _ if row.step.created == YEAR_ONE || row.step.created == 0 => "N/A".to_owned(),
         Style::Human => time::ago(row.step.created),
         Style::Machine => time::rfc3339(row.step.created),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Insecure, Mirror};
+use image::{Expendable, GcPolicy, KeepFree};
 
 use crate::config::Config;
 
@@ -24,6 +25,10 @@ pub(crate) fn attributes(config: &Config) -> BTreeMap<String, String> {
             registries.unqualified.first().cloned().unwrap_or_default(),
         ),
         ("default-runtime", config.default_runtime.clone()),
+        (
+            "gc",
+            config.gc.as_ref().map_or_else(|| "off".to_owned(), gc),
+        ),
         ("insecure-registries", list(insecure.collect())),
         ("labels", list(config.labels.clone())),
         ("max-concurrent-downloads", registries.downloads.to_string()),
@@ -37,6 +42,20 @@ pub(crate) fn attributes(config: &Config) -> BTreeMap<String, String> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
+}
+
+/// As it is written in daemon.json, without units.
+fn gc(policy: &GcPolicy) -> String {
+    let keep_free = match policy.keep_free {
+        KeepFree::Bytes(bytes) => bytes.to_string(),
+        KeepFree::Percent(percent) => format!("{percent}%"),
+    };
+    let unused = match policy.expendable {
+        Expendable::Dangling => "dangling",
+        Expendable::Unused => "unused",
+    };
+    let age = format!("{}s", policy.min_age.as_secs());
+    serde_json::json!({"keep-free": keep_free, "policy": unused, "min-age": age}).to_string()
 }
 
 /// As it is written in daemon.json.

@@ -34,15 +34,7 @@ pub(super) async fn on_store<T: Send + 'static>(
 
 pub(super) async fn list(call: Call) -> Reply {
     let filters = Filters::from_query(&call.query)?;
-    filters.only(&[
-        "before",
-        "dangling",
-        "label",
-        "label!",
-        "reference",
-        "since",
-        "until",
-    ])?;
+    filters.only(&["before", "dangling", "label", "reference", "since", "until"])?;
     // Who asks for manifests gets none, as from Docker's own store of layers: `images --tree` then shows names alone.
     refuse(&call, &["identity"])?;
     let query = ListQuery {
@@ -125,55 +117,56 @@ fn until(filters: &Filters) -> Result<Option<Timestamp>, Failure> {
 pub(super) async fn inspect(call: Call) -> Reply {
     refuse(&call, &["manifests"])?;
     let (name, platform) = (call.name().to_owned(), platform(&call)?);
-    let wanted = platform.clone();
     let image = on_store(&call.app.engine, move |store| {
-        store.resolve_for(&name, wanted.as_ref())
+        store.provided(&name, platform.as_ref())
     })
     .await?;
-    fits(&image, platform.as_ref(), call.name())?;
     let mut document = wire::inspect(&image);
     compat::image(call.version, &mut document);
     body::json(&document)
 }
 
-/// The image that was found is for the platform that was asked for.
-pub(super) fn fits(image: &Image, platform: Option<&Platform>, name: &str) -> Result<(), Failure> {
-    match platform {
-        Some(platform) if !platform.accepts(&image.config.platform()) => {
-            Err(Failure::not_found(format!(
-                "image with reference {name} was found but does not provide the specified platform ({platform})"
-            )))
-        }
-        _ => Ok(()),
+/// `platform`: `linux/amd64`, or the same as a document.
+pub(super) fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
+    match call.query.text("platform") {
+        "" => Ok(None),
+        text => read_platform(text).map(Some),
     }
 }
 
-/// `platform`: `linux/amd64`, or the same as a document.
-pub(super) fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
-    let invalid =
-        |e: &dyn std::fmt::Display| Failure::bad_request(format!("invalid platform: {e}"));
-    match call.query.text("platform") {
-        "" => Ok(None),
-        text if text.starts_with('{') => serde_json::from_str(text)
-            .map(Some)
-            .map_err(|e| invalid(&e)),
-        text => text
-            .parse()
-            .map(Some)
-            .map_err(|e: oci::InvalidPlatform| invalid(&e)),
+/// Where several platforms may be given.
+fn platforms(call: &Call, key: &str) -> Result<Vec<Platform>, Failure> {
+    let given = call.query.all(key).into_iter();
+    given
+        .filter(|text| !text.is_empty())
+        .map(read_platform)
+        .collect()
+}
+
+fn read_platform(text: &str) -> Result<Platform, Failure> {
+    if !text.starts_with('{') {
+        let parsed = text.parse();
+        return parsed.map_err(|e: oci::InvalidPlatform| Failure::bad_request(e.to_string()));
     }
+    let invalid =
+        |e: serde_json::Error| Failure::bad_request(format!("failed to parse platform: {e}"));
+    let document: serde_json::Value = serde_json::from_str(text).map_err(invalid)?;
+    let is_given = |key: &str| document[key].as_str() != Some("") && !document[key].is_null();
+    if !is_given("os") || !is_given("architecture") {
+        return Err(Failure::bad_request(
+            "both OS and Architecture must be provided",
+        ));
+    }
+    serde_json::from_value(document).map_err(invalid)
 }
 
 pub(super) async fn history(call: Call) -> Reply {
     let (name, platform) = (call.name().to_owned(), platform(&call)?);
-    let wanted = platform.clone();
-    let (image, history) = on_store(&call.app.engine, move |store| {
-        let image = store.resolve_for(&name, wanted.as_ref())?;
-        let history = store.history(image.id.as_str())?;
-        Ok((image, history))
+    let history = on_store(&call.app.engine, move |store| {
+        let image = store.provided(&name, platform.as_ref())?;
+        store.history(image.id.as_str())
     })
     .await?;
-    fits(&image, platform.as_ref(), call.name())?;
     body::json(&history.iter().map(wire::history).collect::<Vec<_>>())
 }
 
@@ -195,6 +188,11 @@ pub(super) fn reference(repo: &str, tag: &str) -> Result<Option<Reference>, Fail
     if name.digest().is_some() {
         return Err(Failure::bad_request("cannot import digest reference"));
     }
+    if name.familiar_name() == "sha256" {
+        return Err(Failure::bad_request(
+            "refusing to create an ambiguous tag using digest algorithm as name",
+        ));
+    }
     Ok(Some(if tag.is_empty() {
         name.or_latest()
     } else {
@@ -203,14 +201,18 @@ pub(super) fn reference(repo: &str, tag: &str) -> Result<Option<Reference>, Fail
 }
 
 pub(super) async fn remove(call: Call) -> Reply {
-    refuse(&call, &["platforms"])?;
+    let platforms = platforms(&call, "platforms")?;
     let options = RemoveOptions {
         force: call.query.on("force"),
         no_prune: call.query.on("noprune"),
     };
     let (name, engine) = (call.name().to_owned(), call.app.engine.clone());
     let removed = on_store(&call.app.engine, move |store| {
-        store.remove(&name, options, &|id| users(&engine, id))
+        let users = |id: &ImageId| users(&engine, id);
+        match platforms.is_empty() {
+            true => store.remove(&name, options, &users),
+            false => store.remove_platforms(&name, &platforms, options, &users),
+        }
     })
     .await?;
     publish_removed(&call.app.engine, &removed);
@@ -267,20 +269,15 @@ pub(super) async fn save_many(call: Call) -> Reply {
 
 /// Resolves every name before the first byte, so that a wrong one is a 404 and not half an archive.
 async fn save_names(call: Call, names: Vec<String>) -> Reply {
-    let platform = platform(&call)?;
-    let (wanted, of) = (names.clone(), platform.clone());
+    let platforms = platforms(&call, "platform")?;
+    let (wanted, of) = (names.clone(), platforms.clone());
     let images = on_store(&call.app.engine, move |store| {
-        wanted
-            .iter()
-            .map(|name| store.resolve_for(name, of.as_ref()))
-            .collect::<image::Result<Vec<_>>>()
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        store.saved(&names, &of)
     })
     .await?;
-    for (image, name) in images.iter().zip(&names) {
-        fits(image, platform.as_ref(), name)?;
-    }
-    for image in &images {
-        publish(&call.app.engine, "save", &image.id, image.id.as_str());
+    for id in &images {
+        publish(&call.app.engine, "save", id, id.as_str());
     }
     let store = call.app.engine.images().clone();
     let (mut sender, receiver) = engine::pipe(8);
@@ -288,7 +285,7 @@ async fn save_names(call: Call, names: Vec<String>) -> Reply {
         let _memory = GiveBack::default();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let saved = store
-            .save_for(&names, platform.as_ref(), &mut sender)
+            .save_for(&names, &platforms, &mut sender)
             .map_err(|e| std::io::Error::other(chain(&e)));
         if let Err(error) = saved.and_then(|()| std::io::Write::flush(&mut sender)) {
             sender.fail(error);
@@ -299,7 +296,7 @@ async fn save_names(call: Call, names: Vec<String>) -> Reply {
 
 /// Says what happens line by line; an error after the first line can only be said in one more.
 pub(super) async fn load(call: Call) -> Reply {
-    let platform = platform(&call)?;
+    let platforms = platforms(&call, "platform")?;
     let quiet = call.query.on_or("quiet", false);
     let archive = received(call.body);
     let engine = call.app.engine.clone();
@@ -318,7 +315,7 @@ pub(super) async fn load(call: Call) -> Reply {
             LoadEvent::Layer { id, done, total } if !quiet => say(&layer(id, done, total)),
             LoadEvent::Layer { .. } => {}
         };
-        if let Err(error) = engine.images().load(archive, platform.as_ref(), &mut on) {
+        if let Err(error) = engine.images().load(archive, &platforms, &mut on) {
             say(&Progress::failure(chain(&error)));
         }
     });

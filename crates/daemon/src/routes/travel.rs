@@ -13,7 +13,7 @@ use image::{Image, Ingested, PulledImage, Store};
 use oci::{Descriptor, Digest, MAX_DOCUMENT, Manifest, Reference, media_type};
 
 use super::files::{received, sent};
-use super::images::{fits, on_store, platform, publish};
+use super::images::{on_store, platform, publish};
 use super::{Call, Reply};
 use crate::http::body;
 use crate::http::failure::{Failure, chain};
@@ -26,12 +26,10 @@ const PIECE: usize = 64 << 10;
 pub(super) async fn parts(call: Call) -> Reply {
     let (text, platform) = (call.name().to_owned(), platform(&call)?);
     let named = Reference::parse(&text)?.or_latest();
-    let wanted = platform.clone();
     let image = on_store(&call.app.engine, move |store| {
-        store.resolve_for(&text, wanted.as_ref())
+        store.provided(&text, platform.as_ref())
     })
     .await?;
-    fits(&image, platform.as_ref(), call.name())?;
     // Found by another registry's name, it goes under that.
     let own = |tag: &&Reference| **tag == named;
     let same = |tag: &&Reference| tag.tag() == named.tag() && tag.path().ends_with(named.path());

@@ -220,7 +220,7 @@ fn a_damaged_layer_is_brought_again_by_a_load() {
     let damaged = diff(&store);
     fs::write(damaged.join("d/a"), "OTHER").unwrap();
     assert_eq!(kinds(&check(&store, false)), [ProblemKind::DamagedLayer]);
-    store.load(&archive[..], None, &mut |_| {}).unwrap();
+    store.load(&archive[..], &[], &mut |_| {}).unwrap();
     assert_eq!(check(&store, false), []);
     // The container may be running: what it has mounted stays until it is gone.
     assert!(damaged.exists());
@@ -239,7 +239,7 @@ fn a_damaged_layer_is_brought_again_by_a_load() {
     let damaged = diff(&store);
     fs::write(damaged.join("d/a"), "OTHER").unwrap();
     store.save(&["x:1"], std::io::sink()).unwrap_err();
-    store.load(&archive[..], None, &mut |_| {}).unwrap();
+    store.load(&archive[..], &[], &mut |_| {}).unwrap();
     assert!(!damaged.exists());
     assert_eq!(check(&store, false), []);
 }

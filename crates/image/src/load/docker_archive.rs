@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Intake, invalid};
 use crate::store::NewImage;
 use crate::tar::{Entry, EntryKind};
-use crate::{Error, Result};
+use crate::{Error, Result, names};
 
 pub(super) const INDEX: &str = "manifest.json";
 
@@ -62,25 +62,24 @@ pub(super) fn link_target(name: &str, entry: &Entry) -> Result<String, String> {
 }
 
 /// The images that the archive's index names, each held against its config.
-pub(super) fn images(intake: &Intake<'_>, platform: Option<&Platform>) -> Result<Vec<NewImage>> {
+pub(super) fn images(intake: &Intake<'_>, platforms: &[Platform]) -> Result<Vec<NewImage>> {
     let listed = parse_index(intake.document(INDEX)?).map_err(|error| Error::Archive {
         what: "invalid archive: manifest.json".to_owned(),
         source: Some(Box::new(error)),
     })?;
     listed
         .iter()
-        .map(|item| image(intake, item, platform))
+        .map(|item| image(intake, item, platforms))
         .collect()
 }
 
-fn image(
-    intake: &Intake<'_>,
-    item: &ArchiveImage,
-    platform: Option<&Platform>,
-) -> Result<NewImage> {
+fn image(intake: &Intake<'_>, item: &ArchiveImage, platforms: &[Platform]) -> Result<NewImage> {
     let bytes = intake.document(&member_name(item.config.as_bytes()).map_err(Error::Invalid)?)?;
     let config = parse_config(bytes)?;
-    if let Some(wanted) = platform.filter(|wanted| !wanted.accepts(&config.platform())) {
+    let fits = |wanted: &Platform| wanted.accepts(&config.platform());
+    if let Some(wanted) = platforms.first()
+        && !platforms.iter().any(fits)
+    {
         return Err(invalid(&format!(
             "the archive holds no image for {wanted}: it is for {}",
             config.platform()
@@ -94,6 +93,7 @@ fn image(
         if name.tag().is_none() || name.digest().is_some() {
             return Err(invalid(&format!("invalid tag {tag:?} in manifest.json")));
         }
+        names::check_new(&name)?;
         Ok(name)
     });
     Ok(NewImage {

@@ -8,7 +8,7 @@ use oci::{Descriptor, Digest, Index, Manifest, Platform, Reference, media_type};
 use super::docker_archive::{check_layers, parse_config};
 use super::{Intake, invalid};
 use crate::store::NewImage;
-use crate::{Error, Result};
+use crate::{Error, Result, names};
 
 pub(super) const INDEX: &str = "index.json";
 
@@ -31,14 +31,15 @@ pub(super) fn has_named_indexes(intake: &Intake<'_>) -> bool {
     })
 }
 
-/// The images of the layout. An index inside stands for the image of the platform that is wanted or, where nothing is said,
-/// for all of which everything is there.
-pub(super) fn images(intake: &Intake<'_>, platform: Option<&Platform>) -> Result<Vec<NewImage>> {
+/// The images of the layout. An index inside stands for the images of the platforms that are wanted or, where nothing is
+/// said, for all of which everything is there.
+pub(super) fn images(intake: &Intake<'_>, platforms: &[Platform]) -> Result<Vec<NewImage>> {
     let index = parse_index(intake.document(INDEX)?)?;
     let mut images: Vec<NewImage> = Vec::new();
     let mut known: HashMap<Digest, Range<usize>> = HashMap::new();
     for descriptor in index.manifests.iter().filter(|d| !d.is_attestation()) {
         let name = name(descriptor);
+        name.as_ref().map_or(Ok(()), names::check_new)?;
         // A layout lists an image once for each of its names.
         if let Some(at) = known.get(&descriptor.digest) {
             for image in &mut images[at.clone()] {
@@ -47,7 +48,7 @@ pub(super) fn images(intake: &Intake<'_>, platform: Option<&Platform>) -> Result
             continue;
         }
         let first = images.len();
-        for manifest in meant(intake, descriptor, platform)? {
+        for manifest in meant(intake, descriptor, platforms)? {
             images.push(NewImage {
                 names: Vec::from_iter(name.clone()),
                 index: index_of(intake, descriptor)?,
@@ -77,16 +78,22 @@ fn index_of(intake: &Intake<'_>, descriptor: &Descriptor) -> Result<Option<(Desc
 fn meant(
     intake: &Intake<'_>,
     descriptor: &Descriptor,
-    platform: Option<&Platform>,
+    platforms: &[Platform],
 ) -> Result<Vec<Descriptor>> {
-    if platform.is_none() {
-        let mut whole = Vec::new();
-        all_there(intake, descriptor, 0, &mut whole)?;
-        if !whole.is_empty() {
-            return Ok(whole);
+    let mut found: Vec<Descriptor> = Vec::new();
+    for platform in platforms {
+        let manifest = select(intake, descriptor, platform, 0)?;
+        if !found.iter().any(|known| known.digest == manifest.digest) {
+            found.push(manifest);
         }
     }
-    Ok(vec![select(intake, descriptor, platform, 0)?])
+    if platforms.is_empty() {
+        all_there(intake, descriptor, 0, &mut found)?;
+    }
+    if found.is_empty() {
+        found.push(select(intake, descriptor, &Platform::host(), 0)?);
+    }
+    Ok(found)
 }
 
 /// The manifests below `descriptor` of which everything is in the archive, each once.
@@ -147,7 +154,7 @@ fn name(descriptor: &Descriptor) -> Option<Reference> {
 fn select(
     intake: &Intake<'_>,
     descriptor: &Descriptor,
-    platform: Option<&Platform>,
+    wanted: &Platform,
     depth: usize,
 ) -> Result<Descriptor> {
     if depth > MAX_DEPTH {
@@ -158,8 +165,6 @@ fn select(
         return Ok(descriptor.clone());
     }
     let index = parse_index(bytes)?;
-    let host = Platform::host();
-    let wanted = platform.unwrap_or(&host);
     let mut fitting = index
         .manifests
         .iter()
@@ -170,7 +175,7 @@ fn select(
         .collect::<Vec<_>>();
     fitting.sort_by_key(|(there, d)| (!there, d.platform.as_ref() != Some(wanted)));
     match fitting.first() {
-        Some((_, best)) => select(intake, best, platform, depth + 1),
+        Some((_, best)) => select(intake, best, wanted, depth + 1),
         None => Err(invalid(&format!("the archive holds no image for {wanted}"))),
     }
 }

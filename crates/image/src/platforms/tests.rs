@@ -164,16 +164,14 @@ fn what_is_saved_of_several_platforms_comes_back() {
     let (own, other) = platforms();
     let (mine, others) = (pulled(&store, &own, "i"), pulled(&store, &other, "i"));
     let saved = |store: &Store, platform: Option<&str>| {
-        let platform = platform.map(|text| text.parse().unwrap());
+        let platforms = Vec::from_iter(platform.map(|text| text.parse().unwrap()));
         let mut archive = Vec::new();
-        store
-            .save_for(&[NAME], platform.as_ref(), &mut archive)
-            .unwrap();
+        store.save_for(&[NAME], &platforms, &mut archive).unwrap();
         archive
     };
     let load = |store: &Store, archive: &[u8], platform: Option<&str>| {
-        let platform = platform.map(|text| text.parse().unwrap());
-        let loaded = store.load(archive, platform.as_ref(), &mut |_| {}).unwrap();
+        let platforms = Vec::from_iter(platform.map(|text| text.parse().unwrap()));
+        let loaded = store.load(archive, &platforms, &mut |_| {}).unwrap();
         assert_eq!(loaded.len(), 1, "one name: {loaded:?}");
     };
     let ids = |store: &Store| -> Vec<Digest> {
@@ -196,16 +194,56 @@ fn what_is_saved_of_several_platforms_comes_back() {
 
     let (_root, there) = opened();
     load(&there, &one, None);
-    assert_eq!(ids(&there), [others.clone()]);
+    assert_eq!(ids(&there), std::slice::from_ref(&others));
 
     // One by one they join.
     let (_root, there) = opened();
     load(&there, &all, Some(&other));
-    assert_eq!(ids(&there), [others.clone()]);
+    assert_eq!(ids(&there), std::slice::from_ref(&others));
     load(&there, &all, Some(&own));
     assert_eq!(ids(&there), [mine, others]);
-    let strange = "linux/riscv64".parse().unwrap();
-    there
-        .load(&all[..], Some(&strange), &mut |_| {})
-        .unwrap_err();
+    let strange = ["linux/riscv64".parse().unwrap()];
+    there.load(&all[..], &strange, &mut |_| {}).unwrap_err();
+}
+
+#[test]
+fn one_platform_of_a_name_is_removed() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    let (mine, others) = (pulled(&store, &own, "i"), pulled(&store, &other, "i"));
+    let remove = |platforms: &[&str]| {
+        let platforms: Vec<Platform> = platforms.iter().map(|p| p.parse().unwrap()).collect();
+        let options = RemoveOptions::default();
+        store.remove_platforms(NAME, &platforms, options, &|_| Vec::new())
+    };
+    let error = remove(&["linux/riscv64"]).unwrap_err();
+    assert!(
+        error.to_string().contains("does not provide the specified"),
+        "{error}"
+    );
+    assert_eq!(remove(&[&other]).unwrap(), [Removed::Deleted(others)]);
+    assert_eq!(store.variants(NAME).unwrap().len(), 1);
+    let error = remove(&[&other]).unwrap_err().to_string();
+    let words = format!("its platform ({own}) does not match the specified platform ({other})");
+    assert!(error.contains(&words), "{error}");
+    let gone = remove(&[&own]).unwrap();
+    assert_eq!(gone.last(), Some(&Removed::Deleted(mine)));
+    assert!(store.resolve(NAME).is_err());
+    assert_eq!(store.check(false, &|_| Vec::new()).unwrap().problems, []);
+}
+
+#[test]
+fn a_name_that_reads_like_a_digest_is_refused_wherever_it_comes_from() {
+    let (_root, store) = opened();
+    let config =
+        br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let image = PulledImage {
+        config: config.to_vec(),
+        manifest: None,
+        index: None,
+        names: vec!["sha256:abc".parse().unwrap()],
+    };
+    let error = store.pull().finish(image).unwrap_err();
+    assert!(error.to_string().contains("ambiguous tag"), "{error}");
+    assert_eq!(store.image_count().unwrap(), 0);
 }
