@@ -163,7 +163,7 @@ impl BlobStream {
         if brought >= WORTH_A_TRY {
             tries.forgive();
         }
-        let waited = tries.wait(error, None).await;
+        let waited = tries.wait(error).await;
         self.failed = tries.failed();
         match waited {
             Ok(()) => Ok(()),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// The outcome of a call to a registry.
@@ -31,11 +33,13 @@ pub enum Kind {
 #[error("{host}: {step}: {problem}")]
 pub struct Error {
     kind: Kind,
-    host: String,
-    step: String,
+    host: Box<str>,
+    step: Box<str>,
     problem: String,
     status: Option<u16>,
     answers: Vec<Answer>,
+    /// How long the server asks to be left alone.
+    wait: Option<Duration>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -63,11 +67,12 @@ impl Error {
     pub(super) fn new(kind: Kind, problem: impl Into<String>) -> Self {
         Error {
             kind,
-            host: String::new(),
-            step: String::new(),
+            host: Box::default(),
+            step: Box::default(),
             problem: problem.into(),
             status: None,
             answers: Vec::new(),
+            wait: None,
             source: None,
         }
     }
@@ -93,11 +98,11 @@ impl Error {
         self
     }
 
-    /// Whether there was not even a connection.
-    pub(super) fn is_connect(&self) -> bool {
+    /// Whether a connection broke that stood; not one that was given up because nothing came.
+    pub(super) fn is_break(&self) -> bool {
         let source = self.source.as_deref();
         let sent = source.and_then(|source| source.downcast_ref::<reqwest::Error>());
-        sent.is_some_and(reqwest::Error::is_connect)
+        sent.is_some_and(|sent| !sent.is_connect())
     }
 
     /// The same error with its reason in the text.
@@ -122,6 +127,16 @@ impl Error {
     }
 
     #[must_use]
+    pub(super) fn after(mut self, wait: Option<Duration>) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
+    #[must_use]
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
@@ -131,10 +146,10 @@ impl Error {
     #[must_use]
     pub(super) fn at(mut self, host: &str, step: &str) -> Self {
         if self.host.is_empty() {
-            host.clone_into(&mut self.host);
+            self.host = host.into();
         }
         if self.step.is_empty() {
-            step.clone_into(&mut self.step);
+            self.step = step.into();
         }
         self
     }

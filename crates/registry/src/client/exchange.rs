@@ -17,6 +17,7 @@ use super::endpoint::{Endpoint, Finder, host_of};
 use super::error::{Error, Kind, Result};
 use super::scope::Scopes;
 use super::settings::Credentials;
+use super::token;
 use super::upload::ByteStream;
 
 /// Redirects in a row.
@@ -24,7 +25,7 @@ const MOST_REDIRECTS: usize = 10;
 /// Of a failed request's answer, what is read to learn why.
 const MAX_COMPLAINT: u64 = 64 << 10;
 /// Whoever asks for a longer wait is told to the user instead.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// A request that may be sent again as it is.
 #[derive(Clone, Debug)]
@@ -78,20 +79,21 @@ impl Line {
         loop {
             match self.redirected(shared, ask).await {
                 Ok(response) if is_passing(response.status()) => {
-                    let asked = retry_after(response.headers());
-                    let failed = complaint(response).await;
-                    tries.wait(failed, asked).await?;
+                    tries.wait(complaint(response).await).await?;
                 }
                 Ok(response) if is_good(response.status()) => return Ok(response),
                 Ok(response) => return Err(complaint(response).await),
-                Err(error) if self.may_be_passing(&error) => tries.wait(error, None).await?,
+                Err(error) if self.may_be_passing(&error) => tries.wait(error).await?,
                 Err(error) => return Err(error),
             }
         }
     }
 
     fn may_be_passing(&self, error: &Error) -> bool {
-        error.kind() == Kind::Unreachable && self.answered.load(Ordering::Relaxed)
+        // A token server that does not answer was asked several times already.
+        error.kind() == Kind::Unreachable
+            && error.step() != token::STEP
+            && self.answered.load(Ordering::Relaxed)
     }
 
     /// Follows redirects; what the endpoint itself must see stays with it.
@@ -287,8 +289,9 @@ impl<'a> Tries<'a> {
     }
 
     /// Waits before the next try; gives the error back when there is none.
-    pub(super) async fn wait(&mut self, error: Error, asked: Option<Duration>) -> Result<()> {
+    pub(super) async fn wait(&mut self, error: Error) -> Result<()> {
         self.failed += 1;
+        let asked = error.wait();
         let settings = &self.shared.settings;
         if self.failed >= settings.attempts || asked.is_some_and(|w| w > LONGEST_RETRY_AFTER) {
             return Err(error);
@@ -318,12 +321,13 @@ fn jitter() -> f64 {
 /// The error that a bad answer is.
 pub(super) async fn complaint(response: Response) -> Error {
     let status = response.status().as_u16();
+    let wait = retry_after(response.headers());
     let lacks_rights = status == 401 && says_insufficient(response.headers());
     // One that cannot be read, or is too long, says nothing beyond its status.
     let bytes = body::whole(response, MAX_COMPLAINT)
         .await
         .unwrap_or_default();
-    let error = Error::answered(status, &bytes);
+    let error = Error::answered(status, &bytes).after(wait);
     if lacks_rights {
         return error.denied();
     }

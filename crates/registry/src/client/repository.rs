@@ -146,10 +146,9 @@ impl Repository {
     pub async fn tags(&self) -> Result<Vec<String>> {
         let step = format!("tags of {}", self.inner.path);
         let mut tags = Vec::new();
-        let mut next: Option<String> = None;
+        let mut asked = vec![("n".to_owned(), TAGS_PER_PAGE.to_owned())];
         loop {
-            let last = next.take();
-            let (page, link) = self.tags_after(last.as_deref(), &step).await?;
+            let (page, link) = self.page_of_tags(&asked, &step).await?;
             let came = page.len();
             tags.extend(page);
             if tags.len() > MOST_TAGS {
@@ -157,21 +156,23 @@ impl Repository {
                 return Err(Error::lied(what).at(&self.inner.lines.host(), &step));
             }
             // A page that brings nothing, or the same place again, is no next page.
-            match link.filter(|link| came > 0 && Some(link) != last.as_ref()) {
-                Some(link) => next = Some(link),
+            match link.filter(|link| came > 0 && *link != asked) {
+                Some(link) => asked = link,
                 None => return Ok(tags),
             }
         }
     }
 
-    /// One page of tags, and after which tag the next one begins.
-    async fn tags_after(
+    /// One page of tags, and what to ask for the next one.
+    async fn page_of_tags(
         &self,
-        last: Option<&str>,
+        asked: &[(String, String)],
         step: &str,
-    ) -> Result<(Vec<String>, Option<String>)> {
-        let mut query = vec![("n", TAGS_PER_PAGE)];
-        query.extend(last.map(|last| ("last", last)));
+    ) -> Result<(Vec<String>, Option<NextPage>)> {
+        let query: Vec<(&str, &str)> = asked
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         loop {
             let (response, line) = self
                 .ask(Method::GET, "tags/list", &query, &HeaderMap::new(), step)
@@ -325,16 +326,24 @@ pub(super) fn length_header(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
-/// `last` of the link to the next page; the rest of that URL is ours to say.
-pub(super) fn next_page(headers: &HeaderMap, base: &Url) -> Option<String> {
+/// What a link to the next page asks for: most say `last`, some have words of their own. Host and path are ours to say.
+pub(super) type NextPage = Vec<(String, String)>;
+
+/// A longer one is not believed.
+const LONGEST_LINK: usize = 8 << 10;
+
+pub(super) fn next_page(headers: &HeaderMap, base: &Url) -> Option<NextPage> {
     let links = headers.get_all(LINK).iter();
     let target = links
         .filter_map(|value| value.to_str().ok())
         .find_map(next_link)?;
     let url = base.join(target).ok()?;
-    url.query_pairs()
-        .find(|(name, _)| name == "last")
-        .map(|(_, value)| value.into_owned())
+    let asked: NextPage = url
+        .query_pairs()
+        .filter(|(name, _)| name != "ns")
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    (!asked.is_empty() && target.len() <= LONGEST_LINK).then_some(asked)
 }
 
 /// What a document is: by what it says itself, else by what the registry says.

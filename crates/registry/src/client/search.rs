@@ -10,7 +10,7 @@ use super::auth::basic;
 use super::body;
 use super::endpoint::{Endpoint, Finder};
 use super::error::{Error, Kind, Result, printable};
-use super::exchange::{complaint, retry_after};
+use super::exchange::complaint;
 use super::repository::next_page;
 use super::scope::Scopes;
 use super::settings::{Access, Credentials};
@@ -117,12 +117,7 @@ async fn index(
     }
     let response = endpoint.pool.send(request, 0).await?;
     if !response.status().is_success() {
-        let wait = retry_after(response.headers());
-        let error = complaint(response).await;
-        if let Some(wait) = wait {
-            tracing::debug!(?wait, "the index asks to wait");
-        }
-        return Err(error);
+        return Err(complaint(response).await);
     }
     let bytes = body::whole(response, MAX_DOCUMENT).await?;
     let results: Results = serde_json::from_slice(&bytes)
@@ -150,10 +145,12 @@ async fn catalogue(
     );
     let mut found = Vec::new();
     let mut listed = 0;
-    let mut last: Option<String> = None;
+    let mut asked = vec![("n".to_owned(), "1000".to_owned())];
     loop {
-        let mut pairs = vec![("n", "1000")];
-        pairs.extend(last.as_deref().map(|last| ("last", last)));
+        let pairs: Vec<(&str, &str)> = asked
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         let ask = super::exchange::Ask::new(Method::GET, endpoint.url("_catalog", &pairs)?);
         let response = line.send(shared, &ask).await?;
         let next = next_page(response.headers(), response.url());
@@ -164,15 +161,13 @@ async fn catalogue(
         listed += names.len();
         let came = !names.is_empty();
         found.extend(names.into_iter().filter(|name| name.contains(query.term)));
-        if found.len() >= query.limit
-            || listed >= MOST_LISTED
-            || !came
-            || next.is_none()
-            || next == last
-        {
+        if found.len() >= query.limit || listed >= MOST_LISTED || !came {
             break;
         }
-        last = next;
+        match next.filter(|next| *next != asked) {
+            Some(next) => asked = next,
+            None => break,
+        }
     }
     found.truncate(query.limit);
     let named = |name: String| Found {

@@ -10,10 +10,13 @@ use super::auth::{self, TokenServer};
 use super::body;
 use super::endpoint::host_of;
 use super::error::{Error, Kind, Result, printable};
+use super::exchange::{LONGEST_RETRY_AFTER, retry_after};
 use super::scope::Scopes;
 use super::settings::Credentials;
 use super::transport::Pool;
 
+/// What is being done, in errors.
+pub(super) const STEP: &str = "token";
 /// Who we are to token servers; some know only this name.
 const CLIENT: &str = "docker";
 /// What a token without `expires_in` lasts, by the specification.
@@ -64,7 +67,7 @@ pub(super) async fn fetch(pool: &Pool, wanted: &Wanted<'_>) -> Result<Given> {
         }
         read(&bytes)
     };
-    asked.await.map_err(|e| e.at(&host, "token"))
+    asked.await.map_err(|e| e.at(&host, STEP))
 }
 
 async fn patiently(pool: &Pool, wanted: &Wanted<'_>) -> Result<reqwest::Response> {
@@ -72,19 +75,24 @@ async fn patiently(pool: &Pool, wanted: &Wanted<'_>) -> Result<reqwest::Response
     loop {
         tried += 1;
         let answer = pool.send(request(pool, wanted)?, 0).await;
-        let wait = Duration::from_millis(300 << tried);
-        match answer {
-            Ok(response)
-                if tried < TRIES
-                    && (response.status().is_server_error() || response.status() == 429) =>
-            {
-                tokio::time::sleep(wait).await;
+        let usual = Duration::from_millis(300 << tried);
+        let wait = match answer {
+            Ok(response) if is_passing(&response) && tried < TRIES => {
+                match retry_after(response.headers()).unwrap_or(usual) {
+                    wait if wait > LONGEST_RETRY_AFTER => return Ok(response),
+                    wait => wait,
+                }
             }
             Ok(response) => return Ok(response),
-            Err(error) if tried < TRIES && !error.is_connect() => tokio::time::sleep(wait).await,
+            Err(error) if tried < TRIES && error.is_break() => usual,
             Err(error) => return Err(error),
-        }
+        };
+        tokio::time::sleep(wait).await;
     }
+}
+
+fn is_passing(response: &reqwest::Response) -> bool {
+    response.status().is_server_error() || response.status() == 429
 }
 
 fn request(pool: &Pool, wanted: &Wanted<'_>) -> Result<reqwest::RequestBuilder> {

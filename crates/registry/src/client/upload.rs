@@ -214,7 +214,7 @@ impl Session<'_> {
                 self.repository.forget(self.line, self.location).await;
                 return Err(error);
             }
-            tries.wait(error, None).await?;
+            tries.wait(error).await?;
             let reached = self.reached().await?;
             if reached > from {
                 tries.forgive();

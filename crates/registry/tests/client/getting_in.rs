@@ -204,3 +204,13 @@ async fn a_scope_that_is_not_enough_is_a_denial() {
         "denied: requested access to the resource is denied"
     );
 }
+
+#[tokio::test]
+async fn a_token_server_that_asks_to_wait_is_heard() {
+    let tokens = Scripted::new(|_| Reply::new(429).header("retry-after", "86400")).await;
+    let server = with_tokens(format!("http://{}/token", tokens.host()), &[]).await;
+    let repository = repository(&server, &basic()).await;
+    let error = repository.manifest(Wanted::Tag("x")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::RateLimited);
+    assert_eq!(tokens.asked().len(), 1);
+}

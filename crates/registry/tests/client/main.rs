@@ -2,6 +2,7 @@
 
 mod blobs;
 mod certificates;
+mod cuts;
 mod getting_in;
 mod manifests;
 mod mirrors;

@@ -147,3 +147,17 @@ async fn nobody_there_is_said_at_once() {
     assert!(error.to_string().contains("connection refused"), "{error}");
     assert!(error.to_string().contains(&host), "{error}");
 }
+
+/// Some registries have words of their own for where the next page is.
+#[tokio::test]
+async fn a_link_to_the_next_page_is_followed_as_it_is() {
+    let server = Scripted::new(|asked| match asked.target.split_once('?') {
+        Some((_, "next_page=gAAA%3D&n=1")) => Reply::ok(r#"{"tags":["b"]}"#),
+        _ => Reply::ok(r#"{"tags":["a"]}"#).header(
+            "link",
+            r#"</v2/a/b/tags/list?next_page=gAAA%3D&n=1>; rel="next""#,
+        ),
+    })
+    .await;
+    assert_eq!(pulling(&server).await.tags().await.unwrap(), ["a", "b"]);
+}

@@ -86,7 +86,7 @@ async fn a_complaint_that_drips_is_its_status() {
 }
 
 /// Answers by hand, over one connection after the other.
-async fn by_hand<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String
+pub(crate) async fn by_hand<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -101,7 +101,7 @@ where
 }
 
 /// Reads a request's head; its first line. None for TLS, which loopback registries are asked with first.
-async fn head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

@@ -139,3 +139,25 @@ async fn a_registry_that_stores_something_else_is_told_on() {
         .await;
     assert_eq!(put.unwrap_err().kind(), Kind::Lied);
 }
+
+/// Who asks to be left alone for a day is not asked again now.
+#[tokio::test]
+async fn an_upload_waits_as_long_as_the_registry_says() {
+    let registry = Taking::default();
+    let taking = registry.clone();
+    let server = Scripted::new(move |asked| match asked.method.as_str() {
+        "PUT" => Reply::new(429).header("retry-after", "86400"),
+        _ => taking.answer(asked),
+    })
+    .await;
+    let (bytes, descriptor) = content(100);
+    let source = InMemory {
+        descriptor,
+        bytes: bytes.into(),
+    };
+    let repository = opened(&server, Access::PullPush).await;
+    let error = repository.upload(&source, &[]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::RateLimited);
+    let puts = server.asked().into_iter().filter(|a| a.method == "PUT");
+    assert_eq!(puts.count(), 1);
+}
