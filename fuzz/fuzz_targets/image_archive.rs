@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let root = tempfile::tempdir().expect("a folder");
     let store = Store::open(root.path()).expect("an empty store");
-    let _ = store.load(data, None, &mut |_| {});
+    let _ = store.load(data, &[], &mut |_| {});
     drop(store);
     Store::open(root.path()).expect("the store after a load");
 });
