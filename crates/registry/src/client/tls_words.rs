@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
 
+use super::verifier::CA_AS_SERVER;
+
 /// Names of a certificate that are told, at most.
 const MOST_NAMES: usize = 100;
 
@@ -38,9 +40,8 @@ fn certificate(problem: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "certificate specifies an incompatible key usage".to_owned()
         }
-        // webpki tells this before it looks who signed; where it is not trusted itself, nobody is known who did.
-        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
-            "certificate signed by unknown authority (it is a CA's, and not itself among the trusted ones)"
+        CertificateError::Other(other) if other.to_string() == CA_AS_SERVER => {
+            "certificate is not valid as a server's own: it is a CA's, and not itself among the trusted ones"
                 .to_owned()
         }
         CertificateError::Other(other) => other.to_string(),

@@ -108,7 +108,7 @@ impl ServerCertVerifier for Verifier {
         // Of several faults Go tells time first and the name second, since no trust mends them.
         verified.map_err(|error| {
             let first = in_force(own, now).and_then(|()| is_named(own, name));
-            first.err().unwrap_or(error)
+            first.err().unwrap_or_else(|| plainly(error, own))
         })
     }
 
@@ -179,6 +179,19 @@ impl Verifier {
         matches!(self.trust, Trust::Anyone).then_some(read.key)
     }
 }
+
+/// webpki says of each CA's certificate that it is one, before it looks who has signed it. Of one that has signed itself, and is not among the
+/// trusted ones, there is nothing more to say than that nobody known has signed it.
+fn plainly(error: Error, own: &[u8]) -> Error {
+    let is_ca = matches!(&error, Error::InvalidCertificate(CertificateError::Other(other)) if other.to_string() == CA_AS_SERVER);
+    match is_ca && Certificate::parse(own).is_some_and(|read| read.is_self_issued()) {
+        true => CertificateError::UnknownIssuer.into(),
+        false => error,
+    }
+}
+
+/// What webpki calls it.
+pub(super) const CA_AS_SERVER: &str = "CaUsedAsEndEntity";
 
 /// Whether it is this certificate's time, and a server may show it.
 fn in_force(certificate: &[u8], now: UnixTime) -> Result<(), Error> {

@@ -28,6 +28,7 @@ pub(super) struct Certificate<'d> {
     pub(super) version: u8,
     pub(super) not_before: UnixTime,
     pub(super) not_after: UnixTime,
+    issuer: &'d [u8],
     subject: &'d [u8],
     /// The whole `SubjectPublicKeyInfo`.
     pub(super) key: &'d [u8],
@@ -45,7 +46,7 @@ impl<'d> Certificate<'d> {
         };
         let (_serial, rest) = value(rest, INTEGER)?;
         let (_algorithm, rest) = value(rest, SEQUENCE)?;
-        let (_issuer, rest) = value(rest, SEQUENCE)?;
+        let (issuer, rest) = value(rest, SEQUENCE)?;
         let (validity, rest) = value(rest, SEQUENCE)?;
         let (subject, rest) = value(rest, SEQUENCE)?;
         let key = next(rest).filter(|key| key.tag == SEQUENCE)?;
@@ -55,6 +56,7 @@ impl<'d> Certificate<'d> {
             version,
             not_before: time(begins.tag, begins.contents)?,
             not_after: time(ends.tag, ends.contents)?,
+            issuer,
             subject,
             key: key.whole,
             extensions: extensions(key.rest)?,
@@ -68,6 +70,11 @@ impl<'d> Certificate<'d> {
         };
         let usages = value(usages, SEQUENCE).map_or(&[][..], |(usages, _)| usages);
         values(usages).any(|usage| matches!(usage, SERVER_AUTH | ANY_USAGE))
+    }
+
+    /// Whether it says that it has signed itself.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
     }
 
     /// Whether it says, in an extension, for which names it is; older ones only have a common name.
@@ -180,6 +187,7 @@ mod tests {
         assert_eq!(read.not_after.as_secs(), 2_561_500_800);
         assert_eq!(read.common_name(), Some("joe"));
         assert!(read.has_names());
+        assert!(read.is_self_issued());
         assert!(read.is_for_servers());
         assert!(key_parts(read.key).is_some());
     }
