@@ -88,6 +88,31 @@ fn garbage_is_collected_while_it_is_served_and_after() {
     assert!(ok && text.contains(" 1 blobs (3 bytes)"), "{text}");
 }
 
+#[test]
+fn a_hangup_reads_who_may_come_in_again() {
+    let root = tempfile::tempdir().expect("make a folder");
+    let file = root.path().join("htpasswd");
+    let write = |user: &str| {
+        std::fs::write(&file, crate::transfer::HTPASSWD.replace("joe", user)).expect("write");
+    };
+    write("joe");
+    let path = file.to_str().expect("UTF-8").to_owned();
+    let registry = OwnRegistry::serve(&root.path().join("root"), &["--htpasswd", &path]);
+    // NAME:PASSWORD in base64.
+    const JOE: &str = "Basic am9lOnNlY3JldA==";
+    const ANN: &str = "Basic YW5uOnNlY3JldA==";
+    let status = |who: &str| {
+        let headers = [("authorization", who)];
+        registry.ask("GET", "/v2/", &headers, b"").status
+    };
+    assert_eq!((status(JOE), status(ANN)), (200, 401));
+    write("ann");
+    registry.hang_up();
+    // Nothing tells when it has been heard but that it has been.
+    while status(ANN) != 200 {}
+    assert_eq!(status(JOE), 401);
+}
+
 /// Served or not, a check says what is wrong and with whom, and its exit code says whether.
 #[test]
 fn a_check_finds_what_the_disk_has_lost() {

@@ -7,7 +7,8 @@ use tests::{Archive, Client, Daemon, Entry, IMAGE, OwnRegistry, Terminal, both, 
 
 /// The one user of a registry that wants to know who asks, and the password.
 const USER: (&str, &str) = ("joe", "secret");
-const HTPASSWD: &str = "joe:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+pub(crate) const HTPASSWD: &str =
+    "joe:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
 
 /// A registry where everybody may do everything.
 fn open(d: &Daemon) -> OwnRegistry {

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::http::{Connection, Response};
 
 /// A registry of ours that runs until it is dropped.
@@ -46,6 +48,12 @@ impl OwnRegistry {
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let answer = self.connect().request(method, path, headers, body);
         answer.expect("an answer of the registry")
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::HUP).expect("signal the registry");
     }
 
     /// SIGKILL, and its end.

@@ -4,9 +4,11 @@ mod flags;
 mod settings;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use ::registry::server::{Gc, Repair, Server, collect_garbage};
+use ::registry::server::{Auth, Gc, Htpasswd, Renewal, Repair, Server, Settings, collect_garbage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::LogLevel;
@@ -91,6 +93,7 @@ fn serve(said: &Said) -> Result<(), String> {
         .read("log-level", LogLevel::parse)?
         .unwrap_or(LogLevel::Info);
     let settings = hinted(settings::settings(said), "serve")?;
+    let people = People::of(&settings, said);
     logging::start_plain(level);
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -107,19 +110,61 @@ fn serve(said: &Said) -> Result<(), String> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed(&e))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed(&e))?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(|e| failed(&e))?;
         let server = Server::bind(settings).await.map_err(|e| failed(&e))?;
         let address = server.address().map_err(|e| failed(&e))?;
         tracing::info!("registry at {scheme}://{address}");
+        let renewal = server.renewal();
         let end = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = hangup.recv() => renew(&renewal, people.as_ref()),
+                }
             }
             tracing::info!("ending");
         };
         server.run(end).await;
         Ok(())
     })
+}
+
+/// The file of names and passwords, and who is in it.
+struct People {
+    file: PathBuf,
+    users: Arc<Htpasswd>,
+}
+
+impl People {
+    fn of(settings: &Settings, said: &Said) -> Option<People> {
+        let (Auth::Basic { users, .. } | Auth::OwnTokens { users, .. }) = &settings.auth else {
+            return None;
+        };
+        Some(People {
+            file: said.get("htpasswd")?.into(),
+            users: Arc::clone(users),
+        })
+    }
+
+    fn renew(&self) -> Result<(), String> {
+        let text = settings::read_file(&self.file)?;
+        let replaced = self.users.replace(&text);
+        replaced.map_err(|e| format!("{}: {e}", self.file.display()))
+    }
+}
+
+/// Certificates are renewed and people come and go while a registry is served. What cannot be read stays as it was.
+fn renew(renewal: &Renewal, people: Option<&People>) {
+    match renewal.renew() {
+        Ok(()) => tracing::info!("certificates are read again"),
+        Err(error) => tracing::error!("certificates stay as they are: {}", chain(&error)),
+    }
+    match people.map(People::renew) {
+        None => {}
+        Some(Ok(())) => tracing::info!("names and passwords are read again"),
+        Some(Err(error)) => tracing::error!("names and passwords stay as they are: {error}"),
+    }
 }
 
 /// As many files as the administrator allows: each pull has a connection and a file.

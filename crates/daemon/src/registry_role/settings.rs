@@ -265,7 +265,7 @@ fn variable(name: &str) -> Option<String> {
     found.ok().filter(|value| !value.is_empty())
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
+pub(super) fn read_file(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 

@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use ::http::Method;
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
 
 pub use auth::{Auth, Htpasswd, InvalidHtpasswd, InvalidKey, Issuer, PublicKey, Readers};
 pub use cache::Upstream;
@@ -46,6 +45,7 @@ use name::Name;
 use query::Query;
 use store::Store;
 use target::Target;
+use tls::Greeting;
 
 /// What a registry is to be. Plain data: nothing is read but the files it names.
 #[derive(Debug)]
@@ -164,6 +164,21 @@ pub struct Server {
     control: tokio::net::UnixListener,
     collect_every: Option<Duration>,
     ending: watch::Sender<bool>,
+    renewal: Renewal,
+}
+
+/// Takes over what changed in the files of TLS, for the connections that come from then on.
+#[derive(Clone)]
+pub struct Renewal(Option<(Tls, Greeting)>);
+
+impl Renewal {
+    /// Reads them again; with an error all stays as it is.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        match &self.0 {
+            Some((tls, greeting)) => greeting.renew(tls),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Bodies that are taken in at once: each has up to three quarters of a megabyte in memory.
@@ -172,15 +187,15 @@ const RECEIVING: usize = 128;
 impl Server {
     /// Opens the store and begins to listen.
     pub async fn bind(settings: Settings) -> Result<Server, ServeError> {
-        let acceptor = settings.tls.as_ref().map(Tls::acceptor).transpose()?;
+        let greeting = settings.tls.as_ref().map(Greeting::new).transpose()?;
         let addresses = [
-            Some(settings.address).filter(|_| acceptor.is_none()),
+            Some(settings.address).filter(|_| greeting.is_none()),
             settings.metrics,
         ];
         for address in addresses.into_iter().flatten() {
             check_plain(address, settings.plain_http)?;
         }
-        let listeners = listeners(&settings, acceptor)?;
+        let listeners = listeners(&settings, greeting.clone())?;
         let (root, limits) = (settings.root.clone(), settings.limits);
         let opened = tokio::task::spawn_blocking(move || Store::open(&root, limits)).await;
         let store = opened.map_err(|e| StoreError::Damaged(e.to_string()))??;
@@ -212,6 +227,7 @@ impl Server {
             control,
             collect_every: settings.collect_every,
             ending,
+            renewal: Renewal(settings.tls.zip(greeting)),
         })
     }
 
@@ -219,6 +235,10 @@ impl Server {
     pub fn address(&self) -> io::Result<SocketAddr> {
         let first = self.listeners.first().ok_or(io::ErrorKind::NotConnected)?;
         first.socket.local_addr()
+    }
+
+    pub fn renewal(&self) -> Renewal {
+        self.renewal.clone()
     }
 
     /// Answers until `end` comes; then lets what is being answered come to its end.
@@ -260,7 +280,7 @@ fn check_plain(address: SocketAddr, allowed: PlainHttp) -> Result<(), ServeError
 
 fn listeners(
     settings: &Settings,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Greeting>,
 ) -> Result<Vec<http::Listener>, ServeError> {
     let listen =
         |address| http::listen(address).map_err(|source| ServeError::Listen { address, source });

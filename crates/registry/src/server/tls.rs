@@ -1,7 +1,7 @@
 //! TLS: our certificate, and which clients' certificates are taken.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -43,8 +43,30 @@ pub enum TlsError {
     ClientCa { path: PathBuf, why: String },
 }
 
+/// What the next connection is greeted with; it changes when the files do and somebody says so.
+#[derive(Clone)]
+pub(crate) struct Greeting(Arc<RwLock<TlsAcceptor>>);
+
+impl Greeting {
+    pub(crate) fn new(tls: &Tls) -> Result<Greeting, TlsError> {
+        Ok(Greeting(Arc::new(RwLock::new(tls.acceptor()?))))
+    }
+
+    pub(crate) fn now(&self) -> TlsAcceptor {
+        let now = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        now.clone()
+    }
+
+    /// Reads the files again; with an error all stays as it is.
+    pub(crate) fn renew(&self, tls: &Tls) -> Result<(), TlsError> {
+        let new = tls.acceptor()?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+}
+
 impl Tls {
-    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+    fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
         let chain = certificates(&self.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|source| TlsError::Read {
             what: "the private key",

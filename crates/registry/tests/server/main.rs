@@ -9,6 +9,7 @@ mod damage;
 mod home;
 mod hostile;
 mod many;
+mod renewal;
 mod spec;
 mod uploads;
 

@@ -24,11 +24,12 @@ use super::{Reply, answer, pages};
 use crate::server::Registry;
 use crate::server::failure::Failure;
 use crate::server::target::Target;
+use crate::server::tls::Greeting;
 
 /// A place where the registry, or only its metrics, can be reached.
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Greeting>,
     pub(crate) shows: Shows,
 }
 
@@ -70,7 +71,11 @@ pub(crate) async fn accept(
             () = ended_by(&mut ending) => break,
         };
         while open.try_join_next().is_some() {}
-        let (registry, tls, ending) = (Arc::clone(&registry), listener.tls.clone(), ending.clone());
+        let (registry, tls, ending) = (
+            Arc::clone(&registry),
+            listener.tls.as_ref().map(Greeting::now),
+            ending.clone(),
+        );
         let shows = listener.shows;
         open.spawn(async move {
             registry.metrics.connections.fetch_add(1, Ordering::Relaxed);
