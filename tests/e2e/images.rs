@@ -1,5 +1,6 @@
 //! load, save, tag, rmi, history, inspect, images, prune; and archives that mean harm.
 
+mod addresses;
 mod archives;
 mod hostile;
 mod names;

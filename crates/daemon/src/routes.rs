@@ -6,6 +6,7 @@ mod containers;
 mod execs;
 mod files;
 mod images;
+mod import;
 mod networks;
 mod registries;
 mod streams;

@@ -79,8 +79,8 @@ pub use ports::PortView;
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{
-    Candidates, Credentials, Distribution, Found, Insecure, InvalidRegistrySetting, LoggedIn,
-    Mirror, Proxies, Registries, SearchRequest,
+    Candidates, Credentials, Distribution, Download, Found, Insecure, InvalidRegistrySetting,
+    LoggedIn, Mirror, Proxies, Registries, SearchRequest,
 };
 pub use stream::{ByteReceiver, ByteSender, pipe};
 pub use transfer::{Report, Reporter};

@@ -12,8 +12,8 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use registry::client::{
-    Credentials, Found, Insecure, InvalidSetting as InvalidRegistrySetting, LoggedIn, Mirror,
-    Proxies,
+    Credentials, Download, Found, Insecure, InvalidSetting as InvalidRegistrySetting, LoggedIn,
+    Mirror, Proxies,
 };
 
 /// How registries are reached, and how much is done at once.
@@ -128,6 +128,12 @@ impl Engine {
             .login(domain, credentials)
             .await
             .map_err(|e| failure(&e))
+    }
+
+    /// What is at an address of the web.
+    pub async fn download(&self, address: &str) -> Result<Download> {
+        let way = self.shared().remote.way();
+        way.client.download(address).await.map_err(|e| failure(&e))
     }
 
     /// Looks for repositories; where several registries are asked, the names say whose they are.

@@ -12,6 +12,7 @@ mod body;
 mod certificates;
 mod challenge;
 mod dns;
+mod download;
 mod endpoint;
 mod error;
 mod exchange;
@@ -38,6 +39,7 @@ use oci::Reference;
 
 pub use blob::BlobStream;
 pub use challenge::{Challenge, challenges};
+pub use download::Download;
 pub use error::{Answer, Error, Kind, Result};
 pub use link::next_link;
 pub use login::LoggedIn;

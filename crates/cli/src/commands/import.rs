@@ -14,8 +14,8 @@ use crate::progress::{self, Place};
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
     paths: &["image import", "import"],
-    about: "Make an image of the files in a tar archive",
-    usage: "[OPTIONS] file|- [REPOSITORY[:TAG]]",
+    about: "Make an image of the files in a tar archive, which the daemon can fetch from an address",
+    usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
     args: Args::Between(1, 2),
     order: Order::Anywhere,
     flags: &[&[
@@ -36,14 +36,22 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let source = matches.args[0].as_str();
-    let archive = open(source)?;
+    // The daemon fetches it.
+    let is_address = ["http://", "https://"]
+        .iter()
+        .any(|scheme| source.starts_with(scheme));
+    let archive = match is_address {
+        true => None,
+        false => Some(open(source)?),
+    };
     let name = matches
         .args
         .get(1)
         .map(|name| name.parse::<oci::Reference>())
         .transpose();
     let name = name.map_err(|error| Failure::new(error.to_string()))?;
-    let mut request = Request::post("/images/create").query("fromSrc", "-");
+    let from = if is_address { source } else { "-" };
+    let mut request = Request::post("/images/create").query("fromSrc", from);
     if let Some(name) = &name {
         request = request
             .query("repo", name.familiar_name())
@@ -56,7 +64,9 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         request = request.query("changes", change);
     }
     context.talk(async |client| {
-        let request = request.upload(UploadBody::from_reader(archive));
+        if let Some(archive) = archive {
+            request = request.upload(UploadBody::from_reader(archive));
+        }
         progress::show(client.messages(request).await?, Place::Stdout).await
     })
 }
@@ -64,11 +74,6 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
 fn open(source: &str) -> Result<Box<dyn Read + Send>, Failure> {
     if source == "-" {
         return Ok(Box::new(io::stdin()));
-    }
-    if source.starts_with("http://") || source.starts_with("https://") {
-        return Err(Failure::new(format!(
-            "not built yet: import from an address ({source}); fetch it and import the file"
-        )));
     }
     let file = File::open(source)
         .map_err(|error| Failure::new(format!("open {source}: {}", errno_text(&error))))?;

@@ -1,7 +1,6 @@
 //! `/images`. The store's calls block, so each runs on a thread for that.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use api::types::progress::{Progress, ProgressDetail};
 use api::types::prune::ImagesPruned;
@@ -9,8 +8,8 @@ use bytes::Bytes;
 use engine::{Engine, Event, GiveBack, Subject};
 use http::StatusCode;
 use image::{
-    Image, ImageId, ImportOptions, LabelFilter, ListQuery, LoadEvent, PruneQuery, RemoveOptions,
-    Removed, Store, User,
+    Image, ImageId, LabelFilter, ListQuery, LoadEvent, PruneQuery, RemoveOptions, Removed, Store,
+    User,
 };
 use jiff::Timestamp;
 use oci::{Platform, Reference};
@@ -345,44 +344,10 @@ pub(super) fn line(progress: &Progress) -> Bytes {
 
 /// Pulls (`fromImage`), or imports a root file system (`fromSrc`).
 pub(super) async fn create(call: Call) -> Reply {
-    if !call.query.text("fromImage").is_empty() {
-        return super::registries::pull(call).await;
+    match call.query.text("fromImage") {
+        "" => super::import::import(call).await,
+        _ => super::registries::pull(call).await,
     }
-    match call.query.text("fromSrc") {
-        "-" => import(call).await,
-        "" => Err(Failure::bad_request(
-            "one of fromImage and fromSrc must be given",
-        )),
-        url => Err(Failure::not_built(&format!(
-            "importing from an address ({url})"
-        ))),
-    }
-}
-
-async fn import(call: Call) -> Reply {
-    let options = ImportOptions {
-        reference: reference(call.query.text("repo"), call.query.text("tag"))?,
-        message: call.query.text("message").to_owned(),
-        changes: call
-            .query
-            .all("changes")
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        platform: platform(&call)?,
-    };
-    let name = options.reference.as_ref().map(Reference::familiar);
-    let (engine, archive) = (Arc::new(call.app.engine.clone()), received(call.body));
-    let id = on_store(&engine, move |store| store.import(archive, &options)).await?;
-    if let Some(name) = &name {
-        publish(&engine, "tag", &id, name);
-    }
-    publish(&engine, "import", &id, id.as_str());
-    Ok(body::with(
-        StatusCode::OK,
-        body::JSON,
-        body::full(line(&Progress::status(id.as_str()))),
-    ))
 }
 
 pub(crate) fn publish_removed(engine: &Engine, removed: &[Removed]) {
