@@ -15,6 +15,7 @@ use super::body;
 use super::challenge::challenges;
 use super::endpoint::{Endpoint, Finder, host_of};
 use super::error::{Error, Kind, Result};
+use super::pace::Patience;
 use super::scope::Scopes;
 use super::settings::Credentials;
 use super::token;
@@ -34,6 +35,7 @@ pub(super) struct Ask {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    pub(super) patience: Patience,
 }
 
 impl Ask {
@@ -43,6 +45,7 @@ impl Ask {
             url,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            patience: Patience::Usual,
         }
     }
 }
@@ -232,7 +235,8 @@ impl Line {
             Content::Stream(content) => pool.send_content(request, content).await?,
             Content::Whole if has_body(&ask.method) => {
                 let length = ask.body.len();
-                pool.send(request.body(ask.body.clone()), length).await?
+                let request = request.body(ask.body.clone());
+                pool.send_patiently(request, length, ask.patience).await?
             }
             Content::Whole => pool.send(request, 0).await?,
         };

@@ -19,6 +19,15 @@ use super::upload::ByteStream;
 
 /// Windows that a server has for its answer once it has all of an upload: it may have to hash it, or to move it elsewhere.
 const WINDOWS_FOR_ANSWER: u32 = 10;
+
+/// How long an answer may take to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Patience {
+    #[default]
+    Usual,
+    /// The request makes the server do something with a whole blob.
+    Long,
+}
 /// Windows in a row without a chunk of an upload being taken.
 const WINDOWS_FOR_CHUNK: u32 = 2;
 
@@ -36,10 +45,17 @@ impl Pace {
     pub(super) async fn head<T>(
         &self,
         length: usize,
+        patience: Patience,
         answer: impl Future<Output = T>,
     ) -> Result<T> {
-        let windows = 1 + length as u64 / self.least.max(1);
-        let windows = u32::try_from(windows).unwrap_or(u32::MAX);
+        let for_body = length as u64 / self.least.max(1);
+        let for_answer = match patience {
+            Patience::Usual => 1,
+            Patience::Long => WINDOWS_FOR_ANSWER,
+        };
+        let windows = u32::try_from(for_body)
+            .unwrap_or(u32::MAX)
+            .saturating_add(for_answer);
         let most = self.connect + self.window.saturating_mul(windows);
         let silent = |_| Error::unreachable("nothing came for too long");
         timeout(most, answer).await.map_err(silent)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::certificates::{self, Material};
 use super::dns::Resolver;
 use super::error::{Error, Result};
-use super::pace::{Pace, Pacer};
+use super::pace::{Pace, Pacer, Patience};
 use super::settings::{Settings, proxy_url};
 use super::tls_words;
 use super::upload::ByteStream;
@@ -104,7 +104,17 @@ impl Pool {
 
     /// Sends a request whose body has `length` bytes.
     pub(super) async fn send(&self, request: RequestBuilder, length: usize) -> Result<Response> {
-        let answered = self.pace.head(length, request.send()).await?;
+        self.send_patiently(request, length, Patience::Usual).await
+    }
+
+    /// The same, for one that may take long to be answered.
+    pub(super) async fn send_patiently(
+        &self,
+        request: RequestBuilder,
+        length: usize,
+        patience: Patience,
+    ) -> Result<Response> {
+        let answered = self.pace.head(length, patience, request.send()).await?;
         self.paced(answered.map_err(failed)?)
     }
 

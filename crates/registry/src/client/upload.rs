@@ -11,6 +11,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 
 use super::error::{Error, Kind, Result};
 use super::exchange::{Ask, Line, Tries};
+use super::pace::Patience;
 use super::repository::{Repository, digest_header};
 use super::scope::Scopes;
 
@@ -253,12 +254,20 @@ impl Session<'_> {
         let response = self.line.send_once(shared, &ask, body).await?;
         self.location = location(self.line, &response)?;
         let made = self.source.descriptor();
-        let digest = made
-            .ok_or_else(|| Error::local("the content to upload has no digest"))?
-            .digest;
-        let ask = Ask::new(Method::PUT, self.with_digest(&digest));
-        let response = self.line.send(shared, &ask).await?;
-        stored(&response, &digest)
+        let made = made.ok_or_else(|| Error::local("the content to upload has no digest"))?;
+        let ask = Ask {
+            patience: Patience::Long,
+            ..Ask::new(Method::PUT, self.with_digest(&made.digest))
+        };
+        match self.line.send(shared, &ask).await {
+            Ok(response) => stored(&response, &made.digest),
+            // The answer to an earlier try may have been lost: then the upload has ended, and the blob is there.
+            Err(error) if error.kind() == Kind::NotFound => {
+                let is_there = self.repository.has_blob(&made).await?;
+                is_there.then_some(()).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// How much the registry has of an upload that broke off; a new upload is begun when it has forgotten about it.

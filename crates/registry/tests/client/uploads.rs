@@ -161,3 +161,55 @@ async fn an_upload_waits_as_long_as_the_registry_says() {
     let puts = server.asked().into_iter().filter(|a| a.method == "PUT");
     assert_eq!(puts.count(), 1);
 }
+
+/// Content that says what it is once it has been sent.
+struct MadeOnTheWay {
+    bytes: Vec<u8>,
+    made: Mutex<Option<oci::Descriptor>>,
+}
+
+impl registry::client::Source for MadeOnTheWay {
+    fn open(&self, from: u64) -> registry::client::ByteStream {
+        let descriptor = oci::Descriptor::of("application/octet-stream", &self.bytes);
+        *self.made.lock().unwrap() = Some(descriptor.clone());
+        InMemory {
+            descriptor,
+            bytes: self.bytes.clone().into(),
+        }
+        .open(from)
+    }
+
+    fn descriptor(&self) -> Option<oci::Descriptor> {
+        self.made.lock().unwrap().clone()
+    }
+}
+
+/// The registry has taken the upload, and its answer gets lost: asked again, it knows of no upload, but has the blob.
+#[tokio::test]
+async fn an_end_whose_answer_is_lost_is_an_end() {
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let server = Scripted::new(move |asked| {
+        let here = |reply: Reply| reply.header("location", "/v2/a/b/blobs/uploads/1");
+        let was_ended = || ended.load(std::sync::atomic::Ordering::Relaxed);
+        match asked.method.as_str() {
+            "HEAD" if was_ended() => Reply::new(200).says_length(100),
+            "HEAD" => Reply::new(404),
+            "POST" | "PATCH" => here(Reply::new(202)),
+            "PUT" if was_ended() => Reply::new(404),
+            "PUT" => {
+                ended.store(true, std::sync::atomic::Ordering::Relaxed);
+                Reply::new(503).cut_after(0)
+            }
+            _ => Reply::new(200),
+        }
+    })
+    .await;
+    let (bytes, _) = content(100);
+    let source = MadeOnTheWay {
+        bytes,
+        made: Mutex::default(),
+    };
+    let repository = opened(&server, Access::PullPush).await;
+    let uploaded = repository.upload(&source, &[]).await.unwrap();
+    assert_eq!(uploaded, Uploaded::Sent);
+}
