@@ -12,6 +12,7 @@ mod exec;
 mod footprint;
 mod images;
 mod killed;
+mod killed_networks;
 mod killed_transfers;
 mod lifecycle;
 mod listing;

@@ -507,3 +507,6 @@ pub(crate) fn lead_out(places: &mut [Place], joined: &mut [Connection]) {
         places[index].endpoint = Some(endpoint.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+use std::collections::BTreeSet;
+
+use network::{Bridge, Subnet};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::super::record::NetworkRequest;
+use super::*;
+use crate::config::Config;
+
+/// Networks whose kernel part is never opened, and the folder of their records.
+struct World {
+    networks: Networks,
+    _folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path(), folder.path().join("run"), "/nowhere");
+        Self {
+            networks: Networks::open(&config).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    /// A bridge network of these subnets that a user has chosen.
+    fn with(self, name: &str, subnets: &[&str], change: impl FnOnce(&mut Record)) -> Self {
+        let id: Identity = ContainerId::random().as_str().parse().unwrap();
+        let request = NetworkRequest {
+            name: name.into(),
+            pools: subnets
+                .iter()
+                .map(|subnet| super::super::AddressPool {
+                    subnet: (*subnet).into(),
+                    ..Default::default()
+                })
+                .collect(),
+            ..NetworkRequest::default()
+        };
+        let subnet = |v4: bool| {
+            let mut all = subnets
+                .iter()
+                .map(|text| Subnet::new(text.parse().unwrap()));
+            all.find(|subnet| subnet.prefix.is_ipv4() == v4)
+        };
+        let mut record = Record::new(id.clone(), request);
+        record.made = Some(Network {
+            driver: Driver::Bridge(Bridge::new(DeviceName::of_bridge(&id))),
+            id,
+            v4: subnet(true),
+            v6: subnet(false),
+            internal: false,
+            mtu: None,
+        });
+        change(&mut record);
+        self.networks.take_in(record).unwrap();
+        self
+    }
+
+    fn plain(self, name: &str, subnets: &[&str]) -> Self {
+        self.with(name, subnets, |_| {})
+    }
+
+    fn place(&self, name: &str, wish: &EndpointOptions) -> Place {
+        self.networks.place(name, wish).unwrap()
+    }
+
+    fn join(&self, container: &ContainerId, places: &mut [Place]) -> Result<Vec<String>> {
+        let joined = self.networks.join(container, places)?;
+        Ok(joined.iter().map(|one| ip(&one.endpoint)).collect())
+    }
+
+    /// How many endpoints and how many addresses are taken, over all networks.
+    fn taken(&self) -> (usize, u128) {
+        let members = self.networks.members();
+        let endpoints = members.networks.values().map(|m| m.endpoints.len()).sum();
+        let pools = members
+            .networks
+            .values()
+            .flat_map(|m| m.v4.iter().chain(&m.v6));
+        (endpoints, pools.map(network::ipam::Pool::used).sum())
+    }
+}
+
+fn ip(endpoint: &Endpoint) -> String {
+    endpoint
+        .v4
+        .map(|address| address.to_string())
+        .unwrap_or_default()
+}
+
+fn wish(ipv4: &str, ipv6: &str) -> EndpointOptions {
+    EndpointOptions {
+        ipv4: ipv4.into(),
+        ipv6: ipv6.into(),
+        ..EndpointOptions::default()
+    }
+}
+
+fn any() -> EndpointOptions {
+    EndpointOptions::default()
+}
+
+#[test]
+fn each_container_gets_an_address_of_its_own() {
+    let world = World::new().plain("one", &["10.0.0.0/24"]);
+    let (a, b) = (ContainerId::random(), ContainerId::random());
+    let mut places = [world.place("one", &any())];
+    assert_eq!(world.join(&a, &mut places).unwrap(), ["10.0.0.2/24"]);
+    let mut other = [world.place("one", &any())];
+    assert_eq!(world.join(&b, &mut other).unwrap(), ["10.0.0.3/24"]);
+    let endpoint = places[0].endpoint.clone().unwrap();
+    assert_eq!(endpoint.device.as_str(), "eth0");
+    assert_eq!(endpoint.mac, Mac::of([10, 0, 0, 2].into()));
+    // Left, the address is free; leaving again, or with the endpoint of an earlier run, changes nothing.
+    let network = places[0].network.clone().unwrap();
+    world.networks.release(&a, &network, &endpoint);
+    let mut again = [world.place("one", &any())];
+    assert_eq!(world.join(&a, &mut again).unwrap(), ["10.0.0.2/24"]);
+    world.networks.release(&a, &network, &endpoint);
+    assert_eq!(world.taken().0, 2);
+}
+
+#[test]
+fn one_network_that_cannot_be_joined_takes_all_back() {
+    let world = World::new()
+        .plain("one", &["10.0.0.0/24", "fd00::/64"])
+        .plain("two", &["10.1.0.0/24"])
+        .with("settings", &[], |record| record.made = None);
+    let before = world.taken();
+    let (a, b) = (ContainerId::random(), ContainerId::random());
+    let mut places = ["one", "two", "settings"].map(|name| world.place(name, &any()));
+    let error = world.join(&a, &mut places).unwrap_err().to_string();
+    assert!(error.contains("is a configuration network"), "{error}");
+    assert_eq!(world.taken(), before);
+    assert!(places.iter().all(|place| place.endpoint.is_none()));
+    // An IPv6 address that is taken gives the IPv4 one back.
+    let mut places = [world.place("one", &wish("", "fd00::7"))];
+    world.join(&b, &mut places).unwrap();
+    let with_one = world.taken();
+    let mut places = [world.place("one", &wish("10.0.0.9", "fd00::7"))];
+    let error = world.join(&a, &mut places).unwrap_err().to_string();
+    assert_eq!(error, "Address already in use");
+    assert_eq!(world.taken(), with_one);
+}
+
+#[test]
+fn devices_are_numbered_through_all_networks() {
+    let world = World::new()
+        .plain("one", &["10.0.0.0/24"])
+        .plain("two", &["10.1.0.0/24"])
+        .with("named", &["10.2.0.0/24"], |record| {
+            let option = "com.docker.network.container_iface_prefix".to_owned();
+            record.request.options.insert(option, "lan".into());
+        });
+    let mut places = ["one", "named", "two"].map(|name| world.place(name, &any()));
+    world.join(&ContainerId::random(), &mut places).unwrap();
+    let names: Vec<_> = places
+        .iter()
+        .map(|place| place.endpoint.as_ref().unwrap().device.to_string())
+        .collect();
+    assert_eq!(names, ["eth0", "lan0", "eth1"]);
+    let twice = EndpointOptions {
+        driver_options: [(DEVICE.to_owned(), "eth0".to_owned())].into(),
+        ..any()
+    };
+    let mut places = [world.place("one", &any()), world.place("two", &twice)];
+    let error = world
+        .join(&ContainerId::random(), &mut places)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "the container has a device eth0 already");
+}
+
+#[test]
+fn where_the_default_routes_lead() {
+    let world = World::new()
+        .plain("bb", &["10.0.0.0/24"])
+        .plain("aa", &["10.1.0.0/24", "fd01::/64"])
+        .with("inner", &["10.2.0.0/24"], |record| {
+            record.made.as_mut().unwrap().internal = true;
+        })
+        .with("routers", &["10.3.0.0/24"], |record| {
+            let subnet = record.made.as_mut().unwrap().v4.as_mut().unwrap();
+            subnet
+                .reserved
+                .insert("DefaultGatewayIPv4".into(), [10, 3, 0, 77].into());
+        });
+    let gateways = |places: &mut [Place]| {
+        let container = ContainerId::random();
+        world.networks.join(&container, places).unwrap();
+        let of = |place: &Place| {
+            let endpoint = place.endpoint.as_ref().unwrap();
+            let all = endpoint.gateway_v4.iter().chain(&endpoint.gateway_v6);
+            all.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        places.iter().map(of).collect::<Vec<_>>()
+    };
+    let mut places = ["bb", "aa", "inner"].map(|name| world.place(name, &any()));
+    // By name, without a priority.
+    assert_eq!(gateways(&mut places), ["", "10.1.0.1 fd01::1", ""]);
+    let mut places = ["bb", "aa", "inner"].map(|name| world.place(name, &any()));
+    places[0].wish.gateway_priority = 1;
+    assert_eq!(gateways(&mut places), ["10.0.0.1", "fd01::1", ""]);
+    // A priority makes no way out of a network that has none.
+    let mut places = ["inner", "aa"].map(|name| world.place(name, &any()));
+    places[0].wish.gateway_priority = 9;
+    assert_eq!(gateways(&mut places), ["", "10.1.0.1 fd01::1"]);
+    assert_eq!(
+        gateways(&mut [world.place("routers", &any())]),
+        ["10.3.0.77"]
+    );
+}
+
+#[test]
+fn wishes_that_make_no_sense() {
+    let world = World::new().plain("one", &["10.0.0.0/24"]);
+    let check = |network: &str, wish: &EndpointOptions, text: &str| {
+        let error = world.networks.place(network, wish).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    };
+    check(
+        "one",
+        &wish("10.9.0.1", ""),
+        "no configured subnet or ip-range contain the IP address 10.9.0.1",
+    );
+    check("one", &wish("fd00::1", ""), "invalid IPv4 address: fd00::1");
+    check(
+        "bridge",
+        &wish("10.0.0.9", ""),
+        "user specified IP address is supported on user defined networks only",
+    );
+    let alias = EndpointOptions {
+        aliases: vec!["x".into()],
+        ..any()
+    };
+    check(
+        "bridge",
+        &alias,
+        "network-scoped alias is supported only for containers in user defined networks",
+    );
+    let unknown = EndpointOptions {
+        driver_options: [("foo".to_owned(), "bar".to_owned())].into(),
+        ..any()
+    };
+    check("one", &unknown, "\"foo\"");
+    // Of a network that is not there yet nothing is known.
+    assert!(world.networks.place("nope", &wish("10.9.0.1", "")).is_ok());
+}
+
+#[test]
+fn ports_of_all_endpoints() {
+    let world = World::new().with("one", &["10.0.0.0/24"], |record| {
+        let option = drivers::BINDING.to_owned();
+        record.request.options.insert(option, "127.0.0.1".into());
+    });
+    let container = ContainerId::random();
+    let mut places = [world.place("one", &any())];
+    let mut joined = world.networks.join(&container, &mut places).unwrap();
+    assert!(world.networks.published().is_empty());
+    let port = Published {
+        protocol: network::Protocol::Tcp,
+        address: [127, 0, 0, 1].into(),
+        host: 80,
+        container: 80,
+        count: 1,
+    };
+    joined[0].endpoint.ports.push(port);
+    world.networks.note(&container, &joined);
+    assert_eq!(world.networks.published(), [port]);
+    assert_eq!(
+        world.networks.binding_of(&joined[0].network.id),
+        IpAddr::from([127, 0, 0, 1])
+    );
+    assert_eq!(world.networks.joined(&places).len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever comes and goes, no address belongs to two, and all that is taken is somebody's.
+    #[test]
+    fn addresses_belong_to_one(steps in prop::collection::vec((0usize..6, 0u8..20), 1..60)) {
+        let world = World::new().plain("one", &["10.0.0.0/28"]).plain("two", &["10.1.0.0/28"]);
+        let empty = world.taken();
+        let containers: Vec<_> = (0..6).map(|_| ContainerId::random()).collect();
+        let mut places: Vec<Option<Vec<Place>>> = vec![None; 6];
+        for (who, host) in steps {
+            match places[who].take() {
+                Some(mut left) => {
+                    for place in &mut left {
+                        let endpoint = place.endpoint.take().unwrap();
+                        world.networks.release(&containers[who], place.network.as_ref().unwrap(), &endpoint);
+                    }
+                }
+                None => {
+                    let fixed = if host < 14 { format!("10.0.0.{host}") } else { String::new() };
+                    let mut wanted = vec![world.place("two", &any())];
+                    if let Ok(place) = world.networks.place("one", &wish(&fixed, "")) {
+                        wanted.push(place);
+                    }
+                    if world.networks.join(&containers[who], &mut wanted).is_ok() {
+                        places[who] = Some(wanted);
+                    }
+                }
+            }
+            let held: Vec<String> = places.iter().flatten().flatten().map(|place| ip(place.endpoint.as_ref().unwrap())).collect();
+            prop_assert_eq!(held.iter().collect::<BTreeSet<_>>().len(), held.len());
+            let (endpoints, addresses) = world.taken();
+            prop_assert_eq!(endpoints, held.len());
+            prop_assert_eq!(addresses - empty.1, held.len() as u128);
+        }
+    }
+}
