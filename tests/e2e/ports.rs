@@ -484,6 +484,85 @@ fn what_a_network_makes_of_ports() {
 }
 
 #[test]
+fn what_the_kernel_cannot_translate_is_carried_on() {
+    with(|d, host| {
+        let outside = host.outside();
+        let docker = d.docker();
+        // A container without IPv6, on an IPv6 address of the host.
+        serve(d, "web", &["-p", "8080:80"]);
+        let (near, far) = ("[::1]:8080", "[2001:db8::1]:8080");
+        assert_eq!(host.inside(|| ask(near)).expect("::1"), "web");
+        assert_eq!(outside.inside(|| ask(far)).expect("from outside"), "web");
+        d.crash();
+        assert_eq!(host.inside(|| ask(near)).expect("after a crash"), "web");
+        // It follows the container to another network.
+        docker.ok(&["network", "create", "aaa"]);
+        docker.ok(&["network", "connect", "aaa", "web"]);
+        docker.ok(&["network", "disconnect", "bridge", "web"]);
+        assert_eq!(host.inside(|| ask(near)).expect("::1, elsewhere"), "web");
+        docker.ok(&["rm", "-f", "web"]);
+        // One with IPv6: only ::1 is carried on.
+        docker.ok(&["network", "create", "--ipv6", "six"]);
+        serve(d, "web", &["--network", "six", "-p", "8080:80"]);
+        assert_eq!(host.inside(|| ask(near)).expect("::1 to IPv6"), "web");
+        assert_eq!(outside.inside(|| ask(far)).expect("IPv6 to IPv6"), "web");
+        docker.ok(&["rm", "-f", "web"]);
+        docker.ok(&["network", "rm", "aaa", "six"]);
+    });
+}
+
+#[test]
+fn ports_that_are_sockets_of_the_host() {
+    with(|d, host| {
+        let outside = host.outside();
+        let docker = d.docker();
+        docker.ok(&[
+            "network",
+            "create",
+            "-o",
+            "publish-mode=host-socket",
+            "near",
+        ]);
+        serve(
+            d,
+            "web",
+            &[
+                "--network",
+                "near",
+                "-p",
+                "8080:80",
+                "-p",
+                "20000-20099:20000-20099",
+            ],
+        );
+        for address in [HOST, "[2001:db8::1]"] {
+            let to = format!("{address}:8080");
+            assert_eq!(outside.inside(|| ask(&to)).expect(address), "web");
+        }
+        // Somebody listens there, as the host's rules see it.
+        let listens = host.inside(|| std::fs::read_to_string("/proc/thread-self/net/tcp"));
+        let listens = listens.expect("the sockets");
+        assert!(
+            listens
+                .lines()
+                .any(|line| line.contains(":1F90 00000000:0000 0A")),
+            "{listens}"
+        );
+        d.crash();
+        assert_eq!(
+            host.inside(|| ask("127.0.0.1:8080"))
+                .expect("after a crash"),
+            "web"
+        );
+        docker.ok(&["rm", "-f", "web"]);
+        docker.ok(&["network", "rm", "near"]);
+        docker
+            .run(&["network", "create", "-o", "publish-mode=x", "near"])
+            .fails(1, "unknown publish-mode");
+    });
+}
+
+#[test]
 fn a_range_of_ten_thousand_ports() {
     with(|d, host| {
         serve(

@@ -143,6 +143,7 @@ fn wire(machine: std::os::fd::BorrowedFd<'_>) -> network::Result<network::Host> 
         names: false,
         any_source: true,
         ports: Vec::new(),
+        carried: false,
     };
     let host = network::Host::open(network::Owner::of("outside"))?;
     host.create(&cable)?;

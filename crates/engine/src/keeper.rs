@@ -177,6 +177,41 @@ impl Keeper {
         Ok(())
     }
 
+    /// Does other things with what is held under a key. It stays bound meanwhile, since copies are here.
+    pub(crate) fn use_otherwise(
+        &self,
+        key: &str,
+        change: impl Fn(Use, BorrowedFd<'_>) -> Use,
+    ) -> Result<()> {
+        let mut state = self.inner.state();
+        let Some(mut held) = state.given.held.remove(key) else {
+            return Ok(());
+        };
+        let mut is_other = false;
+        for (of, socket) in &mut held {
+            let new = change(*of, socket.as_fd());
+            is_other |= new != *of;
+            *of = new;
+        }
+        let told = if is_other {
+            let key = key.to_owned();
+            self.inner.tell(&mut state, &Op::Release { key }, &[])
+        } else {
+            Ok(())
+        };
+        let told = told.and_then(|()| {
+            let all = if is_other {
+                holding(key, &held)
+            } else {
+                Vec::new()
+            };
+            all.iter()
+                .try_for_each(|op| self.inner.tell(&mut state, &op.0, &op.1))
+        });
+        state.given.held.insert(key.to_owned(), held);
+        told
+    }
+
     /// Lets go of what is held under a key.
     pub(crate) fn release(&self, key: &str) -> Result<()> {
         let mut state = self.inner.state();

@@ -74,7 +74,9 @@ pub use exec::{ExecOptions, ExecStart, ExecView};
 pub use list::ListQuery;
 pub use logs::{LogQuery, LogStream};
 pub use memory::GiveBack;
-pub use networks::{AddressPool, EndpointView, NetworkRequest, NetworkView, Networking};
+pub use networks::{
+    AddressPool, EndpointView, NetworkRequest, NetworkView, Networking, PublishMode,
+};
 pub use ports::PortView;
 pub use pull::PullRequest;
 pub use push::PushRequest;

@@ -18,6 +18,7 @@ mod default;
 mod drivers;
 mod filter;
 mod places;
+mod published;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ use network::ipam::{Pool, PoolSpec, Subnets};
 use network::{Endpoint, Expected, Host, Identity, Owner};
 use oci::ContainerId;
 
-pub use default::Networking;
+pub use default::{Networking, PublishMode};
 pub(crate) use places::{Connection, Place, lead_out};
 pub use record::{AddressPool, EndpointView, NetworkRequest, NetworkView};
 

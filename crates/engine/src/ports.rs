@@ -5,6 +5,7 @@
 //! part of the endpoint's record; the rules follow from it. The sockets that keep others on the host from a port are held by the
 //! keeper, under the container's id.
 
+mod proxy;
 mod view;
 mod wish;
 
@@ -14,13 +15,13 @@ use std::net::IpAddr;
 use network::port::{self, Wanted};
 use network::{Endpoint, GatewayMode, Host, Published};
 use oci::ContainerId;
-use shim::keeping::Use;
 
 use crate::container::Container;
 use crate::error::{Error, Result};
 use crate::networks::{Connection, Place};
 use crate::shared::Shared;
 
+use proxy::{Proxy, lead_elsewhere, pieces, target};
 pub use view::PortView;
 pub(crate) use view::view;
 pub(crate) use wish::{Ports, Wish, wish, wishes};
@@ -91,9 +92,14 @@ pub(crate) fn publish_wishes(
     let default = shared.networks.binding_of(&joined[main].network.id);
     let _one_at_a_time = shared.networks.reserving();
     let mut taken = shared.networks.published();
+    let proxy = Proxy {
+        carries: shared.networks.carries(&joined[main].network.id)?,
+        is_there: shared.networks.has_proxy(),
+    };
     let mut made = opened(wishes, default, ways, joined);
     let mut sockets = Vec::new();
-    for wanted in port::merge(wanted(wishes, default, ways, joined)) {
+    let all = port::merge(wanted((wishes, default), (ways, joined), proxy));
+    for wanted in all.into_iter().flat_map(|one| pieces(one, proxy)) {
         let reserved = port::reserve(&wanted, &taken).map_err(|error| {
             failed(
                 refused(error, &wanted, &joined[main].endpoint),
@@ -101,9 +107,11 @@ pub(crate) fn publish_wishes(
             )
         })?;
         taken.extend(&reserved.published);
+        for (at, socket) in reserved.sockets {
+            let to = target(at, &wanted, &reserved.published, (ways, joined));
+            sockets.push((proxy.use_of(at, wanted.protocol, to), socket));
+        }
         made.extend(reserved.published);
-        let held = reserved.sockets.into_iter();
-        sockets.extend(held.map(|(_, socket)| (Use::Reserve, socket)));
     }
     if !sockets.is_empty() {
         let held = shared.keeper.hold(id.as_str(), sockets);
@@ -112,6 +120,7 @@ pub(crate) fn publish_wishes(
     for published in made {
         if let Some(at) = ways.at(published.address) {
             joined[at].endpoint.ports.push(published);
+            joined[at].endpoint.carried = proxy.carries;
         }
     }
     note(shared, id, places, joined);
@@ -138,7 +147,7 @@ enum Done {
     Nothing,
 }
 
-fn done(ways: Ways, joined: &[Connection], address: IpAddr) -> Done {
+fn done(ways: Ways, joined: &[Connection], address: IpAddr, proxy: Proxy) -> Done {
     let Some(one) = ways.at(address).map(|at| &joined[at]) else {
         return Done::Nothing;
     };
@@ -153,6 +162,9 @@ fn done(ways: Ways, joined: &[Connection], address: IpAddr) -> Done {
         IpAddr::V6(_) => (bridge.gateway_mode_v4, true),
     };
     match mode {
+        GatewayMode::Nat | GatewayMode::NatUnprotected if is_carried && !proxy.is_there => {
+            Done::Nothing
+        }
         GatewayMode::Nat | GatewayMode::NatUnprotected => Done::Translated,
         GatewayMode::Routed if !is_carried => Done::Opened,
         GatewayMode::Routed | GatewayMode::Isolated => Done::Nothing,
@@ -169,13 +181,17 @@ fn addresses(wish: &Wish, default: IpAddr) -> Vec<IpAddr> {
 }
 
 /// What to reserve on the host.
-fn wanted(wishes: &[Wish], default: IpAddr, ways: Ways, joined: &[Connection]) -> Vec<Wanted> {
+fn wanted(
+    (wishes, default): (&[Wish], IpAddr),
+    (ways, joined): (Ways, &[Connection]),
+    proxy: Proxy,
+) -> Vec<Wanted> {
     let one = |wish: &Wish| {
         let addresses = addresses(wish, default).into_iter();
         Wanted {
             protocol: wish.protocol,
             addresses: addresses
-                .filter(|address| done(ways, joined, *address) == Done::Translated)
+                .filter(|address| done(ways, joined, *address, proxy) == Done::Translated)
                 .collect(),
             host: wish.host,
             container: wish.container,
@@ -194,7 +210,13 @@ fn opened(wishes: &[Wish], default: IpAddr, ways: Ways, joined: &[Connection]) -
     let of = |wish: &Wish| {
         let (protocol, container) = (wish.protocol, wish.container);
         let addresses = addresses(wish, default).into_iter();
-        let opened = addresses.filter(|address| done(ways, joined, *address) == Done::Opened);
+        // The proxy has no part in it.
+        let proxy = Proxy {
+            carries: false,
+            is_there: false,
+        };
+        let opened =
+            addresses.filter(|address| done(ways, joined, *address, proxy) == Done::Opened);
         let published = opened.map(move |address| Published {
             protocol,
             address,
@@ -333,7 +355,9 @@ pub(crate) fn rearrange(
         return Ok(Moves::between(&before, joined));
     }
     let ways = Ways::of(joined);
+    let carried = joined.iter().any(|one| one.endpoint.carried);
     for (index, one) in joined.iter_mut().enumerate() {
+        one.endpoint.carried = carried;
         let own = all
             .iter()
             .filter(|port| ways.at(port.address) == Some(index));
@@ -343,6 +367,7 @@ pub(crate) fn rearrange(
         release(shared, &container.birth.id);
     }
     note(shared, &container.birth.id, places, joined);
+    lead_elsewhere(shared, &container.birth.id, ways, joined);
     Ok(Moves::between(&before, joined))
 }
 
@@ -354,25 +379,21 @@ pub(crate) fn release(shared: &Shared, id: &ContainerId) {
 }
 
 /// Takes over what is held for containers that run, holds anew what has been lost, and lets go of the rest.
-pub(crate) fn adopt(shared: &Shared, running: &BTreeMap<ContainerId, Vec<Published>>) {
+pub(crate) fn adopt(shared: &Shared, running: &BTreeMap<ContainerId, Vec<Connection>>) {
     let held = shared.keeper.keys();
+    let has_ports = |joined: &[Connection]| joined.iter().any(|one| !one.endpoint.ports.is_empty());
     for key in &held {
-        let is_used =
-            |(id, ports): (&ContainerId, &Vec<Published>)| id.as_str() == key && !ports.is_empty();
-        if !running.iter().any(is_used) {
+        let mut running = running.iter();
+        if !running.any(|(id, joined)| id.as_str() == key && has_ports(joined)) {
             tracing::info!(container = key, "let go of ports without a container");
             let _released = shared.keeper.release(key);
         }
     }
-    for (id, ports) in running {
-        if held.contains(id.as_str()) {
-            continue;
-        }
-        for port in ports
-            .iter()
-            .filter(|port| port.host > 0 && port.count <= port::HELD)
-        {
-            if let Err(error) = hold(shared, id, port) {
+    let lost = running.iter().filter(|(id, _)| !held.contains(id.as_str()));
+    for (id, joined) in lost {
+        for port in joined.iter().flat_map(|one| &one.endpoint.ports) {
+            let is_held = port.host > 0 && port.count <= port::HELD;
+            if is_held && let Err(error) = hold(shared, id, port, joined) {
                 // Somebody else has taken it meanwhile. The rules lead to the container all the same.
                 tracing::warn!(%id, error = error.chain(), "a published port cannot be reserved again");
             }
@@ -380,7 +401,12 @@ pub(crate) fn adopt(shared: &Shared, running: &BTreeMap<ContainerId, Vec<Publish
     }
 }
 
-fn hold(shared: &Shared, id: &ContainerId, published: &Published) -> Result<()> {
+fn hold(
+    shared: &Shared,
+    id: &ContainerId,
+    published: &Published,
+    joined: &[Connection],
+) -> Result<()> {
     let wanted = Wanted {
         protocol: published.protocol,
         addresses: vec![published.address],
@@ -388,10 +414,17 @@ fn hold(shared: &Shared, id: &ContainerId, published: &Published) -> Result<()> 
         container: published.container,
         count: published.count,
     };
+    let proxy = Proxy {
+        carries: joined.iter().any(|one| one.endpoint.carried),
+        is_there: shared.networks.has_proxy(),
+    };
+    let ways = Ways::of(joined);
     let reserved = port::reserve(&wanted, &[])?;
-    let sockets = reserved.sockets.into_iter();
-    let sockets = sockets.map(|(_, socket)| (Use::Reserve, socket)).collect();
-    shared.keeper.hold(id.as_str(), sockets)
+    let sockets = reserved.sockets.into_iter().map(|(at, socket)| {
+        let to = target(at, &wanted, &reserved.published, (ways, joined));
+        (proxy.use_of(at, wanted.protocol, to), socket)
+    });
+    shared.keeper.hold(id.as_str(), sockets.collect())
 }
 
 #[cfg(test)]

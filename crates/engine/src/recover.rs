@@ -27,7 +27,7 @@ use crate::exec;
 use crate::launch::{self, remove_folder};
 use crate::lifecycle::{Event, Life, Phase};
 use crate::link::Link;
-use crate::networks::Networks;
+use crate::networks::{Connection, Networks};
 use crate::owner;
 use crate::ports;
 use crate::shared::Shared;
@@ -92,22 +92,29 @@ pub(crate) fn look(config: Config) -> Result<Found> {
     shared.volumes.adopt(uses);
     let kept = shared.keeper.find();
     let running = running_endpoints(&containers);
-    let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (id, _, endpoint) in &running {
-        let all = ports.entry(id.clone()).or_default();
-        all.extend(&endpoint.ports);
-    }
     if let Err(error) = shared.networks.adopt(running) {
         // Containers without networks run all the same.
         tracing::error!(error = error.chain(), "cannot take networks over");
     }
-    ports::adopt(&shared, &ports);
+    ports::adopt(&shared, &running_connections(&shared, &containers));
     sweep(&shared, &known)?;
     Ok(Found {
         shared,
         containers,
         kept,
     })
+}
+
+/// The same with their networks, container by container.
+fn running_connections(
+    shared: &Shared,
+    containers: &[FoundContainer],
+) -> BTreeMap<ContainerId, Vec<Connection>> {
+    let of = |found: &FoundContainer| {
+        let joined = shared.networks.joined(&found.container.live().places);
+        (found.container.birth.id.clone(), joined)
+    };
+    containers.iter().map(of).collect()
 }
 
 /// The endpoints of the containers that run; those of others are over.

@@ -67,6 +67,12 @@ pub fn listen(socket: impl AsFd, backlog: i32) -> Result<()> {
     rustix::net::listen(socket, backlog).context(|| format!("listen({backlog})"))
 }
 
+/// What is left of a listening socket's ended connections keeps nobody from binding its address anew, who says so too. While it
+/// listens, nobody else binds it all the same.
+pub fn allow_rebinding(socket: impl AsFd) -> Result<()> {
+    rustix::net::sockopt::set_socket_reuseaddr(socket, true).context(|| "setsockopt(SO_REUSEADDR)")
+}
+
 /// Has the kernel ask now and then whether the other side of a connection is still there.
 pub fn keep_alive(socket: impl AsFd) -> Result<()> {
     rustix::net::sockopt::set_socket_keepalive(socket, true).context(|| "setsockopt(SO_KEEPALIVE)")

@@ -57,6 +57,7 @@ fn endpoint(number: u32) -> Result<Endpoint, network::Error> {
         names: false,
         any_source: false,
         ports: Vec::new(),
+        carried: false,
     })
 }
 

@@ -47,6 +47,9 @@ pub struct Endpoint {
     pub any_source: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Published>,
+    /// Whether the proxy carries its ports on, all of them: then there are no rules for them.
+    #[serde(default)]
+    pub carried: bool,
 }
 
 /// An address and the length of its network's prefix: `172.17.0.2/16`.

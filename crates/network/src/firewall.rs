@@ -27,7 +27,7 @@
 //! hook altogether (VRF, ipvlan, a translation in BPF) is not in every kernel. We do not change others' tables, so
 //! [`crate::Host::forwarding_obstacles`] names such chains, in words for the user, and
 //!
-//! - published ports then go through the proxy, which is a local process on both sides and so meets INPUT and OUTPUT only;
+//! - published ports then go through the proxy (`Endpoint::carried`), which is a local process on both sides and so meets INPUT and OUTPUT only;
 //! - what containers send outside could go through the keeper as well: sockets in the container's namespace, as those for names, take TCP and
 //!   UDP over, and the keeper opens the same connection from the host, which meets OUTPUT only (to be built);
 //! - until then, what containers send outside needs a rule of the administrator's (`ufw route allow in on br-...`), or with firewalld

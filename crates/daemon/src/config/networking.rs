@@ -45,6 +45,13 @@ pub(super) fn read(settings: &Settings, own_name: &str) -> Result<Networking, Co
         masquerade: on("ip-masq", true),
         ip: address("ip")?.unwrap_or(defaults.ip),
         forwarding: on("ip-forward", true),
+        publish_mode: match text("publish-mode").as_str() {
+            "" => defaults.publish_mode,
+            text => text
+                .parse()
+                .map_err(|error: engine::Error| ConfigError::Network(error.chain()))?,
+        },
+        proxy: on("userland-proxy", true),
         pools: pools(settings)?,
     };
     networking

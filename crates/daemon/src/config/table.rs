@@ -192,6 +192,18 @@ pub(crate) static OPTIONS: &[Opt] = &[
     yes("iptables", "iptables", Switch, "Always on: rules for IPv4"),
     yes("ipv6", "ipv6", Switch, "Give the default bridge IPv6"),
     yes(
+        "publish-mode",
+        "publish-mode",
+        Text,
+        "How published ports lead to containers (\"auto\"|\"nat\"|\"host-socket\") (default \"auto\")",
+    ),
+    yes(
+        "userland-proxy",
+        "userland-proxy",
+        Switch,
+        "Carry on what the kernel cannot translate: ::1, and IPv6 to containers without (default true)",
+    ),
+    yes(
         "mtu",
         "mtu",
         Number,
@@ -611,12 +623,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
     no("tlscert", "tlscert", Text, TLS),
     no("tlskey", "tlskey", Text, TLS),
     no("tlsverify", "tlsverify", Switch, TLS),
-    no(
-        "userland-proxy",
-        "userland-proxy",
-        Switch,
-        "the proxy for published ports is not built yet",
-    ),
     no("userland-proxy-path", "userland-proxy-path", Text, NETWORK),
     no(
         "userns-remap",

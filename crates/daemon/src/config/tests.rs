@@ -109,7 +109,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 fn a_refused_switch_may_be_turned_off() {
     assert!(
         config(
-            &["--rootless=false", "--userland-proxy=false"],
+            &["--rootless=false", "--selinux-enabled=false"],
             r#"{"ipv6":false}"#
         )
         .is_ok()

@@ -228,7 +228,7 @@ fn door(protocol: Protocol, to: SocketAddr) -> (Vec<(Use, OwnedFd)>, SocketAddr)
         Protocol::Udp => Use::ProxyUdp { to },
         _ => Use::ProxyTcp { to },
     };
-    let sockets = reserved.sockets.into_iter().map(|socket| (of, socket));
+    let sockets = reserved.sockets.into_iter().map(|(_, socket)| (of, socket));
     let port = reserved.published[0].host;
     (sockets.collect(), ([127, 0, 0, 1], port).into())
 }

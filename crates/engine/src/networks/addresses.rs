@@ -27,9 +27,15 @@ pub(super) fn read(request: &NetworkRequest) -> Result<Wanted> {
             &mut wanted.v6
         };
         if place.replace(subnet).is_some() {
-            return Err(Error::unsupported(
-                "a network with several subnets of one family (--subnet)",
-            ));
+            return Err(match super::record::driver(request) {
+                "bridge" => Error::new(
+                    crate::ErrorKind::Forbidden,
+                    "bridge driver doesn't support multiple subnets",
+                ),
+                name => Error::unsupported(format_args!(
+                    "a {name} network with several subnets of one family (--subnet)"
+                )),
+            });
         }
     }
     match complaint(&wrong) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use network::ipam::PoolSpec;
 use network::{Address, DeviceName, Prefix};
@@ -38,8 +39,39 @@ pub struct Networking {
     pub ip: IpAddr,
     /// Whether the host is made a router where it is none. For all networks.
     pub forwarding: bool,
+    /// How published ports lead to containers. For all networks that say nothing else.
+    pub publish_mode: PublishMode,
+    /// Whether what the kernel cannot translate is carried on by the keeper (`--userland-proxy`).
+    pub proxy: bool,
     /// Where subnets come from that nobody chose: a prefix, and the length of the parts that it is cut into. None: Docker's.
     pub pools: Vec<(String, u8)>,
+}
+
+/// How published ports lead to containers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PublishMode {
+    /// Translated by the kernel, unless somebody else's rules on this host drop what is forwarded: then as with `HostSocket`.
+    #[default]
+    Auto,
+    /// Translated by the kernel. The container sees who connects.
+    Nat,
+    /// Each port is a socket of the host's, so the host's own rules for incoming connections hold. The container sees the host only.
+    HostSocket,
+}
+
+impl FromStr for PublishMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "nat" => Ok(Self::Nat),
+            "host-socket" => Ok(Self::HostSocket),
+            _ => Err(Error::invalid(format!(
+                "unknown publish-mode {text:?}: choose one of auto, nat, host-socket"
+            ))),
+        }
+    }
 }
 
 impl Default for Networking {
@@ -59,6 +91,8 @@ impl Default for Networking {
             masquerade: true,
             ip: IpAddr::from([0, 0, 0, 0]),
             forwarding: true,
+            publish_mode: PublishMode::Auto,
+            proxy: true,
             pools: Vec::new(),
         }
     }

@@ -17,6 +17,8 @@ const PREFIX: &str = "com.docker.network.container_iface_prefix";
 pub(super) const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 pub(super) const ICC: &str = "com.docker.network.bridge.enable_icc";
 pub(super) const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// How published ports lead to containers; ours alone.
+pub(super) const PUBLISH_MODE: &str = "publish-mode";
 /// The address that ports are published on if they name none.
 pub(super) const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 
@@ -35,7 +37,10 @@ pub(super) fn check(request: &NetworkRequest) -> Result<()> {
             crate::ErrorKind::Forbidden,
             format!("only one instance of {name:?} network is allowed"),
         )),
-        "overlay" => Err(Error::unsupported("an overlay network (--driver overlay)")),
+        "overlay" => Err(Error::new(
+            crate::ErrorKind::Forbidden,
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
+        )),
         name => Err(Error::not_found(format!("plugin {name:?} not found"))),
     }
 }
@@ -155,6 +160,7 @@ fn bridge(id: &Identity, options: &mut Options<'_>) -> Result<Bridge> {
             .extend(options.parsed::<std::net::IpAddr>(name)?);
     }
     options.parsed::<std::net::IpAddr>(BINDING)?;
+    options.parsed::<super::PublishMode>(PUBLISH_MODE)?;
     let name = format!("{OF}.trusted_host_interfaces");
     let trusted = options.take(&name).unwrap_or_default();
     for device in trusted.split(':').filter(|device| !device.is_empty()) {

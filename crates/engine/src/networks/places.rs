@@ -1,11 +1,8 @@
 //! Containers' places in networks: wishes become endpoints when a container starts, and end with its run.
 
 use std::net::IpAddr;
-use std::sync::{MutexGuard, PoisonError};
 
-use network::{
-    Address, DeviceName, Driver, Endpoint, GatewayMode, Identity, Mac, Network, Published,
-};
+use network::{Address, DeviceName, Driver, Endpoint, GatewayMode, Identity, Mac, Network};
 use oci::ContainerId;
 use serde::{Deserialize, Serialize};
 
@@ -233,31 +230,6 @@ impl Networks {
             .to_owned()
     }
 
-    /// Held while ports are chosen: from [`Networks::published`] until they are noted.
-    pub(crate) fn reserving(&self) -> MutexGuard<'_, ()> {
-        self.reserving
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The ports of all endpoints.
-    pub(crate) fn published(&self) -> Vec<Published> {
-        let members = self.members();
-        let endpoints = members.networks.values().flat_map(|m| m.endpoints.values());
-        endpoints
-            .flat_map(|endpoint| endpoint.ports.iter().copied())
-            .collect()
-    }
-
-    /// The address of the host that a network's ports are published on if they name none.
-    pub(crate) fn binding_of(&self, id: &Identity) -> IpAddr {
-        let members = self.members();
-        let member = members.networks.get(id);
-        let said =
-            member.and_then(|m| m.record.request.options.get(drivers::BINDING)?.parse().ok());
-        said.unwrap_or(IpAddr::from([0, 0, 0, 0]))
-    }
-
     fn release(&self, container: &ContainerId, id: &Identity, endpoint: &Endpoint) {
         let mut members = self.members();
         let Some(member) = members.networks.get_mut(id) else {
@@ -443,6 +415,7 @@ impl Member {
             names: false,
             any_source: false,
             ports: Vec::new(),
+            carried: false,
         })
     }
 }

@@ -2,6 +2,9 @@ use proptest::prelude::*;
 
 use network::Protocol;
 
+use shim::keeping::Use;
+
+use super::proxy::Target;
 use super::*;
 use crate::options::{ContainerOptions, PortBinding};
 
@@ -111,10 +114,15 @@ fn connection(mode: GatewayMode, v4: bool, v6: bool) -> Connection {
             names: false,
             any_source: false,
             ports: Vec::new(),
+            carried: false,
         },
     }
 }
 
+const PROXY: Proxy = Proxy {
+    carries: false,
+    is_there: true,
+};
 const ANY4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 const ANY6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
 
@@ -135,7 +143,7 @@ fn what_gateway_modes_make_of_a_port() {
         let joined = [connection(mode, true, false)];
         let ways = Ways::of(&joined);
         assert_eq!(
-            [ANY4, ANY6].map(|address| done(ways, &joined, address)),
+            [ANY4, ANY6].map(|address| done(ways, &joined, address, PROXY)),
             expect,
             "{mode:?}"
         );
@@ -155,15 +163,100 @@ fn the_network_s_choice_of_address() {
     let wish = wish(&binding("80/tcp", "", "8080")).unwrap();
     let of = |default: &str| {
         let wanted = wanted(
-            &[wish],
-            default.parse().unwrap(),
-            Ways::of(&joined),
-            &joined,
+            (&[wish], default.parse().unwrap()),
+            (Ways::of(&joined), &joined),
+            PROXY,
         );
         wanted[0].addresses.clone()
     };
     assert_eq!(of("127.0.0.1"), [IpAddr::from([127, 0, 0, 1])]);
     assert_eq!(of("0.0.0.0")[0], ANY4);
+}
+
+#[test]
+fn what_the_proxy_is_for() {
+    let alike = |is_alike| {
+        Some(Target {
+            address: "10.0.0.2:80".parse().unwrap(),
+            is_alike,
+        })
+    };
+    let carried = |proxy: Proxy, at: &str, target| {
+        proxy.use_of(at.parse().unwrap(), Protocol::Tcp, target) != Use::Reserve
+    };
+    for (at, is_alike, is_carried) in [
+        ("0.0.0.0:80", true, false),
+        ("127.0.0.1:80", true, false),
+        ("[::]:80", true, true),
+        ("[::1]:80", true, true),
+        ("[2001:db8::1]:80", true, false),
+        ("[2001:db8::1]:80", false, true),
+        ("[::]:80", false, true),
+    ] {
+        assert_eq!(carried(PROXY, at, alike(is_alike)), is_carried, "{at}");
+        assert!(
+            carried(
+                Proxy {
+                    carries: true,
+                    ..PROXY
+                },
+                at,
+                alike(is_alike)
+            ),
+            "{at}"
+        );
+        assert!(
+            !carried(
+                Proxy {
+                    carries: false,
+                    is_there: false
+                },
+                at,
+                alike(is_alike)
+            ),
+            "{at}"
+        );
+    }
+    let sctp = PROXY.use_of("[::]:80".parse().unwrap(), Protocol::Sctp, alike(false));
+    assert_eq!(sctp, Use::Reserve);
+    // Without a proxy a container without IPv6 has no port on IPv6 addresses.
+    let joined = [connection(GatewayMode::Nat, true, false)];
+    let none = Proxy {
+        carries: false,
+        is_there: false,
+    };
+    assert_eq!(done(Ways::of(&joined), &joined, ANY6, none), Done::Nothing);
+}
+
+#[test]
+fn ranges_that_are_carried_are_held_in_pieces() {
+    let range = Wanted {
+        protocol: Protocol::Tcp,
+        addresses: vec![ANY4],
+        host: Some((20000, 20129)),
+        container: 30000,
+        count: 130,
+    };
+    let got = pieces(
+        range.clone(),
+        Proxy {
+            carries: true,
+            ..PROXY
+        },
+    );
+    let shown: Vec<_> = got
+        .iter()
+        .map(|one| (one.host.unwrap(), one.container, one.count))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ((20000, 20063), 30000, 64),
+            ((20064, 20127), 30064, 64),
+            ((20128, 20129), 30128, 2)
+        ]
+    );
+    assert_eq!(pieces(range.clone(), PROXY), [range]);
 }
 
 #[test]

@@ -154,6 +154,7 @@ pub(super) fn of_port(network: &Network, endpoint: &Endpoint, port: &Published) 
     match (address, mode) {
         (None, _) | (_, GatewayMode::Isolated) => Vec::new(),
         (Some(own), GatewayMode::Routed) => vec![opened(own.ip, port)],
+        (Some(_), GatewayMode::Nat | GatewayMode::NatUnprotected) if endpoint.carried => Vec::new(),
         (Some(own), GatewayMode::Nat | GatewayMode::NatUnprotected) => translated(own.ip, port),
     }
 }

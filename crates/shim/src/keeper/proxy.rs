@@ -67,6 +67,7 @@ impl Proxies {
             Use::Reserve => return Ok(()),
             Use::ProxyTcp { to } => {
                 linux::socket::listen(socket, BACKLOG)?;
+                linux::socket::allow_rebinding(socket)?;
                 (Socket::Tcp(copy()?.into()), to)
             }
             Use::ProxyUdp { to } => (Socket::Udp(copy()?.into()), to),

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use network::{Bridge, Subnet};
+use network::{Bridge, Published, Subnet};
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -524,5 +524,6 @@ pub(super) fn endpoint(number: u8, v4: &str, v6: Option<&str>) -> Endpoint {
         names: false,
         any_source: false,
         ports: Vec::new(),
+        carried: false,
     }
 }
