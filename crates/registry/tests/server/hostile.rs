@@ -78,6 +78,32 @@ async fn who_sends_nothing_is_not_waited_for() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
+/// A byte now and then is never silence, and never an end.
+#[tokio::test]
+async fn who_drips_is_not_waited_for() {
+    let home = Home::with(|s| s.patience = Duration::from_millis(300)).await;
+    let reply = home.ask(Method::POST, "/v2/a/blobs/uploads/", &[], b"");
+    let upload = reply.await.expect(202).header("location").to_owned();
+    for request in [
+        format!("PATCH {upload}"),
+        "PUT /v2/a/manifests/x".to_owned(),
+    ] {
+        let stream = TcpStream::connect(home.address).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n");
+        writing.write_all(head.as_bytes()).await.unwrap();
+        let dripping = tokio::spawn(async move {
+            while writing.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let mut answer = vec![0; 12];
+        reading.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, b"HTTP/1.1 408", "{request}");
+        dripping.abort();
+    }
+}
+
 #[tokio::test]
 async fn who_takes_nothing_is_not_waited_for() {
     let home = Home::with(|s| s.patience = Duration::from_millis(200)).await;

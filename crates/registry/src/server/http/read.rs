@@ -1,6 +1,6 @@
 //! Bodies of requests: small ones whole, with a bound; nothing is waited for without end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
@@ -8,6 +8,42 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use crate::server::failure::Failure;
+
+/// Bytes that must come in each span of the registry's patience: a client that only keeps its connection is dropped.
+const LEAST: u64 = 4 << 10;
+
+/// Whether a body goes on coming.
+pub(super) struct Coming {
+    patience: Duration,
+    since: Instant,
+    came: u64,
+}
+
+impl Coming {
+    pub(super) fn new(patience: Duration) -> Coming {
+        Coming {
+            patience,
+            since: Instant::now(),
+            came: 0,
+        }
+    }
+
+    /// An error for who has sent too little in the span that has ended.
+    pub(super) fn check(&mut self) -> Result<(), Failure> {
+        if self.since.elapsed() <= self.patience {
+            return Ok(());
+        }
+        if self.came < LEAST {
+            return Err(Failure::too_slow());
+        }
+        *self = Coming::new(self.patience);
+        Ok(())
+    }
+
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.came = self.came.saturating_add(bytes as u64);
+    }
+}
 
 /// The next piece of a body, or `None` at its end.
 pub(super) async fn piece(
@@ -46,7 +82,10 @@ pub(super) async fn whole(
         return Err(too_long());
     }
     let mut all = BytesMut::new();
+    let mut coming = Coming::new(patience);
     while let Some(bytes) = piece(&mut body, patience).await? {
+        coming.came(bytes.len());
+        coming.check()?;
         if all.len() + bytes.len() > most {
             return Err(too_long());
         }

@@ -1,7 +1,6 @@
 //! `/v2/<name>/blobs/uploads/`: pushing content, whole, in chunks or as a stream.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{StatusCode, header};
 use hyper::body::Incoming;
@@ -15,9 +14,6 @@ use crate::server::name::{Name, UploadId};
 use crate::server::pump::Pump;
 use crate::server::range;
 use crate::server::store::uploads::{Taken, Writer};
-
-/// Bytes that must come in each span of the registry's patience: a client that only keeps its connection is dropped.
-const LEAST: u64 = 4 << 10;
 
 /// Begins an upload; or mounts a blob of another repository; or takes one whole, when its digest is given at once.
 pub(super) async fn begin(registry: &Arc<Registry>, name: Name, asked: Asked) -> Answer {
@@ -176,13 +172,10 @@ async fn receive(
         .await
         .map_err(|_| Failure::internal())?;
     let mut pump = Pump::new(writer);
-    let (mut since, mut came) = (Instant::now(), 0);
+    let mut coming = read::Coming::new(registry.patience);
     let broken = loop {
-        if since.elapsed() > registry.patience {
-            if came < LEAST {
-                break Some(Failure::too_slow());
-            }
-            (since, came) = (Instant::now(), 0);
+        if let Err(failure) = coming.check() {
+            break Some(failure);
         }
         let next = tokio::select! {
             next = read::piece(&mut body, registry.patience) => next,
@@ -190,7 +183,7 @@ async fn receive(
         };
         match next {
             Ok(Some(bytes)) => {
-                came += bytes.len() as u64;
+                coming.came(bytes.len());
                 registry.metrics.received(bytes.len() as u64);
                 pump.push(bytes).await?;
             }
