@@ -64,6 +64,17 @@ fn keeper_in(folder: &tempfile::TempDir) -> Keeper {
     ))
 }
 
+/// In a namespace of its own, where no other test takes ports.
+fn alone(test: impl FnOnce() + Send) {
+    let run = || -> linux::Result<()> {
+        ns::unshare(Kinds::NETWORK)?;
+        ns::bring_loopback_up()?;
+        test();
+        Ok(())
+    };
+    ns::on_thread(run).unwrap();
+}
+
 fn id(number: u8) -> Identity {
     format!("{number:02x}").repeat(32).parse().unwrap()
 }
@@ -176,6 +187,10 @@ fn a_keeper_that_is_killed_is_replaced_unasked() {
 
 #[test]
 fn ports_stay_held_whoever_dies() {
+    alone(holding_through_deaths);
+}
+
+fn holding_through_deaths() {
     let mut world = World::new();
     let mut sockets = Vec::new();
     let mut ports = Vec::new();
@@ -235,6 +250,10 @@ fn door(protocol: Protocol, to: SocketAddr) -> (Vec<(Use, OwnedFd)>, SocketAddr)
 
 #[test]
 fn a_connection_is_carried_on_with_its_half_closes() {
+    alone(carrying_on);
+}
+
+fn carrying_on() {
     let world = World::new();
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
     let (sockets, at) = door(Protocol::Tcp, target.local_addr().unwrap());
@@ -273,6 +292,10 @@ fn a_connection_is_carried_on_with_its_half_closes() {
 
 #[test]
 fn each_sender_of_datagrams_gets_its_own_answers() {
+    alone(answering_each);
+}
+
+fn answering_each() {
     let mut world = World::new();
     let target = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (sockets, at) = door(Protocol::Udp, target.local_addr().unwrap());
