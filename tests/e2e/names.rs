@@ -278,3 +278,116 @@ fn other_names_are_asked_of_the_servers_in_their_order() {
         });
     });
 }
+
+#[test]
+fn links_are_names_of_one_s_own() {
+    with(|d| {
+        let docker = d.docker();
+        docker.ok(&["network", "create", "--subnet", "10.9.0.0/24", "one"]);
+        // Who is linked to need not be there yet.
+        sleep(
+            d,
+            "links",
+            &["--network", "one", "--link", "web:db", "--link", "other"],
+        );
+        assert_eq!(addresses(d, "links", "db"), [""; 0]);
+        sleep(d, "web", &["--network", "one"]);
+        assert_eq!(addresses(d, "links", "db"), ["10.9.0.3"]);
+        assert_eq!(addresses(d, "links", "db.one"), ["10.9.0.3"]);
+        assert_eq!(addresses(d, "web", "db"), [""; 0]);
+        let shown =
+            "{{json (index .NetworkSettings.Networks \"one\").Links}} {{json .HostConfig.Links}}";
+        let shown = docker.ok(&["inspect", "-f", shown, "links"]);
+        assert_eq!(shown, "[\"web:db\",\"other\"] null");
+        docker.ok(&["rm", "-f", "web"]);
+        assert_eq!(addresses(d, "links", "db"), [""; 0]);
+    });
+}
+
+#[test]
+fn links_on_the_default_bridge_are_lines_and_variables() {
+    with(|d| {
+        for client in [d.docker(), d.tare()] {
+            client.ok(&[
+                "run", "-d", "--name", "db", "-e", "FOO=bar", "--expose", "5432", IMAGE, "sleep",
+                "1000",
+            ]);
+            let line = [
+                "run",
+                "-d",
+                "--name",
+                "web",
+                "--link",
+                "db:base",
+                "-e",
+                "BASE_ENV_FOO=own",
+                IMAGE,
+                "sleep",
+                "1000",
+            ];
+            client.ok(&line);
+            let address = client.ok(&[
+                "inspect",
+                "-f",
+                "{{.NetworkSettings.Networks.bridge.IPAddress}}",
+                "db",
+            ]);
+            let id = client.ok(&["inspect", "-f", "{{.Id}}", "db"]);
+            let hosts = || client.ok(&["exec", "web", "cat", "/etc/hosts"]);
+            let line = |address: &str| format!("{address}\tbase {} db\n", &id[..12]);
+            assert!(hosts().contains(&line(&address)), "{}", hosts());
+            let variables = client.ok(&["exec", "web", "env"]);
+            for wanted in [
+                "BASE_NAME=/web/base",
+                "BASE_ENV_FOO=own",
+                &format!("BASE_PORT_5432_TCP=tcp://{address}:5432"),
+            ] {
+                assert!(
+                    variables.lines().any(|line| line == wanted),
+                    "{wanted} in\n{variables}"
+                );
+            }
+            let links = client.ok(&["inspect", "-f", "{{json .HostConfig.Links}}", "web"]);
+            assert_eq!(links, "[\"/db:/web/base\"]");
+            // It comes back elsewhere.
+            client.ok(&["stop", "-t", "0", "db"]);
+            client.ok(&["run", "-d", "--name", "between", IMAGE, "sleep", "1000"]);
+            client.ok(&["start", "db"]);
+            let now = client.ok(&[
+                "inspect",
+                "-f",
+                "{{.NetworkSettings.Networks.bridge.IPAddress}}",
+                "db",
+            ]);
+            assert_ne!(now, address);
+            assert!(
+                hosts().contains(&line(&now)) && !hosts().contains(&line(&address)),
+                "{}",
+                hosts()
+            );
+            // Without the other it does not start; and there must be one.
+            client.ok(&["stop", "-t", "0", "web", "db"]);
+            client.run(&["start", "web"]).fails(
+                1,
+                "Cannot link to a non running container: /db AS /web/base",
+            );
+            let nobody = client.run(&["run", "--rm", "--link", "nobody", IMAGE, "true"]);
+            nobody.fails(
+                125,
+                "could not get container for nobody: No such container: nobody",
+            );
+            let host = client.run(&[
+                "run",
+                "--rm",
+                "--network",
+                "host",
+                "--link",
+                "db",
+                IMAGE,
+                "true",
+            ]);
+            host.fails(125, "host type networking can't be used with links");
+            client.ok(&["rm", "-f", "web", "db", "between"]);
+        }
+    });
+}

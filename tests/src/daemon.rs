@@ -328,6 +328,11 @@ impl Daemon {
         assert!(remains.is_empty(), "the daemon leaves {remains:?}");
         if let Some(network) = &self.network {
             assert_eq!(network.devices(), ["lo"], "the daemon leaves devices");
+            let tables = network.tables();
+            assert!(
+                tables.is_empty(),
+                "the daemon leaves tables of rules: {tables:?}"
+            );
         }
         let parents = self.leftovers.parents();
         assert!(parents.is_empty(), "the daemon leaves {parents:?}");

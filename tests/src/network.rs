@@ -6,6 +6,10 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Held open for as long as the daemon may be started again. It ends with its last process.
@@ -67,6 +71,11 @@ impl OwnNetwork {
     /// Another machine, 198.51.100.2, on a cable of this host's, which is 198.51.100.1 there.
     pub fn outside(&self) -> Outside<'_> {
         Outside::new(self)
+    }
+
+    /// The names of its nftables tables.
+    pub fn tables(&self) -> Vec<String> {
+        self.inside(nftables).expect("list the tables")
     }
 
     /// The names of its devices.
@@ -149,4 +158,53 @@ fn wire(machine: std::os::fd::BorrowedFd<'_>) -> network::Result<network::Host> 
     host.create(&cable)?;
     host.connect(&cable, &end, machine)?;
     Ok(host)
+}
+
+/// Asks the kernel for all tables (linux/netfilter/nf_tables.h).
+fn nftables() -> std::io::Result<Vec<String>> {
+    let kind = Some(netlink::NETFILTER);
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        kind,
+    )?;
+    // NFT_MSG_GETTABLE of the subsystem nftables, as a dump; behind it the header of netfilter, for all families.
+    let mut request = 20u32.to_ne_bytes().to_vec();
+    request.extend(0x0a01u16.to_ne_bytes());
+    request.extend(0x0301u16.to_ne_bytes());
+    request.extend([0; 12]);
+    sendto(
+        &socket,
+        &request,
+        SendFlags::empty(),
+        &SocketAddrNetlink::new(0, 0),
+    )?;
+    let mut tables = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let (_, length) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
+        let mut rest = &buffer[..length];
+        while let Some(header) = rest.first_chunk::<16>() {
+            let size = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
+            let message = rest.get(..size.max(16)).unwrap_or(rest);
+            match u16::from_ne_bytes([header[4], header[5]]) {
+                0x0a00 => tables.push(table_name(message)),
+                // Done, or an error: a kernel without nftables has no tables.
+                _ => return Ok(tables),
+            }
+            rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+}
+
+/// The first attribute is the name.
+fn table_name(message: &[u8]) -> String {
+    let length = message
+        .get(20..22)
+        .map_or(0, |b| usize::from(u16::from_ne_bytes([b[0], b[1]])));
+    let name = message.get(24..20 + length).unwrap_or_default();
+    String::from_utf8_lossy(name)
+        .trim_end_matches('\0')
+        .to_owned()
 }

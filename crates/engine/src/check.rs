@@ -206,7 +206,6 @@ fn unsupported_host(host: &HostOptions) -> Result<()> {
     host.published
         .iter()
         .try_for_each(|binding| crate::ports::wish(binding).map(drop))?;
-    refuse(!host.links.is_empty(), "a link (--link)")?;
     refuse(!host.cgroup.is_empty(), "the Cgroup field")?;
     refuse(
         !host.storage_opt.is_empty(),

@@ -21,7 +21,7 @@ use crate::owner::first_places;
 use crate::shared::Shared;
 use crate::state::Birth;
 use crate::volumes::NewVolume;
-use crate::{RUNTIME, blocking, check, copy, launch, logging, names, ports, spec};
+use crate::{RUNTIME, blocking, check, copy, launch, links, logging, names, ports, spec};
 
 /// How many random names are tried.
 const NAME_ATTEMPTS: u32 = 1000;
@@ -83,6 +83,7 @@ fn make(
     let (path, args) = command(&options)?;
     check_host(shared, &mut options.host)?;
     settle_network(&mut options, &shared.config);
+    links::settle(shared, &mut options)?;
     let places = first_places(shared, &options)?;
     let mut points = mounts::collect(&options, inherited(shared, &options.host)?)?;
     check_sources(&points)?;

@@ -145,12 +145,14 @@ impl Keeper {
         self.inner.tell(&mut state, &op, &[])
     }
 
-    /// Answers a container's questions out of other networks, or asks others; nothing for one that is not served.
-    pub(crate) fn serve_otherwise(&self, server: Server) -> Result<()> {
+    /// Answers a container's questions out of other networks, or asks others, as `make` says when it is its turn; nothing for one that is
+    /// not served.
+    pub(crate) fn serve_otherwise(&self, id: &str, make: impl FnOnce() -> Server) -> Result<()> {
         let mut state = self.inner.state();
-        let Some((said, _)) = state.given.servers.get_mut(&server.id) else {
+        let Some((said, _)) = state.given.servers.get_mut(id) else {
             return Ok(());
         };
+        let server = make();
         if *said == server {
             return Ok(());
         }

@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::shims::{Assigned, Wants};
 use crate::spec::{self, Joined, Surroundings};
 use crate::state::{Birth, PhaseRecord};
-use crate::{logging, lookup, naming, netfiles, ports};
+use crate::{links, logging, lookup, naming, netfiles, ports};
 
 /// The number of the request that starts the container.
 pub(crate) const START: u64 = 1;
@@ -132,11 +132,12 @@ pub(crate) fn launch(
     let birth = &container.birth;
     let hostname = hostname(container, company.hostname_of.as_deref(), &shared.host);
     let own_folder = shared.paths.container(&birth.id);
+    let linked = links::resolve(shared, container)?;
     let joined = join(shared, container)?;
     let folder = match &company.files_of {
         Some(other) => shared.paths.container(other),
         None => {
-            netfiles::write(&own_folder, &hostname, container, shared)?;
+            netfiles::write(&own_folder, (&hostname, &linked.hosts), container, shared)?;
             own_folder.clone()
         }
     };
@@ -156,6 +157,7 @@ pub(crate) fn launch(
         )?,
         hostname: &hostname,
         joined: company.joined,
+        linked: &linked.variables,
         init_path: spec::wants_init(&birth.options, &shared.config)
             .then_some(shared.config.shim_path.as_path()),
     };
@@ -262,6 +264,7 @@ fn connect(
         names = connected.names.or(names);
     }
     naming::joined(shared, container, names, netns.as_fd())?;
+    links::started(shared, container);
     for place in &container.live().places {
         crate::owner::announce(shared, "connect", container, place);
     }

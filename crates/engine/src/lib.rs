@@ -23,6 +23,7 @@ mod keeper;
 mod launch;
 mod lifecycle;
 mod link;
+mod links;
 mod list;
 mod logging;
 mod logs;

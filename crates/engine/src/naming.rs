@@ -40,7 +40,50 @@ pub(crate) fn tell(shared: &Shared, network: &Identity) -> Result<()> {
     if !shared.networks.has_names(network) {
         return Ok(());
     }
-    shared.keeper.names(network, || zone(shared, network))
+    shared.keeper.names(network, || zone(shared, network))?;
+    // Who has names of its own for others there may have to find them elsewhere.
+    for (id, _) in shared.networks.endpoints(network) {
+        let container = shared.registry().get(&id).cloned();
+        if let Some(container) = container.filter(|one| has_links(one)) {
+            serve_otherwise(shared, &container)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_links(container: &Container) -> bool {
+    let live = container.live();
+    live.places.iter().any(|place| !place.wish.links.is_empty())
+}
+
+/// The names of its own that a container has for others in its networks.
+fn private(shared: &Shared, container: &Container) -> Vec<Named> {
+    if !has_links(container) {
+        return Vec::new();
+    }
+    let places = container.live().places.clone();
+    let mut all = Vec::new();
+    for place in places.iter().filter(|place| place.endpoint.is_some()) {
+        let zone = place.network.as_ref().and_then(|id| zone(shared, id));
+        let entries = zone.into_iter().flat_map(|zone| zone.entries);
+        let of = |named: Named| {
+            let links = place
+                .wish
+                .links
+                .iter()
+                .filter_map(|link| crate::links::parse(link).ok());
+            let links = links.filter(|(name, _)| named.names.iter().any(|one| one == name));
+            let aliases: Vec<String> = links
+                .flat_map(|(_, alias)| [alias.to_owned(), format!("{alias}.{}", place.name)])
+                .collect();
+            (!aliases.is_empty()).then_some(Named {
+                names: aliases,
+                ..named
+            })
+        };
+        all.extend(entries.filter_map(of));
+    }
+    all
 }
 
 fn zone(shared: &Shared, network: &Identity) -> Option<Zone> {
@@ -81,14 +124,21 @@ pub(crate) fn joined(
         Some(_) => shared
             .keeper
             .serve(server(shared, container), sockets, netns),
-        None => shared.keeper.serve_otherwise(server(shared, container)),
+        None => serve_otherwise(shared, container),
     }
 }
 
 /// The container, which runs on, has left a network.
 pub(crate) fn left(shared: &Shared, container: &Container, network: &Identity) -> Result<()> {
     tell(shared, network)?;
-    shared.keeper.serve_otherwise(server(shared, container))
+    serve_otherwise(shared, container)
+}
+
+fn serve_otherwise(shared: &Shared, container: &Container) -> Result<()> {
+    let id = container.birth.id.as_str();
+    shared
+        .keeper
+        .serve_otherwise(id, || server(shared, container))
 }
 
 /// The container's run is over.
@@ -134,7 +184,7 @@ fn server(shared: &Shared, container: &Container) -> Server {
     Server {
         id: container.birth.id.to_string(),
         networks: networks(shared, container),
-        private: Vec::new(),
+        private: private(shared, container),
         // A container that reaches nothing outside does not reach out through us either.
         upstreams: match reaches_out {
             true => netfiles::upstreams(shared, container),

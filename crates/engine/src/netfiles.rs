@@ -23,10 +23,10 @@ const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
                      ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// Writes all three. A resolv.conf that the user has changed stays.
+/// Writes all three, with the lines of `linked` containers in the second. A resolv.conf that the user has changed stays.
 pub(crate) fn write(
     folder: &Path,
-    hostname: &str,
+    (hostname, linked): (&str, &str),
     container: &Container,
     shared: &Shared,
 ) -> Result<()> {
@@ -38,6 +38,7 @@ pub(crate) fn write(
     };
     put("hostname", format!("{hostname}\n"))?;
     let mut text = hosts(options, gateway(options, shared)?);
+    text.push_str(linked);
     for endpoint in &endpoints {
         text.push_str(&lines(endpoint, hostname, &options.domainname));
     }
@@ -102,6 +103,30 @@ pub(crate) fn remove_addresses(
     change(shared, container, |text| {
         let left = text.lines().filter(|line| !is_its(line));
         left.map(|line| format!("{line}\n")).collect()
+    })
+}
+
+/// Puts the container that these words mean at the addresses of an endpoint, in place of where it was.
+pub(crate) fn relocate(
+    shared: &Shared,
+    container: &Container,
+    words: &str,
+    endpoint: &Endpoint,
+) -> Result<()> {
+    let is_its = |line: &&str| {
+        line.split_once('\t')
+            .is_some_and(|(_, names)| names == words)
+    };
+    change(shared, container, |text| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let at = lines.iter().position(|line| is_its(&line.as_str()));
+        lines.retain(|line| !is_its(&line.as_str()));
+        let at = at.unwrap_or(lines.len());
+        let new = endpoint
+            .addresses()
+            .map(|address| format!("{}\t{words}", address.ip));
+        lines.splice(at..at, new);
+        lines.iter().map(|line| format!("{line}\n")).collect()
     })
 }
 

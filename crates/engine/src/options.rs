@@ -73,7 +73,7 @@ pub struct ContainerOptions {
 pub struct EndpointOptions {
     /// Further names there.
     pub aliases: Vec<String>,
-    /// Refused.
+    /// `CONTAINER[:ALIAS]`: names that nobody else there knows.
     pub links: Vec<String>,
     /// Empty: one that follows from the address.
     pub mac_address: String,
@@ -159,6 +159,7 @@ pub struct HostOptions {
     pub ipc_mode: String,
     /// Legacy `--cgroup`; refused unless empty.
     pub cgroup: String,
+    /// As it was asked for; once made, `ID:ALIAS` of containers on the default bridge.
     pub links: Vec<String>,
     pub oom_score_adj: i64,
     /// Empty, `host`, `container:NAME`.

@@ -195,6 +195,7 @@ fn size_of(shared: &Shared, container: &Container) -> Result<SizeView> {
 pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
     let birth = &container.birth;
     let folder = shared.paths.container(&birth.id);
+    let links = crate::links::view(shared, container);
     let live = container.live();
     ContainerView {
         id: birth.id.clone(),
@@ -230,6 +231,7 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
             .iter()
             .map(crate::mounts::MountPoint::view)
             .collect(),
+        links,
         networks: places(shared, birth, &live),
         ports: crate::ports::view(&birth.options, &live.places),
         size: None,

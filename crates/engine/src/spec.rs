@@ -35,6 +35,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) hostname: &'a str,
     /// Pids of the containers whose namespaces are joined.
     pub(crate) joined: Joined,
+    /// Variables of linked containers.
+    pub(crate) linked: &'a [String],
     /// Our init, when the container wants it.
     pub(crate) init_path: Option<&'a Path>,
 }

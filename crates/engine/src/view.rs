@@ -39,6 +39,8 @@ pub struct ContainerView {
     pub exec_ids: Vec<String>,
     pub graph: GraphView,
     pub mounts: Vec<MountView>,
+    /// `/db:/web/alias`, of the default bridge.
+    pub links: Vec<String>,
     pub networks: Vec<PlaceView>,
     /// Of a container that runs, by number.
     pub ports: Vec<PortView>,

@@ -19,6 +19,11 @@ pub(super) static CONNECT: Command = Command {
     order: Order::Anywhere,
     flags: &[&[
         Flag::list("alias", None, "Further name in the network"),
+        Flag::list(
+            "link",
+            None,
+            "Know another container there by a name of one's own: CONTAINER[:ALIAS]",
+        ),
         Flag::list("driver-opt", None, "Option of the endpoint: NAME=VALUE"),
         Flag::int(
             "gw-priority",
@@ -51,6 +56,7 @@ pub(super) static DISCONNECT: Command = Command {
 fn connect(context: &Context, matches: &Matches) -> Outcome {
     let mut settings = EndpointSettings {
         aliases: some(matches.texts("alias")),
+        links: some(matches.texts("link")),
         driver_opts: Some(key_values(matches.list("driver-opt"))).filter(|all| !all.is_empty()),
         gw_priority: matches.int("gw-priority").unwrap_or(0),
         ..EndpointSettings::default()

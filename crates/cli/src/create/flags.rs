@@ -358,7 +358,11 @@ pub(crate) static NOT_BUILT: &[Flag] = &[
     Flag::not_built("health-timeout", None, Value),
     Flag::not_built("io-maxbandwidth", None, Value),
     Flag::not_built("io-maxiops", None, Value),
-    Flag::not_built("link", None, Value),
+    Flag::list(
+        "link",
+        None,
+        "Know another container by a name of one's own: CONTAINER[:ALIAS]",
+    ),
     Flag::not_built("link-local-ip", None, Value),
     Flag::not_built("storage-opt", None, Value),
     Flag::not_built("use-api-socket", None, Nothing),

@@ -39,6 +39,8 @@ pub(crate) fn read(matches: &Matches) -> Result<CreateRequest, Failure> {
     host.publish_all_ports = matches.flag("publish-all");
     host.binds = non_empty(binds);
     let (mode, networking) = networks(matches)?;
+    // Elsewhere they are the network's.
+    host.links = non_empty(links(matches)?).filter(|_| !is_user_defined(&mode));
     host.network_mode = mode;
     Ok(CreateRequest {
         config,
@@ -259,6 +261,25 @@ fn networks(matches: &Matches) -> Result<(String, NetworkingConfig), Failure> {
     Ok((mode, networking))
 }
 
+fn is_user_defined(mode: &str) -> bool {
+    !matches!(mode, "default" | "bridge" | "host" | "none") && !mode.starts_with("container:")
+}
+
+fn links(matches: &Matches) -> Result<Vec<String>, Failure> {
+    let links = matches.texts("link");
+    let why = |link: &String| match link.split(':').count() {
+        _ if link.is_empty() => Some("empty string specified for links".to_owned()),
+        1 | 2 => None,
+        _ => Some(format!("bad format for links: {link}")),
+    };
+    match links.iter().find_map(|link| Some((link, why(link)?))) {
+        None => Ok(links),
+        Some((link, why)) => Err(Failure::new(format!(
+            "invalid argument {link:?} for \"--link\" flag: {why}"
+        ))),
+    }
+}
+
 /// The flags that are about the first network.
 fn one_network(matches: &Matches, first: &mut network::Attachment) -> Result<(), Failure> {
     let aliases: Vec<String> = matches
@@ -266,9 +287,8 @@ fn one_network(matches: &Matches, first: &mut network::Attachment) -> Result<(),
         .chain(matches.list("net-alias"))
         .map(str::to_owned)
         .collect();
-    let is_default = matches!(first.name.as_str(), "default" | "bridge" | "host" | "none");
     if !aliases.is_empty() {
-        if is_default || first.name.starts_with("container:") {
+        if !is_user_defined(&first.name) {
             return Err(Failure::new(
                 "network-scoped aliases are only supported for user-defined networks",
             ));
@@ -279,6 +299,9 @@ fn one_network(matches: &Matches, first: &mut network::Attachment) -> Result<(),
             ));
         }
         first.settings.aliases = Some(aliases);
+    }
+    if is_user_defined(&first.name) {
+        first.settings.links = non_empty(links(matches)?);
     }
     for (flag, is_v4) in [("ip", true), ("ip6", false)] {
         let Some(text) = matches.text(flag).filter(|text| !text.is_empty()) else {

@@ -189,6 +189,7 @@ fn host_config(mut host: HostConfig, view: &ContainerView) -> HostConfig {
     host.cgroupns_mode = or(&made.cgroupns_mode, "private");
     host.restart_policy.name = or(&made.restart.name, "no");
     host.shm_size = made.shm_size;
+    host.links = Some(view.links.clone()).filter(|links| !links.is_empty());
     host.init = made.init;
     host.masked_paths.clone_from(&made.masked_paths);
     host.readonly_paths.clone_from(&made.readonly_paths);

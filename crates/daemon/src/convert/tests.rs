@@ -62,6 +62,7 @@ fn view(recorded: &ContainerInspect) -> ContainerView {
         },
         mounts: recorded.mounts.iter().map(mount).collect(),
         ports: Vec::new(),
+        links: Vec::new(),
         networks: Vec::new(),
         size: Some(SizeView {
             rw: 0,

@@ -49,7 +49,6 @@ fn docker_s_own_refusals_keep_their_words() {
 #[test]
 fn what_is_not_here_yet_is_refused_by_name() {
     for (text, name) in [
-        (refusal(|o| o.host.links.push("a".into())), "--link"),
         (
             refusal(|o| o.host.restart.name = "always".into()),
             "--restart",

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::record::Record;
 use super::{BRIDGE, Member, Networks, addresses, drivers};
 use crate::error::{Error, Result};
+use crate::links;
 use crate::options::EndpointOptions;
 use crate::view::PlaceView;
 
@@ -72,6 +73,14 @@ impl Networks {
                 "network-scoped alias is supported only for containers in user defined networks"
                     .to_owned(),
             );
+        }
+        if is_default && !wish.links.is_empty() {
+            return Err(Error::unsupported(
+                "links of an endpoint on the default bridge: say them with --link",
+            ));
+        }
+        for link in &wish.links {
+            links::parse(link)?;
         }
         let made = record.and_then(|record| record.made.as_ref());
         let has_ip = !wish.ipv4.is_empty() || !wish.ipv6.is_empty();
@@ -333,7 +342,6 @@ fn settings(wish: &EndpointOptions) -> Result<Settings> {
         true => Err(Error::unsupported(what)),
         false => Ok(()),
     };
-    refuse(!wish.links.is_empty(), "a link in a network (--link)")?;
     refuse(
         !wish.link_local.is_empty(),
         "a link-local address (--link-local-ip)",

@@ -40,7 +40,7 @@ pub(super) fn first(
         user: user(&around.identity),
         args,
         env: environment(
-            &options.env,
+            [around.linked, &options.env],
             around.hostname,
             options.tty,
             around.identity.home.as_deref(),
@@ -127,9 +127,9 @@ fn capability_sets(names: Vec<String>, identity: &Identity) -> Capabilities {
     }
 }
 
-/// PATH, HOSTNAME, TERM and HOME below what the options set.
+/// PATH, HOSTNAME, TERM and HOME below what links and then the options set.
 pub(crate) fn environment(
-    set: &[String],
+    set: [&[String]; 2],
     hostname: &str,
     tty: bool,
     user_home: Option<&str>,
@@ -138,7 +138,9 @@ pub(crate) fn environment(
     if tty {
         env.push("TERM=xterm".to_owned());
     }
-    override_environment(&mut env, set);
+    for set in set {
+        override_environment(&mut env, set);
+    }
     if !env.iter().any(|e| e.starts_with("HOME=")) {
         env.push(format!("HOME={}", home(user_home)));
     }
@@ -271,7 +273,7 @@ mod tests {
     fn environment_is_overridden_in_place() {
         let set = ["A=1", "PATH=/x", "A=2", "HOSTNAME"].map(str::to_owned);
         assert_eq!(
-            environment(&set, "h", true, None),
+            environment([&[], &set], "h", true, None),
             ["PATH=/x", "TERM=xterm", "A=2", "HOME=/"]
         );
     }
