@@ -16,14 +16,21 @@ own_test!(the_hello_image_is_built_in, |d| {
             .lines()
             .any(|name| name == "hello:latest")
     );
-    // Removed, it stays away; at the next start it is there again or not, but nothing breaks.
     // It is as old as the program, which does not say.
     for told in [cli.ok(&["images", "hello"]), cli.ok(&["history", "hello"])] {
         assert!(told.contains("N/A") && !told.contains("years"), "{told}");
     }
+    let id = cli.ok(&["image", "inspect", "-f", "{{.Id}}", "hello"]);
+    cli.ok(&["image", "prune", "-a", "-f"]);
+    cli.run(&["run", "--rm", "--pull", "never", "hello"])
+        .fails(125, "No such image");
+    // No registry is asked for what is built in.
+    let again = cli.run(&["run", "--rm", "hello"]);
+    again.exits(0);
+    assert!(again.err().contains("is built in"), "{}", again.err());
     cli.ok(&["rmi", "hello"]);
     d.crash();
-    cli.ok(&["run", "--rm", IMAGE, "true"]);
+    assert_eq!(cli.ok(&["image", "inspect", "-f", "{{.Id}}", "hello"]), id);
 });
 
 /// Runs `script` in a mount namespace where the default folders are this test's own. It prints the daemon's pid last.

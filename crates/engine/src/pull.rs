@@ -32,10 +32,31 @@ pub struct PullRequest {
     pub platform: Option<Platform>,
 }
 
+/// The built-in image, by the name that a user has for it.
+const HELLO: &str = "hello:latest";
+
+impl PullRequest {
+    /// Whether it is for the built-in image alone.
+    fn is_hello(&self) -> bool {
+        let hello = |(name, _): &(Reference, Credentials)| {
+            name.digest().is_none() && name.clone().or_latest().familiar() == HELLO
+        };
+        let host = Platform::host();
+        let here = self
+            .platform
+            .as_ref()
+            .is_none_or(|wanted| wanted.accepts(&host));
+        !self.all_tags && here && self.names.len() == 1 && self.names.iter().all(hello)
+    }
+}
+
 impl Engine {
     /// Pulls. When the future is dropped, what has arrived is kept for the next attempt.
     pub async fn pull(&self, request: PullRequest, reporter: &Reporter) -> Result<()> {
         let _memory = GiveBack::default();
+        if request.is_hello() && self.make_hello(reporter).await? {
+            return Ok(());
+        }
         let mut attempts = Attempts::default();
         for (name, credentials) in &request.names {
             let done = self.pull_named(&request, name, credentials, reporter).await;
@@ -44,6 +65,26 @@ impl Engine {
             }
         }
         Err(attempts.error())
+    }
+
+    /// Makes the built-in image again; false if the name is an image's. No registry has it: it is this program.
+    async fn make_hello(&self, reporter: &Reporter) -> Result<bool> {
+        let engine = self.clone();
+        let made = blocking(move || {
+            let store = engine.images();
+            if store.resolve(HELLO).is_ok() {
+                return Ok(false);
+            }
+            let made = store.ensure_hello(&engine.shared().config.shim_path);
+            made.map(|_| true)
+        });
+        let made = made.await?;
+        if made {
+            let status =
+                format!("Status: {HELLO} is built in; it is made again, without a registry");
+            reporter.line(status).await;
+        }
+        Ok(made)
     }
 
     async fn pull_named(

@@ -1,5 +1,6 @@
 //! Drives a store by hand: `store ROOT load|save|import|inspect|rmi|history|churn|names ...`. For measuring against other
-//! engines, and (`names COUNT`) for how the store fares with many names.
+//! engines, and (`names COUNT`, `images COUNT LAYERS`) for how the store fares with many names,
+//! images and layers.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -46,11 +47,83 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         ("names", [count]) => names(&store, count.parse()?)?,
+        ("images", [count, layers]) => images(&store, count.parse()?, layers.parse()?)?,
         _ => eprintln!("unknown command"),
     }
     io::stdout().flush()?;
     eprintln!("done {:?}", start.elapsed());
     Ok(())
+}
+
+/// `count` images, all of the same `layers` layers: how long what is done with all of them takes.
+fn images(
+    store: &image::Store,
+    count: usize,
+    layers: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let archive = many(count, layers)?;
+    let unused = |_: &image::ImageId| Vec::new();
+    let timed = |what: &str, work: &dyn Fn() -> image::Result<()>| {
+        let start = std::time::Instant::now();
+        let done = work();
+        eprintln!("{what:20} {:?}", start.elapsed());
+        done
+    };
+    timed("load", &|| {
+        store.load(&archive[..], &[], &mut |_| {}).map(drop)
+    })?;
+    timed("load again", &|| {
+        store.load(&archive[..], &[], &mut |_| {}).map(drop)
+    })?;
+    timed("resolve", &|| store.resolve("many:1").map(drop))?;
+    timed("list", &|| store.list(&Default::default()).map(drop))?;
+    timed("disk usage", &|| store.disk_usage().map(drop))?;
+    timed("rmi", &|| {
+        store
+            .remove("many:1", Default::default(), &unused)
+            .map(drop)
+    })?;
+    timed("check", &|| store.check(false, &unused).map(drop))?;
+    timed("prune -a", &|| {
+        let query = image::PruneQuery {
+            dangling_only: false,
+            ..Default::default()
+        };
+        store.prune(&query, &unused).map(drop)
+    })?;
+    Ok(())
+}
+
+fn many(count: usize, layers: usize) -> io::Result<Vec<u8>> {
+    use image::tar::{Entry, EntryKind, Writer};
+    let file = |name: &str| Entry::new(EntryKind::Regular, name, 0o644);
+    let mut tar = Writer::new(Vec::new());
+    let mut ids = Vec::new();
+    for number in 0..layers {
+        let mut layer = Writer::new(Vec::new());
+        layer.file(file("a"), number.to_string().as_bytes())?;
+        let layer = layer.finish()?;
+        tar.file(file(&format!("{number}.tar")), &layer)?;
+        ids.push(format!("\"{}\"", oci::Digest::sha256(&layer)));
+    }
+    let ids = ids.join(",");
+    let members: Vec<String> = (0..layers).map(|n| format!("\"{n}.tar\"")).collect();
+    let members = members.join(",");
+    let mut index = Vec::new();
+    for number in 0..count {
+        let config = format!(
+            r#"{{"architecture":"amd64","os":"linux","author":"{number}","rootfs":{{"type":"layers","diff_ids":[{ids}]}}}}"#
+        );
+        tar.file(file(&format!("{number}.json")), config.as_bytes())?;
+        index.push(format!(
+            r#"{{"Config":"{number}.json","RepoTags":["many:{number}"],"Layers":[{members}]}}"#
+        ));
+    }
+    tar.file(
+        file("manifest.json"),
+        format!("[{}]", index.join(",")).as_bytes(),
+    )?;
+    tar.finish()
 }
 
 /// One image with `count` names: how long what is done with it takes.
