@@ -19,7 +19,7 @@ use super::scope::Scopes;
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// Of content in memory, what is sent at once: small enough to see whether it goes on.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// Content to upload. It is opened again, further on, when a connection breaks.
 pub trait Source: Send + Sync {
