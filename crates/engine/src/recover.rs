@@ -147,8 +147,9 @@ fn open(config: Config) -> Result<Shared> {
     }
     let images = image::Store::open_with(&config.data_root, config.storage_driver)?;
     images.look_at(&config.registries.unqualified);
-    images.limit_layers(config.max_layer_size);
+    // Its layer is ours, and as large as it is: the limit is for those of others.
     images.ensure_hello(&config.shim_path)?;
+    images.limit_layers(config.max_layer_size);
     let volumes = Volumes::open(&config.data_root)?;
     let networks = Networks::open(&config)?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")

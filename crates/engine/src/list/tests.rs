@@ -45,6 +45,7 @@ fn view(name: &str, nth: u8, status: Status, code: i32) -> ContainerView {
         exec_ids: Vec::new(),
         graph: GraphView::default(),
         ports: Vec::new(),
+        links: Vec::new(),
         networks: vec![PlaceView {
             network: "none".into(),
             network_id: "c0ffee".into(),
