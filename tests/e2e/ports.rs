@@ -563,6 +563,104 @@ fn ports_that_are_sockets_of_the_host() {
 }
 
 #[test]
+fn ports_of_a_container_that_runs_are_changed() {
+    with(|d, host| {
+        let tare = d.tare();
+        serve(d, "web", &["-p", "8080:80", "-p", "9000-9004:9000-9004"]);
+        let says = |port: u16| host.inside(|| ask(&format!("127.0.0.1:{port}")).ok());
+        assert_eq!(
+            tare.ok(&["update", "--publish-add", "8081:80", "web"]),
+            "web"
+        );
+        assert_eq!(
+            (says(8080).as_deref(), says(8081).as_deref()),
+            (Some("web"), Some("web"))
+        );
+        // One of a range, and one of two that lead to the same port; a port of the host leads elsewhere in one go.
+        tare.ok(&[
+            "update",
+            "--publish-rm",
+            "9002",
+            "--publish-rm",
+            "8080:80",
+            "web",
+        ]);
+        assert_eq!((says(8080), says(8081).as_deref()), (None, Some("web")));
+        assert!(
+            is_free(host, 8080)
+                && is_free(host, 9002)
+                && !is_free(host, 9001)
+                && !is_free(host, 9003)
+        );
+        tare.ok(&[
+            "update",
+            "--publish-rm",
+            "9000",
+            "--publish-add",
+            "9000:80",
+            "web",
+        ]);
+        assert_eq!(says(9000).as_deref(), Some("web"));
+        let shown = "80/tcp -> 0.0.0.0:8081\n80/tcp -> 0.0.0.0:9000\n80/tcp -> [::]:8081\n80/tcp -> [::]:9000\n\
+             9001/tcp -> 0.0.0.0:9001\n9001/tcp -> [::]:9001\n9003/tcp -> 0.0.0.0:9003\n9003/tcp -> [::]:9003\n\
+             9004/tcp -> 0.0.0.0:9004\n9004/tcp -> [::]:9004";
+        assert_eq!(tare.ok(&["port", "web"]), shown);
+        // What cannot be leaves everything as it is.
+        let held = host
+            .inside(|| TcpListener::bind("0.0.0.0:8095"))
+            .expect("a port");
+        tare.run(&[
+            "update",
+            "--publish-add",
+            "8090:80",
+            "--publish-add",
+            "8095:80",
+            "web",
+        ])
+        .fails(
+            1,
+            "failed to bind host port for 0.0.0.0:8095:172.17.0.2:80/tcp: address already in use",
+        );
+        drop(held);
+        assert!(is_free(host, 8090));
+        tare.run(&["update", "--publish-rm", "99", "web"])
+            .fails(1, "container web does not publish port 99/tcp");
+        assert_eq!(tare.ok(&["port", "web"]), shown);
+        // It stays so over a crash, and over a restart of the container.
+        d.crash();
+        assert_eq!(
+            (says(8081).as_deref(), is_free(host, 8080)),
+            (Some("web"), true)
+        );
+        tare.ok(&["restart", "-t", "0", "web"]);
+        ready(d, "web", 2);
+        assert_eq!(tare.ok(&["port", "web"]), shown);
+        assert_eq!(says(9000).as_deref(), Some("web"));
+        let bindings =
+            d.api("GET", "/containers/web/json", "").json()["HostConfig"]["PortBindings"].clone();
+        assert_eq!(
+            bindings["80/tcp"],
+            json!([{"HostIp": "", "HostPort": "8081"}, {"HostIp": "", "HostPort": "9000"}])
+        );
+        tare.ok(&["rm", "-f", "web"]);
+        tare.ok(&[
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "--network",
+            "none",
+            IMAGE,
+            "sleep",
+            "1000",
+        ]);
+        tare.run(&["update", "--publish-add", "80:80", "web"])
+            .fails(1, "without a network of its own");
+        tare.ok(&["rm", "-f", "web"]);
+    });
+}
+
+#[test]
 fn a_range_of_ten_thousand_ports() {
     with(|d, host| {
         serve(

@@ -154,6 +154,7 @@ fn table() -> Vec<Route<Does>> {
         POST "/build/prune" => system::prune_build_cache,
         GET "/plugins" => system::plugins,
         GET "/tare/images/{name*}" => travel::parts,
+        POST "/tare/containers/{name}/ports" => containers::republish,
         POST "/tare/images" => travel::arrive,
         GET "/tare/layers/{name}/status" => travel::status,
         GET "/tare/layers/{name}" => travel::layer,

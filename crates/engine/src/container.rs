@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::lifecycle::{Life, Phase};
 use crate::link;
 use crate::networks::Place;
-use crate::options::EndpointOptions;
+use crate::options::{EndpointOptions, PortBinding};
+use crate::owner::PortChange;
 use crate::state::{Birth, LifeRecord, Record, VERSION};
 
 /// Where the answer to an order goes.
@@ -40,6 +41,10 @@ pub(crate) enum Order {
     Connect {
         network: String,
         wish: Box<EndpointOptions>,
+        answer: Answer<()>,
+    },
+    Republish {
+        change: Box<PortChange>,
         answer: Answer<()>,
     },
     Disconnect {
@@ -77,10 +82,21 @@ pub(crate) struct Live {
     pub(crate) model: Option<Arc<Process>>,
     /// The networks it is to be in, and is in while it runs.
     pub(crate) places: Vec<Place>,
+    /// What is to be published, if that has changed since the container was made.
+    pub(crate) published: Option<Vec<PortBinding>>,
     /// Running execs.
     pub(crate) execs: BTreeSet<String>,
     /// Lines in the file of its execs.
     pub(crate) exec_lines: usize,
+}
+
+impl Live {
+    /// What is to be published.
+    pub(crate) fn published<'a>(&'a self, birth: &'a Birth) -> &'a [PortBinding] {
+        self.published
+            .as_deref()
+            .unwrap_or(&birth.options.host.published)
+    }
 }
 
 /// A container, for reading.
@@ -107,11 +123,17 @@ impl Container {
                 life,
                 model: None,
                 places: Vec::new(),
+                published: None,
                 execs: BTreeSet::new(),
                 exec_lines: 0,
             }),
             news: watch::Sender::new(news),
         }
+    }
+
+    /// What is to be published.
+    pub(crate) fn published(&self) -> Vec<PortBinding> {
+        self.live().published(&self.birth).to_vec()
     }
 
     /// What changes; never held over anything that waits.
@@ -145,6 +167,7 @@ impl Container {
             name: live.name.clone(),
             life: LifeRecord::from(&live.life),
             places: live.places.clone(),
+            published: live.published.clone(),
         }
     }
 

@@ -76,7 +76,7 @@ fn make(
     let platform = platform(&options)?;
     let image = shared.images.provided(&options.image, platform.as_ref())?;
     let mut warnings = merge(&mut options, &image.config);
-    ports::wishes(&options)?;
+    ports::wishes(&options, &options.host.published)?;
     if options.host.network_mode == "host" && !options.host.published.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }

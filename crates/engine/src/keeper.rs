@@ -214,6 +214,34 @@ impl Keeper {
         told
     }
 
+    /// Lets go of some of what is held under a key. What the proxy carries on for the others is cut.
+    pub(crate) fn hold_only(
+        &self,
+        key: &str,
+        is_wanted: impl Fn(BorrowedFd<'_>) -> bool,
+    ) -> Result<()> {
+        let mut state = self.inner.state();
+        let Some(mut held) = state.given.held.remove(key) else {
+            return Ok(());
+        };
+        let before = held.len();
+        held.retain(|(_, socket)| is_wanted(socket.as_fd()));
+        let told = if held.len() == before {
+            Ok(())
+        } else {
+            let release = Op::Release {
+                key: key.to_owned(),
+            };
+            let all = std::iter::once((release, Vec::new())).chain(holding(key, &held));
+            all.into_iter()
+                .try_for_each(|op| self.inner.tell(&mut state, &op.0, &op.1))
+        };
+        if !held.is_empty() {
+            state.given.held.insert(key.to_owned(), held);
+        }
+        told
+    }
+
     /// Lets go of what is held under a key.
     pub(crate) fn release(&self, key: &str) -> Result<()> {
         let mut state = self.inner.state();

@@ -78,6 +78,7 @@ pub use memory::GiveBack;
 pub use networks::{
     AddressPool, EndpointView, NetworkRequest, NetworkView, Networking, PublishMode,
 };
+pub use owner::PortChange;
 pub use ports::PortView;
 pub use pull::PullRequest;
 pub use push::PushRequest;

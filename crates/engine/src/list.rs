@@ -181,7 +181,7 @@ impl Criteria {
                 on_host.any(|number| covers(&self.published, number, &port.protocol))
             });
         let options = &view.options;
-        let bound = options.host.published.iter().map(|binding| &binding.port);
+        let bound = view.published.iter().map(|binding| &binding.port);
         let mut exposed = options.exposed_ports.iter().chain(bound);
         is_published
             && (self.ports.is_empty()

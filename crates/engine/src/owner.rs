@@ -6,12 +6,14 @@
 
 mod exits;
 mod networks;
+mod ports;
 mod removal;
 
 pub(crate) use exits::{
     attributes as exit_attributes, exit_record, kill_rest, killed, no_such_exec,
 };
 pub(crate) use networks::{announce, first_places, leave_all};
+pub use ports::PortChange;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -103,6 +105,9 @@ impl Owner {
                 wish,
                 answer,
             } => reply(answer, self.connect(shared, network, *wish).await),
+            Order::Republish { change, answer } => {
+                reply(answer, self.republish(shared, *change).await);
+            }
             Order::Disconnect { network, answer } => {
                 reply(answer, self.disconnect(shared, network).await);
             }

@@ -5,6 +5,7 @@
 //! part of the endpoint's record; the rules follow from it. The sockets that keep others on the host from a port are held by the
 //! keeper, under the container's id.
 
+mod live;
 mod proxy;
 mod view;
 mod wish;
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::networks::{Connection, Place};
 use crate::shared::Shared;
 
+pub(crate) use live::{add, remove};
 use proxy::{Proxy, lead_elsewhere, pieces, target};
 pub use view::PortView;
 pub(crate) use view::view;
@@ -61,7 +63,7 @@ pub(crate) fn publish(
     places: &mut [Place],
     joined: &mut [Connection],
 ) -> Result<()> {
-    let wishes = wishes(&container.birth.options)?;
+    let wishes = wishes(&container.birth.options, &container.published())?;
     publish_wishes(shared, container, &wishes, places, joined)
 }
 
@@ -93,7 +95,10 @@ pub(crate) fn publish_wishes(
     let _one_at_a_time = shared.networks.reserving();
     let mut taken = shared.networks.published();
     let proxy = Proxy {
-        carries: shared.networks.carries(&joined[main].network.id)?,
+        carries: match joined.iter().find(|one| !one.endpoint.ports.is_empty()) {
+            Some(one) => one.endpoint.carried,
+            None => shared.networks.carries(&joined[main].network.id)?,
+        },
         is_there: shared.networks.has_proxy(),
     };
     let mut made = opened(wishes, default, ways, joined);

@@ -233,7 +233,8 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
             .collect(),
         links,
         networks: places(shared, birth, &live),
-        ports: crate::ports::view(&birth.options, &live.places),
+        ports: crate::ports::view(&birth.options, live.published(birth), &live.places),
+        published: live.published(birth).to_vec(),
         size: None,
     }
 }

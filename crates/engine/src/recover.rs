@@ -205,6 +205,7 @@ fn found(shared: &Shared, record: Record) -> Result<FoundContainer> {
     shared.registry().reserve(&record.name, &id)?;
     let container = Container::new(record.birth, snapshot, record.name, life);
     container.live().places = record.places;
+    container.live().published = record.published;
     // No folder, no socket, nobody behind it: all mean that there is no shim.
     let control = launch::greet_shim(&shared.paths.bundle(&id), &hello()).ok();
     Ok(FoundContainer {

@@ -23,7 +23,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::lifecycle::{Life, Phase};
 use crate::mounts::MountPoint;
 use crate::networks::Place;
-use crate::options::{ContainerOptions, Echo, LogOptions};
+use crate::options::{ContainerOptions, Echo, LogOptions, PortBinding};
 
 /// The version of [`Record`] that this code writes.
 pub(crate) const VERSION: u32 = 1;
@@ -38,6 +38,9 @@ pub(crate) struct Record {
     /// The networks it is to be in, and is in while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) places: Vec<Place>,
+    /// What is to be published, if that has changed since the container was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) published: Option<Vec<PortBinding>>,
 }
 
 /// What is settled at creation.

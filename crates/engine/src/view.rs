@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use oci::{ContainerId, Digest};
 
-use crate::options::{ContainerOptions, Echo, EndpointOptions, LogOptions};
+use crate::options::{ContainerOptions, Echo, EndpointOptions, LogOptions, PortBinding};
 use crate::ports::PortView;
 
 /// One container at one moment.
@@ -42,6 +42,8 @@ pub struct ContainerView {
     /// `/db:/web/alias`, of the default bridge.
     pub links: Vec<String>,
     pub networks: Vec<PlaceView>,
+    /// What is to be published.
+    pub published: Vec<PortBinding>,
     /// Of a container that runs, by number.
     pub ports: Vec<PortView>,
     /// Only when asked for.

@@ -67,6 +67,12 @@ pub fn listen(socket: impl AsFd, backlog: i32) -> Result<()> {
     rustix::net::listen(socket, backlog).context(|| format!("listen({backlog})"))
 }
 
+/// Whether a socket is one for connections, not for datagrams.
+pub fn is_stream(socket: impl AsFd) -> Result<bool> {
+    let kind = rustix::net::sockopt::socket_type(socket).context(|| "getsockopt(SO_TYPE)")?;
+    Ok(kind == rustix::net::SocketType::STREAM)
+}
+
 /// What is left of a listening socket's ended connections keeps nobody from binding its address anew, who says so too. While it
 /// listens, nobody else binds it all the same.
 pub fn allow_rebinding(socket: impl AsFd) -> Result<()> {

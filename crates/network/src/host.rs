@@ -285,6 +285,16 @@ impl Host {
         firewall.set_ports(network, endpoint, &all)
     }
 
+    /// An endpoint's ports are these from now on, in one transaction.
+    pub fn set_ports(
+        &self,
+        network: &Network,
+        endpoint: &Identity,
+        ports: &[Published],
+    ) -> Result<()> {
+        self.firewall().set_ports(network, endpoint, ports)
+    }
+
     /// Ends what [`Host::publish`] began.
     pub fn unpublish(
         &self,

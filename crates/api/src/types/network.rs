@@ -39,6 +39,14 @@ wire! {
         pub host_port: String,
     }
 
+    /// Of our own: a change of the ports of a container that is there.
+    pub struct PortsChange {
+        /// Ports that end; what a binding leaves open means all.
+        pub remove: PortMap,
+        /// Ports that are published.
+        pub add: PortMap,
+    }
+
     /// `NetworkingConfig` of a create request: the networks to join.
     pub struct NetworkingConfig {
         /// Settings by the network's name.

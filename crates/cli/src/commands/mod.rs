@@ -61,6 +61,7 @@ mod system_prune;
 mod tag;
 mod top;
 mod unpause;
+mod update;
 mod version;
 mod volume_create;
 mod volume_ls;
@@ -122,6 +123,7 @@ pub static COMMANDS: &[&Command] = &[
     &pull::COMMAND,
     &push::COMMAND,
     &rename::COMMAND,
+    &update::COMMAND,
     &restart::COMMAND,
     &rm::COMMAND,
     &rmi::COMMAND,
@@ -185,7 +187,6 @@ pub static NOT_BUILT: &[&str] = &[
     "compose",
     "config",
     "container stats",
-    "container update",
     "image build",
     "node",
     "plugin",
@@ -195,7 +196,6 @@ pub static NOT_BUILT: &[&str] = &[
     "stats",
     "swarm",
     "trust",
-    "update",
     "volume update",
 ];
 

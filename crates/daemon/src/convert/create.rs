@@ -3,7 +3,8 @@
 use api::types::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::types::host_config::{self, HostConfig};
 use api::types::mount;
-use api::types::network::{NetworkingConfig, PortMap};
+use api::types::network::{NetworkingConfig, PortMap, PortsChange};
+use engine::PortChange;
 use engine::options::{
     AttachedStreams, BindOptions, ContainerOptions, DeviceMapping, Echo, Healthcheck, HostOptions,
     LogOptions, MountOption, PortBinding, ResourceOptions, RestartPolicy, TmpfsOptions, Ulimit,
@@ -94,6 +95,14 @@ fn healthcheck(wire: HealthConfig) -> Healthcheck {
         start_period: wire.start_period,
         start_interval: wire.start_interval,
         retries: wire.retries,
+    }
+}
+
+/// A change of the ports of a container that is there.
+pub(crate) fn port_change(wire: PortsChange) -> PortChange {
+    PortChange {
+        remove: published(wire.remove),
+        add: published(wire.add),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use api::types::container::{ContainerConfig, ContainerInspect, GraphDriver, HealthConfig, State};
 use api::types::host_config::{HostConfig, LogConfig};
 use api::types::mount::MountPoint;
-use api::types::network::{NetworkSettings, PortBinding};
+use api::types::network::{NetworkSettings, PortBinding, PortMap};
 use api::types::{Set, StrSlice};
 use engine::options::Healthcheck;
 use engine::{ContainerView, GraphView, MountView, PortView, StateView, Status};
@@ -202,8 +202,24 @@ fn host_config(mut host: HostConfig, view: &ContainerView) -> HostConfig {
     host.cap_drop = settled(&host.cap_drop, &made.cap_drop);
     host.security_opt =
         Some(made.security_opt.clone()).filter(|o| !o.is_empty() || host.security_opt.is_some());
+    if view.published != view.options.host.published {
+        host.port_bindings = Some(bindings(&view.published));
+    }
     host.port_bindings.get_or_insert_default();
     host
+}
+
+/// What is to be published, by the container's port.
+fn bindings(published: &[engine::options::PortBinding]) -> PortMap {
+    let mut map = PortMap::new();
+    for one in published {
+        let all = map.entry(one.port.clone()).or_default();
+        all.get_or_insert_default().push(PortBinding {
+            host_ip: one.host_ip.clone(),
+            host_port: one.host_port.clone(),
+        });
+    }
+    map
 }
 
 fn or(text: &str, default: &str) -> String {

@@ -3,6 +3,7 @@
 use api::types::container::{
     ContainerSummary, CreateRequest, CreateResponse, TopResponse, WaitError, WaitResponse,
 };
+use api::types::network::PortsChange;
 use api::types::prune::ContainersPruned;
 use engine::{
     CreateRequest as Create, ListQuery, RemoveOptions, StopOptions, WaitCondition, WaitOutcome,
@@ -37,6 +38,15 @@ const LIST_FILTERS: &[&str] = &[
     "publish",
     "expose",
 ];
+
+/// Of our own: ports of a container that may be running.
+pub(super) async fn republish(call: Call) -> Reply {
+    let name = call.name().to_owned();
+    let wire: PortsChange = read::decode(&read::document(&call.headers, call.body).await?)?;
+    let change = convert::create::port_change(wire);
+    call.app.engine.republish(&name, change).await?;
+    Ok(body::empty(StatusCode::NO_CONTENT))
+}
 
 pub(super) async fn list(call: Call) -> Reply {
     let filters = Filters::from_query(&call.query)?;

@@ -12,6 +12,7 @@ use crate::container::Order;
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
 use crate::options::EndpointOptions;
+use crate::owner::PortChange;
 use crate::shared::Shared;
 
 impl Engine {
@@ -84,6 +85,16 @@ impl Engine {
         let handle = shared.find(container)?;
         let order = |answer| Order::Disconnect {
             network: id.to_string(),
+            answer,
+        };
+        handle.order(order).await
+    }
+
+    /// Publishes further ports of a container, and ends others.
+    pub async fn republish(&self, container: &str, change: PortChange) -> Result<()> {
+        let handle = self.shared().find(container)?;
+        let order = |answer| Order::Republish {
+            change: Box::new(change),
             answer,
         };
         handle.order(order).await

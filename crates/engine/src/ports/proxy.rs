@@ -115,7 +115,7 @@ pub(super) fn lead_elsewhere(shared: &Shared, id: &ContainerId, ways: Ways, join
 }
 
 /// The address that a socket is bound to.
-fn of_socket(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+pub(super) fn of_socket(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     let copy = linux::fd::duplicate(socket).ok()?;
     std::net::TcpListener::from(copy).local_addr().ok()
 }

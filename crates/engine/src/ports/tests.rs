@@ -8,6 +8,10 @@ use super::proxy::Target;
 use super::*;
 use crate::options::{ContainerOptions, PortBinding};
 
+fn of(options: &ContainerOptions) -> Result<Vec<Wish>> {
+    wishes(options, &options.host.published)
+}
+
 fn binding(port: &str, host_ip: &str, host_port: &str) -> PortBinding {
     PortBinding {
         port: port.into(),
@@ -27,7 +31,7 @@ fn options(published: Vec<PortBinding>, exposed: &[&str], all: bool) -> Containe
 #[test]
 fn what_is_wrong_is_said_in_docker_s_words() {
     let check = |published: PortBinding, text: &str| {
-        let error = wishes(&options(vec![published], &[], false)).unwrap_err();
+        let error = of(&options(vec![published], &[], false)).unwrap_err();
         assert_eq!(error.to_string(), text);
     };
     check(
@@ -54,12 +58,12 @@ fn what_is_wrong_is_said_in_docker_s_words() {
         binding("80/tcp", "foo", "80"),
         "invalid host address in a published port: \"foo\"",
     );
-    assert!(wishes(&options(Vec::new(), &["x/tcp"], false)).is_err());
+    assert!(of(&options(Vec::new(), &["x/tcp"], false)).is_err());
 }
 
 #[test]
 fn all_that_is_exposed_and_not_published_otherwise() {
-    let wishes = wishes(&options(
+    let wishes = of(&options(
         vec![
             binding("80/tcp", "127.0.0.1", "8080"),
             binding("53/udp", "", "0"),
@@ -308,7 +312,11 @@ fn what_is_shown() {
         &["80/tcp", "443/tcp"],
         false,
     );
-    let shown = view(&options, std::slice::from_ref(&place));
+    let shown = view(
+        &options,
+        &options.host.published,
+        std::slice::from_ref(&place),
+    );
     let shown: Vec<_> = shown
         .iter()
         .map(|one| (one.port.as_str(), one.bindings.clone()))
@@ -324,12 +332,53 @@ fn what_is_shown() {
     assert!(
         view(
             &options,
+            &options.host.published,
             &[Place {
                 endpoint: None,
                 ..place
             }]
         )
         .is_empty()
+    );
+}
+
+#[test]
+fn a_range_without_some_of_its_ports() {
+    let range = Published {
+        protocol: Protocol::Tcp,
+        address: ANY4,
+        host: 9000,
+        container: 80,
+        count: 5,
+    };
+    let check = |bindings: &[PortBinding], expect: &[(u16, u16, u16)]| {
+        let wishes: Vec<_> = bindings.iter().map(|one| wish(one).unwrap()).collect();
+        let left = live::left_of(&range, &wishes);
+        let left: Vec<_> = left
+            .iter()
+            .map(|port| (port.host, port.container, port.count))
+            .collect();
+        assert_eq!(left, expect);
+    };
+    check(&[], &[(9000, 80, 5)]);
+    check(
+        &[binding("82/tcp", "", "")],
+        &[(9000, 80, 2), (9003, 83, 2)],
+    );
+    check(
+        &[
+            binding("80/tcp", "", "9000"),
+            binding("84/tcp", "0.0.0.0", ""),
+        ],
+        &[(9001, 81, 3)],
+    );
+    check(
+        &[
+            binding("82/udp", "", ""),
+            binding("82/tcp", "", "9001"),
+            binding("82/tcp", "::", ""),
+        ],
+        &[(9000, 80, 5)],
     );
 }
 

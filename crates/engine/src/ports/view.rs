@@ -7,7 +7,7 @@ use network::{Endpoint, Protocol, Published};
 
 use super::Ports;
 use crate::networks::Place;
-use crate::options::ContainerOptions;
+use crate::options::{ContainerOptions, PortBinding};
 
 /// An address of the host, and its port there, if it has one.
 type Binding = (IpAddr, Option<u16>);
@@ -26,7 +26,11 @@ pub struct PortView {
 }
 
 /// What a container that runs exposes and publishes.
-pub(crate) fn view(options: &ContainerOptions, places: &[Place]) -> Vec<PortView> {
+pub(crate) fn view(
+    options: &ContainerOptions,
+    published: &[PortBinding],
+    places: &[Place],
+) -> Vec<PortView> {
     let endpoints: Vec<_> = places
         .iter()
         .filter_map(|place| place.endpoint.as_ref())
@@ -38,11 +42,7 @@ pub(crate) fn view(options: &ContainerOptions, places: &[Place]) -> Vec<PortView
     let Some(_) = endpoints.iter().find(leads) else {
         return Vec::new();
     };
-    let bound = options
-        .host
-        .published
-        .iter()
-        .map(|binding| binding.port.as_str());
+    let bound = published.iter().map(|binding| binding.port.as_str());
     let exposed = options
         .exposed_ports
         .iter()
@@ -51,12 +51,12 @@ pub(crate) fn view(options: &ContainerOptions, places: &[Place]) -> Vec<PortView
     let numbers = exposed
         .filter_map(Ports::read)
         .flat_map(|ports| (ports.first..=ports.last).map(move |port| (port, ports.protocol)));
-    let published = endpoints
+    let on_host = endpoints
         .iter()
         .flat_map(|endpoint| &endpoint.ports)
         .flat_map(each);
     let mut all: BTreeMap<Key, Vec<Binding>> = numbers.map(|key| (key, Vec::new())).collect();
-    for (key, binding) in published {
+    for (key, binding) in on_host {
         all.entry(key).or_default().push(binding);
     }
     all.into_iter()

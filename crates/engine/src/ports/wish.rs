@@ -59,13 +59,8 @@ fn range(text: &str) -> Option<(u16, u16)> {
 }
 
 /// What is to be published, with what `-P` adds. Errors are Docker's.
-pub(crate) fn wishes(options: &ContainerOptions) -> Result<Vec<Wish>> {
-    let mut wishes = options
-        .host
-        .published
-        .iter()
-        .map(wish)
-        .collect::<Result<Vec<_>>>()?;
+pub(crate) fn wishes(options: &ContainerOptions, published: &[PortBinding]) -> Result<Vec<Wish>> {
+    let mut wishes = published.iter().map(wish).collect::<Result<Vec<_>>>()?;
     for exposed in &options.exposed_ports {
         let Some(ports) = Ports::read(exposed) else {
             return Err(invalid(exposed));
