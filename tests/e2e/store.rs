@@ -210,8 +210,11 @@ fn gc_keeps_space_free_but_never_what_is_used_or_named() {
         cli.ok(&create);
         // From here on a container is all that keeps it.
         cli.ok(&["commit", "-m", "newer", &name, "used:1"]);
+        // With what was before: gc may be quicker than this client's start.
         let mut events = cli.spawn(&[
             "events",
+            "--since",
+            "0",
             "-f",
             "type=image",
             "--format",

@@ -44,7 +44,6 @@ impl Store {
             .collect::<Result<Vec<_>>>()?;
         // One sync is enough for all: it is the whole file system's.
         staged.values().next().map_or(Ok(()), Staged::sync)?;
-        self.tell_growth();
         let holders = self.holders();
         let reader = self.read()?;
         let mut arrived: Vec<Arrived> = Vec::new();
@@ -73,6 +72,9 @@ impl Store {
             Ok((ids, moved))
         });
         self.settle(arrived, result.is_ok());
+        drop(holders);
+        // Not before: whoever collects is to see the images.
+        self.tell_growth();
         result
     }
 
