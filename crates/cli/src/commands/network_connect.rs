@@ -32,7 +32,6 @@ pub(super) static CONNECT: Command = Command {
         ),
         Flag::text("ip", None, "IPv4 address"),
         Flag::text("ip6", None, "IPv6 address"),
-        Flag::not_built("link", None, Takes::Value),
         Flag::not_built("link-local-ip", None, Takes::Value),
     ]],
     run: connect,
