@@ -11,17 +11,22 @@ use crate::{Contestant, Field, alternate, median};
 const AT_ONCE: usize = 40;
 
 pub(crate) fn at_once(field: &Field<'_>, table: &mut Table) {
-    let mut times: Vec<(&'static str, Duration)> = Vec::new();
-    for (who, cli) in field.contestants() {
-        let rounds = (0..field.runs(5).min(5))
-            .map(|_| start_many(field, cli))
-            .collect();
-        times.push((who, median(rounds)));
+    for (flags, with) in [
+        (&["--network", "none"][..], ""),
+        (&["-p", "80"], " with a port each"),
+    ] {
+        let mut times: Vec<(&'static str, Duration)> = Vec::new();
+        for (who, cli) in field.contestants() {
+            let rounds = (0..field.runs(5).min(5))
+                .map(|_| start_many(field, cli, flags))
+                .collect();
+            times.push((who, median(rounds)));
+        }
+        table.times(&format!("{AT_ONCE} `run -d` at once{with}"), &times);
     }
-    table.times(&format!("{AT_ONCE} `run -d` at once"), &times);
 }
 
-fn start_many(field: &Field<'_>, cli: &Cli) -> Duration {
+fn start_many(field: &Field<'_>, cli: &Cli, flags: &[&str]) -> Duration {
     let names: Vec<String> = (0..AT_ONCE)
         .map(|number| field.daemon.name(&format!("many{number}")))
         .collect();
@@ -29,17 +34,12 @@ fn start_many(field: &Field<'_>, cli: &Cli) -> Duration {
     let clients: Vec<_> = names
         .iter()
         .map(|name| {
-            cli.spawn(&[
-                "run",
-                "-d",
-                "--network",
-                "none",
-                "--name",
-                name,
-                IMAGE,
-                "sleep",
-                "100000",
-            ])
+            let line = [
+                &["run", "-d", "--name", name],
+                flags,
+                &[IMAGE, "sleep", "100000"],
+            ];
+            cli.spawn(&line.concat())
         })
         .collect();
     for client in clients {

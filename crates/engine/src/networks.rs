@@ -58,6 +58,8 @@ pub(crate) struct Networks {
     /// Held while a network is made or removed, so that these never cross.
     making: Mutex<()>,
     reserving: Mutex<()>,
+    /// Obstacles on this host that the log knows of.
+    told: Mutex<BTreeSet<String>>,
     members: Mutex<Members>,
 }
 
@@ -113,6 +115,7 @@ impl Networks {
             kernel: Mutex::default(),
             making: Mutex::default(),
             reserving: Mutex::default(),
+            told: Mutex::default(),
             members: Mutex::default(),
             folder,
         };

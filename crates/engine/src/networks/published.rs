@@ -54,8 +54,11 @@ impl Networks {
             PublishMode::Auto if !self.setup.proxy => Ok(false),
             PublishMode::Auto => {
                 let obstacles = self.host()?.forwarding_obstacles()?;
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                 for obstacle in &obstacles {
-                    tracing::warn!("{obstacle}; published ports go through the proxy");
+                    if told.insert(obstacle.clone()) {
+                        tracing::warn!("{obstacle}; published ports go through the proxy");
+                    }
                 }
                 Ok(!obstacles.is_empty())
             }
