@@ -6,6 +6,7 @@ mod control;
 mod forward;
 mod held;
 mod names;
+mod numbered;
 mod proxy;
 mod stream;
 mod watch;

@@ -3,21 +3,22 @@
 //! cannot translate.
 //!
 //! One unix stream socket. A frame is `u32` little-endian length of what follows, one byte with the number of descriptors
-//! that belong to it, and JSON. The descriptors travel with the frame's bytes (`SCM_RIGHTS`), never behind them. The daemon asks and the
+//! that belong to it, and the message (see [`Wire`]). The descriptors travel with the frame's bytes (`SCM_RIGHTS`), never behind them. The daemon asks and the
 //! keeper answers each [`Request`] with the [`Reply`] of the same number, in order. The first request is [`Op::Hello`].
 //!
-//! **Versions.** A keeper outlives the daemon that started it. As with shims, both sides ignore fields that they do not know, and
-//! an operation that the keeper does not know is an error whose text says so.
+//! **Versions.** A keeper outlives the daemon that started it. Messages never change; what a version adds are further operations, and
+//! one that the keeper does not know is an error whose text says so. [`Value::Welcome`] tells its version.
 
 mod frame;
+mod wire;
 
 use std::net::SocketAddr;
 
 use network::Identity;
 use network::dns::Named;
-use serde::{Deserialize, Serialize};
 
 pub use frame::{Decoder, FrameError, MAX_FDS, MAX_FRAME, receive, send};
+pub use wire::Wire;
 
 /// The version this library speaks.
 pub const VERSION: u32 = 1;
@@ -33,15 +34,14 @@ pub const LISTENER_FD: i32 = 3;
 pub const CONTROL_FD: i32 = 4;
 
 /// A question to the keeper, and the number its reply will carry.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     pub seq: u64,
     pub op: Op,
 }
 
 /// What the keeper is asked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Answered by [`Value::Welcome`].
     Hello {
@@ -79,12 +79,11 @@ pub enum Op {
     /// Ends the keeper, whatever it keeps.
     End,
     /// What a later version asks for.
-    #[serde(other)]
     Unknown,
 }
 
 /// The names of one network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     pub network: Identity,
     /// May follow a container's: `web.frontend`.
@@ -93,22 +92,20 @@ pub struct Zone {
 }
 
 /// Whose questions are answered, and out of what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// The container's.
     pub id: String,
     /// The networks it is in, that of its default route first.
     pub networks: Vec<Identity>,
     /// Names that this container alone knows (`--link`); they go before all others.
-    #[serde(default)]
     pub private: Vec<Named>,
     /// Asked in this order for what nobody here has. Nobody: such names are not to be had.
-    #[serde(default)]
     pub upstreams: Vec<Upstream>,
 }
 
 /// A name server elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     pub address: SocketAddr,
     /// From where it is asked.
@@ -116,16 +113,14 @@ pub struct Upstream {
 }
 
 /// A network namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     Host,
     Container,
 }
 
 /// What is done with a bound socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// It keeps others from the port, no more.
     Reserve,
@@ -136,31 +131,23 @@ pub enum Use {
 }
 
 /// The answer to a [`Request`]. The error is a sentence for the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     pub seq: u64,
     pub result: Result<Value, String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Done,
-    Welcome {
-        version: u32,
-        pid: u32,
-    },
+    Welcome { version: u32, pid: u32 },
     Kept(Kept),
-    Held {
-        sockets: Vec<Use>,
-    },
-    #[serde(other)]
+    Held { sockets: Vec<Use> },
     Unknown,
 }
 
 /// All that a keeper keeps, by the names it was given with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     pub networks: Vec<Identity>,
     pub servers: Vec<String>,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Identity;
@@ -8,8 +8,8 @@ use crate::Identity;
 pub struct Table {
     network: String,
     endpoints: BTreeMap<Identity, Named>,
-    /// Who has a name, in lower case.
-    names: BTreeMap<String, BTreeSet<Identity>>,
+    /// Who has a name, which is in lower case; each once and in order.
+    names: BTreeMap<String, Vec<Identity>>,
     addresses: BTreeMap<IpAddr, Identity>,
 }
 
@@ -38,7 +38,9 @@ impl Table {
         self.remove(&named.endpoint);
         for name in &named.names {
             let holders = self.names.entry(name.to_ascii_lowercase()).or_default();
-            holders.insert(named.endpoint.clone());
+            if let Err(place) = holders.binary_search(&named.endpoint) {
+                holders.insert(place, named.endpoint.clone());
+            }
         }
         for &address in &named.addresses {
             self.addresses.insert(address, named.endpoint.clone());
@@ -54,7 +56,7 @@ impl Table {
         for name in &named.names {
             let name = name.to_ascii_lowercase();
             if let Some(holders) = self.names.get_mut(&name) {
-                holders.remove(endpoint);
+                holders.retain(|holder| holder != endpoint);
                 if holders.is_empty() {
                     self.names.remove(&name);
                 }

@@ -1,6 +1,5 @@
 //! What the daemon says.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -8,6 +7,7 @@ use linux::Errno;
 use linux::epoll::EventFlags;
 use shim::keeping::{self, Decoder, FrameError, Kept, Op, Reply, Request, Use, Value};
 
+use super::numbered::Numbered;
 use super::watch::{Kind, Token, Watch};
 use super::{Error, Keeper};
 
@@ -17,7 +17,7 @@ const MAX_DAEMONS: usize = 8;
 /// The connections of daemons.
 #[derive(Default)]
 pub(super) struct Daemons {
-    all: BTreeMap<u32, Daemon>,
+    all: Numbered<Daemon>,
 }
 
 struct Daemon {
@@ -47,7 +47,7 @@ impl Daemons {
 impl Keeper {
     /// Does what a daemon asks for. One that has gone, or breaks the protocol, is forgotten.
     pub(super) fn hear(&mut self, number: u32) {
-        let Some(mut daemon) = self.daemons.all.remove(&number) else {
+        let Some(mut daemon) = self.daemons.all.remove(number) else {
             return;
         };
         if self.serve_daemon(&mut daemon).unwrap_or(false) {

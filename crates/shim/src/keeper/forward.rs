@@ -3,7 +3,6 @@
 //! Each is asked from a socket of its own, which the kernel gives a random port, connected, so that nobody else is heard, and
 //! under a random number; an answer counts only if it is to the question that was asked.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,6 +15,7 @@ use shim::keeping::{Side, Upstream};
 
 use super::Error;
 use super::names::Server;
+use super::numbered::Numbered;
 use super::watch::{Kind, Token, Watch};
 
 /// How long a name server may take while there is another to ask, and the last one. Resolvers ask again after 5 s.
@@ -53,7 +53,7 @@ pub(super) enum Heard {
 
 /// Questions that wait.
 pub(super) struct Queries {
-    all: BTreeMap<u32, Query>,
+    all: Numbered<Query>,
     /// The host's namespace, to come back to.
     home: OwnedFd,
 }
@@ -96,7 +96,7 @@ impl Queries {
         let home = std::fs::File::open("/proc/self/ns/net");
         let home = home.map_err(|error| Error::Socket("open the network namespace", error))?;
         Ok(Self {
-            all: BTreeMap::new(),
+            all: Numbered::default(),
             home: home.into(),
         })
     }
@@ -187,7 +187,7 @@ impl Queries {
         event: Event,
         buffer: &mut [u8],
     ) -> Heard {
-        let Some(query) = self.all.get_mut(&number) else {
+        let Some(query) = self.all.get_mut(number) else {
             return Heard::Nothing;
         };
         let received = match &mut query.way {
@@ -203,7 +203,7 @@ impl Queries {
             Ok(Some(reply)) => Some(reply),
             Err(_) => None,
         };
-        let Some(query) = self.all.remove(&number) else {
+        let Some(query) = self.all.remove(number) else {
             return Heard::Nothing;
         };
         finish(query, reply)
@@ -211,9 +211,10 @@ impl Queries {
 
     /// Takes out the questions whose name servers have been silent for too long.
     pub(super) fn expired(&mut self, now: Instant) -> Vec<Question> {
-        let late = self.all.iter().filter(|(_, query)| query.deadline <= now);
-        let late: Vec<u32> = late.map(|(number, _)| *number).collect();
-        let late = late.iter().filter_map(|number| self.all.remove(number));
+        let late = self.all.numbers_of(|query| query.deadline <= now);
+        let late = late
+            .into_iter()
+            .filter_map(|number| self.all.remove(number));
         late.map(|query| query.question.failed_once_more())
             .collect()
     }
@@ -224,7 +225,7 @@ impl Queries {
 
     /// Drops what a container waits for.
     pub(super) fn forget(&mut self, server: u32) {
-        self.all.retain(|_, query| query.question.server != server);
+        self.all.retain(|query| query.question.server != server);
     }
 }
 

@@ -12,6 +12,7 @@ use shim::keeping::{self, Zone};
 
 use super::Error;
 use super::forward::{Asker, Heard, Queries, Question};
+use super::numbered::Numbered;
 use super::stream::Streams;
 use super::watch::{Kind, Token, Watch};
 
@@ -21,8 +22,7 @@ const BURST: usize = 64;
 /// All networks' names, and who is told them.
 pub(super) struct Names {
     tables: BTreeMap<Identity, Table>,
-    servers: BTreeMap<u32, Server>,
-    numbers: BTreeMap<String, u32>,
+    servers: Numbered<Server>,
     streams: Streams,
     queries: Queries,
     /// Streams with room for further questions.
@@ -55,8 +55,7 @@ impl Names {
     pub(super) fn new() -> Result<Self, Error> {
         Ok(Self {
             tables: BTreeMap::new(),
-            servers: BTreeMap::new(),
-            numbers: BTreeMap::new(),
+            servers: Numbered::default(),
             streams: Streams::default(),
             queries: Queries::new()?,
             resumed: Vec::new(),
@@ -74,7 +73,8 @@ impl Names {
     }
 
     pub(super) fn servers(&self) -> Vec<String> {
-        self.numbers.keys().cloned().collect()
+        let servers = self.servers.values();
+        servers.map(|server| server.said.id.clone()).collect()
     }
 
     pub(super) fn set(&mut self, zone: Zone) {
@@ -100,9 +100,9 @@ impl Names {
             private.set(named.clone());
         }
         let refuse = |text: &str| Err(Error::Refused(format!("{text}: {}", said.id)));
-        let known = self.numbers.get(&said.id).copied();
+        let known = self.number_of(&said.id);
         if fds.is_empty() {
-            let Some(server) = known.and_then(|number| self.servers.get_mut(&number)) else {
+            let Some(server) = known.and_then(|number| self.servers.get_mut(number)) else {
                 return refuse("a container that is not served");
             };
             (server.said, server.private) = (said, private);
@@ -131,7 +131,6 @@ impl Names {
             Token::new(Kind::Streams, number),
             EventFlags::IN,
         )?;
-        self.numbers.insert(said.id.clone(), number);
         let server = Server {
             said,
             private,
@@ -141,11 +140,17 @@ impl Names {
         Ok(())
     }
 
+    fn number_of(&self, id: &str) -> Option<u32> {
+        let mut servers = self.servers.iter();
+        let found = servers.find(|(_, server)| server.said.id == id);
+        found.map(|(number, _)| number)
+    }
+
     pub(super) fn unserve(&mut self, watch: &Watch, id: &str) {
-        let Some(number) = self.numbers.remove(id) else {
+        let Some(number) = self.number_of(id) else {
             return;
         };
-        if let Some(server) = self.servers.remove(&number) {
+        if let Some(server) = self.servers.remove(number) {
             watch.remove(&server.sockets.udp);
             watch.remove(&server.sockets.tcp);
         }
@@ -156,7 +161,7 @@ impl Names {
     /// Somebody asks by datagram.
     pub(super) fn datagrams_ready(&mut self, watch: &mut Watch, number: u32, buffer: &mut [u8]) {
         for _ in 0..BURST {
-            let Some(server) = self.servers.get(&number) else {
+            let Some(server) = self.servers.get(number) else {
                 break;
             };
             let Ok((length, from)) = server.sockets.udp.recv_from(buffer) else {
@@ -175,7 +180,7 @@ impl Names {
 
     /// Somebody connects.
     pub(super) fn streams_ready(&mut self, watch: &mut Watch, number: u32) {
-        if let Some(server) = self.servers.get(&number) {
+        if let Some(server) = self.servers.get(number) {
             self.streams.accept(watch, number, &server.sockets.tcp);
         }
     }
@@ -208,7 +213,7 @@ impl Names {
     }
 
     fn answer(&mut self, number: u32, query: &[u8], transport: Transport) -> Answer {
-        let Some(server) = self.servers.get(&number) else {
+        let Some(server) = self.servers.get(number) else {
             return Answer::Ignore;
         };
         let mut tables = vec![&server.private];
@@ -219,7 +224,7 @@ impl Names {
     }
 
     fn ask_elsewhere(&mut self, watch: &mut Watch, question: Question) {
-        let server = self.servers.get(&question.server);
+        let server = self.servers.get(question.server);
         if let Err(question) = self.queries.ask(watch, server, question) {
             self.give_up(&question);
         }
@@ -253,7 +258,7 @@ impl Names {
     fn deliver(&mut self, server: u32, asker: Asker, reply: &[u8]) {
         match asker {
             Asker::Datagram(to) => {
-                if let Some(server) = self.servers.get(&server) {
+                if let Some(server) = self.servers.get(server) {
                     let _sent = server.sockets.udp.send_to(reply, to);
                 }
             }

@@ -6,7 +6,6 @@
 mod datagrams;
 mod pairs;
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use linux::epoll::{Event, EventFlags};
 use shim::keeping::Use;
 
 use super::Error;
+use super::numbered::Numbered;
 use super::watch::{Kind, Token, Watch};
 use datagrams::Flows;
 use pairs::{Pairs, Side};
@@ -27,7 +27,7 @@ const REST: Duration = Duration::from_millis(100);
 /// All doors, and what goes through them.
 #[derive(Default)]
 pub(super) struct Proxies {
-    doors: BTreeMap<u32, Door>,
+    doors: Numbered<Door>,
     pairs: Pairs,
     flows: Flows,
     /// Until when no connection is accepted, for lack of descriptors.
@@ -83,9 +83,8 @@ impl Proxies {
 
     /// Shuts the doors of a key; whatever goes through them ends.
     pub(super) fn shut(&mut self, watch: &Watch, key: &str) {
-        let of_key = self.doors.iter().filter(|(_, door)| door.key == key);
-        for number in of_key.map(|(number, _)| *number).collect::<Vec<_>>() {
-            if let Some(door) = self.doors.remove(&number) {
+        for number in self.doors.numbers_of(|door| door.key == key) {
+            if let Some(door) = self.doors.remove(number) {
                 watch.remove(door.fd());
             }
             self.pairs.forget(number);
@@ -95,7 +94,7 @@ impl Proxies {
 
     /// Somebody comes.
     pub(super) fn door_ready(&mut self, watch: &mut Watch, number: u32, buffer: &mut [u8]) {
-        let Some(door) = self.doors.get(&number) else {
+        let Some(door) = self.doors.get(number) else {
             return;
         };
         match &door.socket {
@@ -141,7 +140,7 @@ impl Proxies {
     pub(super) fn flow_ready(&mut self, number: u32, buffer: &mut [u8]) {
         let doors = &self.doors;
         self.flows
-            .answer(number, buffer, |door| match &doors.get(&door)?.socket {
+            .answer(number, buffer, |door| match &doors.get(door)?.socket {
                 Socket::Udp(socket) => Some(socket),
                 Socket::Tcp(_) => None,
             });
@@ -155,9 +154,8 @@ impl Proxies {
         self.flows.expire(now);
         if self.resting.is_some_and(|until| until <= now) {
             self.resting = None;
-            for (number, door) in &self.doors {
-                let _watched =
-                    watch.add(door.fd(), Token::new(Kind::Door, *number), EventFlags::IN);
+            for (number, door) in self.doors.iter() {
+                let _watched = watch.add(door.fd(), Token::new(Kind::Door, number), EventFlags::IN);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Containers that ask over connections: what did not fit into a datagram.
 
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use linux::epoll::{Event, EventFlags};
 
+use super::numbered::Numbered;
 use super::watch::{Kind, Token, Watch};
 
 /// How long a connection may be silent.
@@ -24,7 +24,7 @@ const INPUT: usize = 2 + (64 << 10);
 /// All of them.
 #[derive(Default)]
 pub(super) struct Streams {
-    all: BTreeMap<u32, Stream>,
+    all: Numbered<Stream>,
 }
 
 struct Stream {
@@ -68,7 +68,7 @@ impl Streams {
 
     /// Reads what is there.
     pub(super) fn receive(&mut self, number: u32, event: Event, buffer: &mut [u8]) {
-        let Some(one) = self.all.get_mut(&number) else {
+        let Some(one) = self.all.get_mut(number) else {
             return;
         };
         // Both directions are over: there is nobody to answer.
@@ -89,7 +89,7 @@ impl Streams {
 
     /// A question that is whole, and whose it is.
     pub(super) fn next_query(&mut self, number: u32) -> Option<(u32, Vec<u8>)> {
-        let one = self.all.get_mut(&number)?;
+        let one = self.all.get_mut(number)?;
         if one.waiting >= WAITING || one.unsent.len() >= UNSENT {
             return None;
         }
@@ -102,13 +102,13 @@ impl Streams {
 
     /// A question of it waits for another name server.
     pub(super) fn wait(&mut self, number: u32) {
-        if let Some(one) = self.all.get_mut(&number) {
+        if let Some(one) = self.all.get_mut(number) {
             one.waiting += 1;
         }
     }
 
     pub(super) fn answer(&mut self, number: u32, reply: &[u8]) {
-        if let (Some(one), Ok(length)) = (self.all.get_mut(&number), u16::try_from(reply.len())) {
+        if let (Some(one), Ok(length)) = (self.all.get_mut(number), u16::try_from(reply.len())) {
             one.unsent.extend_from_slice(&length.to_be_bytes());
             one.unsent.extend_from_slice(reply);
         }
@@ -116,7 +116,7 @@ impl Streams {
 
     /// The same to one that has waited.
     pub(super) fn answer_late(&mut self, number: u32, reply: &[u8]) {
-        if let Some(one) = self.all.get_mut(&number) {
+        if let Some(one) = self.all.get_mut(number) {
             one.waiting = one.waiting.saturating_sub(1);
         }
         self.answer(number, reply);
@@ -124,7 +124,7 @@ impl Streams {
 
     /// Sends what can be sent, and says what is to be waited for next.
     pub(super) fn flush(&mut self, watch: &Watch, number: u32) {
-        let Some(one) = self.all.get_mut(&number) else {
+        let Some(one) = self.all.get_mut(number) else {
             return;
         };
         one.send();
@@ -134,7 +134,7 @@ impl Streams {
         let token = Token::new(Kind::Stream, number);
         let watched = watch.modify(&one.stream, token, interest);
         if watched.is_err() || one.is_over() {
-            self.all.remove(&number);
+            self.all.remove(number);
         }
     }
 
@@ -143,12 +143,12 @@ impl Streams {
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        self.all.retain(|_, one| one.deadline > now);
+        self.all.retain(|one| one.deadline > now);
     }
 
     /// Drops a container's.
     pub(super) fn forget(&mut self, server: u32) {
-        self.all.retain(|_, one| one.server != server);
+        self.all.retain(|one| one.server != server);
     }
 }
 

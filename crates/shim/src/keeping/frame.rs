@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use super::Wire;
 
 /// The greatest length that a frame may announce: the names of a network of some 50,000 containers.
 pub const MAX_FRAME: usize = 16 << 20;
@@ -23,7 +22,7 @@ pub enum FrameError {
     #[error("a frame of {wanted} descriptors, of which {there} have come")]
     Descriptors { wanted: usize, there: usize },
     #[error("cannot read a frame")]
-    Payload(#[source] serde_json::Error),
+    Payload,
     #[error(transparent)]
     Linux(#[from] linux::Error),
 }
@@ -43,9 +42,7 @@ impl Decoder {
     }
 
     /// The next whole frame with its descriptors; `None` when more has to come.
-    pub fn next_frame<T: DeserializeOwned>(
-        &mut self,
-    ) -> Result<Option<(T, Vec<OwnedFd>)>, FrameError> {
+    pub fn next_frame<T: Wire>(&mut self) -> Result<Option<(T, Vec<OwnedFd>)>, FrameError> {
         let Some(header) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -62,8 +59,8 @@ impl Decoder {
             let there = self.fds.len();
             return Err(FrameError::Descriptors { wanted, there });
         }
-        let message = serde_json::from_slice(&self.buffer[HEADER..end]);
-        let message = message.map_err(FrameError::Payload)?;
+        let mut payload = &self.buffer[HEADER..end];
+        let message = T::get(&mut payload).ok_or(FrameError::Payload)?;
         self.buffer.drain(..end);
         if self.buffer.is_empty() {
             // A large table is not kept twice.
@@ -92,13 +89,13 @@ pub fn receive(socket: impl AsFd, decoder: &mut Decoder) -> Result<bool, FrameEr
 }
 
 /// Sends a message with its descriptors, all of it, over a socket that blocks.
-pub fn send<T: Serialize>(
+pub fn send<T: Wire>(
     socket: impl AsFd,
     message: &T,
     fds: &[BorrowedFd<'_>],
 ) -> Result<(), FrameError> {
     let mut frame = vec![0; HEADER];
-    serde_json::to_writer(&mut frame, message).map_err(FrameError::Payload)?;
+    message.put(&mut frame);
     let length = frame.len() - HEADER + 1;
     if length > MAX_FRAME {
         return Err(FrameError::Length(length));

@@ -76,22 +76,26 @@ fn a_large_table_travels() {
 }
 
 #[test]
-fn what_a_later_version_says_is_read() {
-    let read = |json: &str| serde_json::from_str::<Request>(json).unwrap().op;
-    assert_eq!(read(r#"{"seq":1,"op":{"type":"dance"}}"#), Op::Unknown);
-    assert_eq!(
-        read(r#"{"seq":1,"op":{"type":"hello","version":9,"more":[]}}"#),
-        Op::Hello { version: 9 }
-    );
+fn what_a_later_version_asks_for_is_read() {
+    let read = |bytes: &[u8]| Request::get(&mut &bytes[..]).unwrap();
+    let numbered = |tail: &[u8]| [&7u64.to_le_bytes()[..], tail].concat();
+    assert_eq!(read(&numbered(&[99, 1, 2])).op, Op::Unknown);
+    let hello = [&[1][..], &9u32.to_le_bytes(), &[5, 5]].concat();
+    assert_eq!(read(&numbered(&hello)).op, Op::Hello { version: 9 });
 }
 
 #[test]
 fn descriptors_that_are_missing_break_the_stream() {
     let mut decoder = Decoder::default();
-    let json = br#"{"seq":1,"op":{"type":"end"}}"#;
-    let mut frame = (json.len() as u32 + 1).to_le_bytes().to_vec();
+    let mut frame = vec![0; 4];
     frame.push(1);
-    frame.extend_from_slice(json);
+    Request {
+        seq: 1,
+        op: Op::End,
+    }
+    .put(&mut frame);
+    let length = (frame.len() - 4) as u32;
+    frame[..4].copy_from_slice(&length.to_le_bytes());
     decoder.push(&frame, Vec::new());
     assert!(matches!(
         decoder.next_frame::<Request>(),
@@ -100,6 +104,65 @@ fn descriptors_that_are_missing_break_the_stream() {
             there: 0
         })
     ));
+}
+
+fn address() -> impl Strategy<Value = SocketAddr> {
+    (any::<std::net::IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)
+}
+
+fn one_use() -> impl Strategy<Value = Use> {
+    prop_oneof![
+        Just(Use::Reserve),
+        address().prop_map(|to| Use::ProxyTcp { to }),
+        address().prop_map(|to| Use::ProxyUdp { to }),
+    ]
+}
+
+fn named() -> impl Strategy<Value = Vec<Named>> {
+    let names = prop::collection::vec(".{0,9}", 0..4);
+    let addresses = prop::collection::vec(any::<std::net::IpAddr>(), 0..4);
+    let one = (any::<u8>(), names, addresses).prop_map(|(number, names, addresses)| Named {
+        endpoint: id(number),
+        names,
+        addresses,
+    });
+    prop::collection::vec(one, 0..4)
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let upstream = (address(), any::<bool>()).prop_map(|(address, is_host)| Upstream {
+        address,
+        from: if is_host { Side::Host } else { Side::Container },
+    });
+    let server = (
+        "[a-f0-9]{0,64}",
+        named(),
+        prop::collection::vec(upstream, 0..4),
+    );
+    prop_oneof![
+        any::<u32>().prop_map(|version| Op::Hello { version }),
+        Just(Op::Kept),
+        Just(Op::End),
+        (".{0,9}", named()).prop_map(|(name, entries)| Op::Names(Zone {
+            network: id(3),
+            name,
+            entries
+        })),
+        any::<u8>().prop_map(|number| Op::Forget {
+            network: id(number)
+        }),
+        server.prop_map(|(id_, private, upstreams)| Op::Serve(Server {
+            id: id_,
+            networks: vec![id(1), id(2)],
+            private,
+            upstreams
+        })),
+        ".{0,9}".prop_map(|id| Op::Unserve { id }),
+        (".{0,9}", prop::collection::vec(one_use(), 0..9))
+            .prop_map(|(key, sockets)| Op::Hold { key, sockets }),
+        (".{0,9}", 0usize..1000).prop_map(|(key, skip)| Op::Lend { key, skip }),
+        ".{0,9}".prop_map(|key| Op::Release { key }),
+    ]
 }
 
 proptest! {
@@ -116,9 +179,35 @@ proptest! {
     }
 
     #[test]
+    fn what_is_put_is_got(op in op(), seq in any::<u64>()) {
+        let request = Request { seq, op };
+        let mut bytes = Vec::new();
+        request.put(&mut bytes);
+        let mut rest = &bytes[..];
+        prop_assert_eq!(Request::get(&mut rest), Some(request));
+        prop_assert!(rest.is_empty());
+        // Cut anywhere it is none.
+        for cut in 0..bytes.len() {
+            prop_assert_eq!(Request::get(&mut &bytes[..cut]), None);
+        }
+    }
+
+    #[test]
+    fn answers_are_got(sockets in prop::collection::vec(one_use(), 0..9), text in ".{0,20}", pid in any::<u32>()) {
+        let kept = Kept { networks: vec![id(1)], servers: vec![text.clone()], keys: vec![text.clone(); 3] };
+        let welcome = Value::Welcome { version: 1, pid };
+        for result in [Ok(Value::Done), Ok(welcome), Ok(Value::Kept(kept)), Ok(Value::Held { sockets }), Err(text)] {
+            let reply = Reply { seq: 1, result };
+            let mut bytes = Vec::new();
+            reply.put(&mut bytes);
+            prop_assert_eq!(Reply::get(&mut &bytes[..]), Some(reply));
+        }
+    }
+
+    #[test]
     fn damaged_frames_are_survived(at in 0usize..200, byte in any::<u8>()) {
         let mut frame = vec![0; 5];
-        serde_json::to_writer(&mut frame, &serve()).unwrap();
+        serve().put(&mut frame);
         let length = (frame.len() - 4) as u32;
         frame[..4].copy_from_slice(&length.to_le_bytes());
         if let Some(there) = frame.get_mut(at) { *there = byte; }

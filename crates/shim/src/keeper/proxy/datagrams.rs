@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use linux::epoll::EventFlags;
 
+use super::super::numbered::Numbered;
 use super::super::watch::{Kind, Token, Watch};
 
 /// How long a flow lasts in which nothing flows. Docker's.
@@ -20,7 +21,7 @@ const BURST: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Flows {
-    all: BTreeMap<u32, Flow>,
+    all: Numbered<Flow>,
     numbers: BTreeMap<(u32, SocketAddr), u32>,
     sweep: Option<Instant>,
 }
@@ -61,7 +62,7 @@ impl Flows {
         to: SocketAddr,
     ) -> Option<&mut Flow> {
         if let Some(number) = self.numbers.get(&(door, client)) {
-            return self.all.get_mut(number);
+            return self.all.get_mut(*number);
         }
         let of_door = self.all.values().filter(|flow| flow.door == door).count();
         if of_door >= OF_DOOR || self.all.len() >= OF_ALL {
@@ -89,19 +90,20 @@ impl Flows {
             socket,
             used,
         };
-        Some(self.all.entry(number).or_insert(flow))
+        self.all.insert(number, flow);
+        self.all.get_mut(number)
     }
 
     fn end_oldest(&mut self, door: u32) {
         let of_door = self.all.iter().filter(|(_, flow)| flow.door == door);
         let oldest = of_door.min_by_key(|(_, flow)| flow.used);
-        if let Some(number) = oldest.map(|(number, _)| *number) {
+        if let Some(number) = oldest.map(|(number, _)| number) {
             self.end(number);
         }
     }
 
     fn end(&mut self, number: u32) {
-        if let Some(flow) = self.all.remove(&number) {
+        if let Some(flow) = self.all.remove(number) {
             self.numbers.remove(&(flow.door, flow.client));
         }
     }
@@ -113,7 +115,7 @@ impl Flows {
         buffer: &mut [u8],
         door: impl FnOnce(u32) -> Option<&'a UdpSocket>,
     ) {
-        let Some(flow) = self.all.get_mut(&number) else {
+        let Some(flow) = self.all.get_mut(number) else {
             return;
         };
         let Some(door) = door(flow.door) else {
@@ -139,16 +141,14 @@ impl Flows {
         if self.sweep.is_none_or(|at| at > now) {
             return;
         }
-        let idle = self.all.iter().filter(|(_, flow)| flow.used + IDLE <= now);
-        for number in idle.map(|(number, _)| *number).collect::<Vec<_>>() {
+        for number in self.all.numbers_of(|flow| flow.used + IDLE <= now) {
             self.end(number);
         }
         self.sweep = (!self.all.is_empty()).then(|| now + SWEEP);
     }
 
     pub(super) fn forget(&mut self, door: u32) {
-        let of_door = self.all.iter().filter(|(_, flow)| flow.door == door);
-        for number in of_door.map(|(number, _)| *number).collect::<Vec<_>>() {
+        for number in self.all.numbers_of(|flow| flow.door == door) {
             self.end(number);
         }
     }

@@ -1,11 +1,11 @@
 //! Connections that are carried on: what one side says goes to the other, half closes included.
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use linux::epoll::{Event, EventFlags};
 
+use super::super::numbered::Numbered;
 use super::super::watch::{Kind, Token, Watch};
 
 /// How many connections are carried on at once.
@@ -15,7 +15,7 @@ const BURST: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Pairs {
-    all: BTreeMap<u32, Pair>,
+    all: Numbered<Pair>,
 }
 
 struct Pair {
@@ -81,11 +81,11 @@ impl Pairs {
         (side, event): (Side, Event),
         buffer: &mut [u8],
     ) {
-        let Some(pair) = self.all.get_mut(&number) else {
+        let Some(pair) = self.all.get_mut(number) else {
             return;
         };
         if pair.carry(side, event, buffer).is_err() {
-            self.all.remove(&number);
+            self.all.remove(number);
             return;
         }
         self.settle(watch, number);
@@ -93,7 +93,7 @@ impl Pairs {
 
     /// Sees to what is waited for next; a pair that is done ends.
     fn settle(&mut self, watch: &Watch, number: u32) {
-        let Some(pair) = self.all.get_mut(&number) else {
+        let Some(pair) = self.all.get_mut(number) else {
             return;
         };
         let (client, target) = (pair.interest(Side::Client), pair.interest(Side::Target));
@@ -102,12 +102,12 @@ impl Pairs {
             .wait_for(watch, number, client)
             .and_then(|()| pair.target.wait_for(watch, number, target));
         if watched.is_err() || pair.is_done() {
-            self.all.remove(&number);
+            self.all.remove(number);
         }
     }
 
     pub(super) fn forget(&mut self, door: u32) {
-        self.all.retain(|_, pair| pair.door != door);
+        self.all.retain(|pair| pair.door != door);
     }
 }
 
