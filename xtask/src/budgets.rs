@@ -9,7 +9,7 @@ use crate::metadata::Graph;
 
 /// The size of tare-shim as shipped, in bytes. One exists per container; its pages are shared, but it must start fast. The keeper, with
 /// the names of networks, is a fifth of a megabyte of it.
-const SHIM_BYTES: u64 = 4_200_000;
+const SHIM_BYTES: u64 = 4_000_000;
 /// The packages that tare-shim links, the workspace's own counted.
 const SHIM_CRATES: usize = 40;
 
