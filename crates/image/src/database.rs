@@ -24,13 +24,16 @@ use crate::{Error, Result};
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const IMAGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("images");
 const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
+/// By name: the descriptor of the index that the name came from. One that came from a manifest has no entry.
+const NAME_INDEXES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("name-indexes");
 const LAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("layers");
 const DOCUMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("documents");
 /// By diff ID: in which forms registries have the layer.
 const BLOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("blobs");
 
 /// The tables whose values are text or JSON, besides [`NAMES`].
-const RECORDS: [TableDefinition<'_, &str, &[u8]>; 4] = [IMAGES, LAYERS, DOCUMENTS, BLOBS];
+const RECORDS: [TableDefinition<'_, &str, &[u8]>; 5] =
+    [IMAGES, LAYERS, DOCUMENTS, BLOBS, NAME_INDEXES];
 
 /// Metadata is small: a larger cache would only be memory.
 const CACHE: usize = 2 << 20;
@@ -117,7 +120,8 @@ impl Database {
                     "the image store at {} has format {other}; this program knows format {VERSION}",
                     path.display()
                 ))),
-            }
+            }?;
+            tables.give_indexes_to_names()
         })?;
         Ok(database)
     }

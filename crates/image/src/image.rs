@@ -23,7 +23,8 @@ pub struct Image {
     pub last_tagged: Option<jiff::Timestamp>,
     /// The manifest it came with, where it came with one.
     pub manifest: Option<Descriptor>,
-    /// The index that it was chosen from, where there was one.
+    /// The index that the name came from by which it was looked up with [`crate::Store::variants`], where it was one.
+    /// Other names of the same image may be from other indexes, or from none.
     pub index: Option<Descriptor>,
     pub graph: GraphPaths,
 }

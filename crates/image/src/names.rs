@@ -34,14 +34,14 @@ impl Store {
         let _holders = self.holders();
         let reader = self.read()?;
         let id = find(&reader, source)?;
-        let bearers = platforms::meant(&reader, source)?;
+        let (bearers, index) = platforms::meant_of(&reader, source)?;
         let mut record = reader
             .image(&id)?
             .ok_or_else(|| Error::NoSuchImage(source.to_owned()))?;
         record.last_tagged = Some(jiff::Timestamp::now());
         self.inner.database.write(|tables| {
             tables.put_image(&id, &record)?;
-            tables.put_name(&target, &bearers)
+            tables.put_name(&target, &bearers, index.as_ref())
         })?;
         Ok(id)
     }

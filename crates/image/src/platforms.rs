@@ -43,9 +43,13 @@ impl Store {
     pub fn variants(&self, name: &str) -> Result<Vec<Image>> {
         let reader = self.read()?;
         let mut images = Vec::new();
-        for id in meant(&reader, name)? {
+        let (ids, index) = meant_of(&reader, name)?;
+        for id in ids {
             if let Some(record) = reader.image(&id)? {
-                images.push(self.view(&reader, &id, &record)?);
+                images.push(Image {
+                    index: index.clone(),
+                    ..self.view(&reader, &id, &record)?
+                });
             }
         }
         Ok(images)
@@ -54,9 +58,17 @@ impl Store {
 
 /// The images that a user's text means; an id means one.
 pub(crate) fn meant(reader: &Tables<impl Transaction>, text: &str) -> Result<Vec<Digest>> {
+    Ok(meant_of(reader, text)?.0)
+}
+
+/// The same with the index that the name came from; an id came from none.
+pub(crate) fn meant_of(
+    reader: &Tables<impl Transaction>,
+    text: &str,
+) -> Result<(Vec<Digest>, Option<Descriptor>)> {
     match names::found(reader, text)? {
-        (_, Some(name)) => reader.bearers(&name),
-        (id, None) => Ok(vec![id]),
+        (_, Some(name)) => Ok((reader.bearers(&name)?, reader.index_of(&name)?)),
+        (id, None) => Ok((vec![id], None)),
     }
 }
 
@@ -138,13 +150,15 @@ pub(crate) fn bearers(
     let host = Platform::host();
     let rank = |config: &ImageConfig| host.rank(&config.platform()).unwrap_or(usize::MAX);
     let mut ranked = vec![(rank(config), id.clone())];
-    for other in reader.bearers(name)? {
-        let record = reader.image(&other)?.filter(|_| other != *id);
-        let akin = record.is_some_and(|record| {
-            let its = record.index.map(|index| index.digest);
-            its.is_some() && its.as_ref() == index.map(|index| &index.digest)
-        });
-        let bytes = if akin { reader.document(&other)? } else { None };
+    let before = reader.index_of(name)?.map(|index| index.digest);
+    let akin = before.is_some() && before.as_ref() == index.map(|index| &index.digest);
+    let others = if akin {
+        reader.bearers(name)?
+    } else {
+        Vec::new()
+    };
+    for other in others.into_iter().filter(|other| other != id) {
+        let bytes = reader.document(&other)?;
         if let Some(config) = bytes.and_then(|bytes| ImageConfig::parse(&bytes).ok()) {
             ranked.push((rank(&config), other));
         }

@@ -2,7 +2,7 @@
 //! indexed, which [`crate::database`] makes up for in a store of version 1.
 
 use oci::{Descriptor, Digest};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of everything below, kept in the store itself.
 pub(crate) const VERSION: u64 = 2;
@@ -19,9 +19,15 @@ pub(crate) struct ImageRecord {
     /// The manifest it came with; its bytes are in the documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) manifest: Option<Descriptor>,
-    /// The index that it was chosen from; its bytes are in the documents.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) index: Option<Descriptor>,
+    /// The indexes that its names came from; their bytes are in the documents. Which name came from which is kept with
+    /// the names. Stores of before then had one `index` here.
+    #[serde(
+        default,
+        alias = "index",
+        deserialize_with = "one_or_more",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) indexes: Vec<Descriptor>,
     /// When a container was last made from it, or it came, to the hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_used: Option<jiff::Timestamp>,
@@ -33,9 +39,22 @@ pub(crate) const NOTED: jiff::SignedDuration = jiff::SignedDuration::from_hours(
 impl ImageRecord {
     /// Documents that the record names, besides the config.
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Digest> {
-        let descriptors = self.manifest.iter().chain(&self.index);
+        let descriptors = self.manifest.iter().chain(&self.indexes);
         descriptors.map(|descriptor| &descriptor.digest)
     }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Several(Vec<Descriptor>),
+        One(Descriptor),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::Several(all) => all,
+        Form::One(one) => vec![one],
+    })
 }
 
 /// A layer, by its diff ID.

@@ -176,7 +176,7 @@ impl Store {
             size,
             last_tagged: record.last_tagged,
             manifest: record.manifest.clone(),
-            index: record.index.clone(),
+            index: None,
             graph: self.graph(&dirs),
         })
     }
@@ -304,7 +304,7 @@ pub(crate) fn put_image(
         parent: None,
         last_tagged: None,
         manifest: None,
-        index: None,
+        indexes: Vec::new(),
         last_used: None,
     });
     if record.parent.is_none() {
@@ -318,7 +318,9 @@ pub(crate) fn put_image(
     }
     if let Some((descriptor, bytes)) = &image.index {
         tables.put_document(&descriptor.digest, bytes)?;
-        record.index = Some(descriptor.clone());
+        if !record.indexes.contains(descriptor) {
+            record.indexes.push(descriptor.clone());
+        }
     }
     for diff_id in &record.layers {
         if let Some(mut layer) = tables.layer(diff_id)?.filter(|l| l.awaiting.is_some()) {
@@ -328,13 +330,29 @@ pub(crate) fn put_image(
     }
     tables.put_document(&id, &image.config)?;
     tables.put_image(&id, &record)?;
+    let index = image.index.as_ref().map(|(descriptor, _)| descriptor);
     for name in &image.names {
-        let bearers = platforms::bearers(tables, name, (&id, config), record.index.as_ref())?;
+        let bearers = platforms::bearers(tables, name, (&id, config), index)?;
         let lost = tables.name(name)?.filter(|old| !bearers.contains(old));
         moved.extend(lost.map(|old| (name.clone(), old)));
-        tables.put_name(name, &bearers)?;
+        tables.put_name(name, &bearers, index)?;
     }
+    drop_indexes(tables, &id, record)?;
     Ok(id)
+}
+
+/// Lets go of the indexes that none of the image's names came from any more.
+fn drop_indexes(tables: &mut Writer, id: &ImageId, mut record: ImageRecord) -> Result<()> {
+    let mut named = HashSet::new();
+    for name in tables.names_of(id)? {
+        named.extend(tables.index_of(&name)?.map(|index| index.digest));
+    }
+    let before = record.indexes.len();
+    record.indexes.retain(|index| named.contains(&index.digest));
+    match record.indexes.len() == before {
+        true => Ok(()),
+        false => tables.put_image(id, &record),
+    }
 }
 
 /// Diff IDs from the top down, each once: overlayfs refuses the same directory twice, and where a layer comes again

@@ -161,7 +161,7 @@ fn what_nobody_owns_is_found_and_goes() {
         .database
         .write(|tables| {
             tables.put_document(&Digest::sha256(b"x"), b"x")?;
-            tables.put_name(&"gone:1".parse().unwrap(), &[Digest::sha256(b"gone")])?;
+            tables.put_name(&"gone:1".parse().unwrap(), &[Digest::sha256(b"gone")], None)?;
             tables.put_counters(&crate::database::Counters::default())
         })
         .unwrap();

@@ -1,11 +1,11 @@
 //! Reading records.
 
-use oci::{Digest, Reference};
+use oci::{Descriptor, Digest, Reference};
 use redb::ReadableTable;
 
 use super::{
-    BLOBS, DOCUMENTS, IMAGES, LAYERS, NAMES, Tables, Transaction, collect, decode, digest, digests,
-    failed, name,
+    BLOBS, DOCUMENTS, IMAGES, LAYERS, NAME_INDEXES, NAMES, Tables, Transaction, collect, decode,
+    digest, digests, failed, name,
 };
 use crate::Result;
 use crate::state::{BlobRecord, ImageRecord, LayerRecord};
@@ -50,6 +50,15 @@ impl<T: Transaction> Tables<T> {
             .get(&*name.canonical())
             .map_err(failed("read a name"))?;
         found.map_or(Ok(Vec::new()), |v| digests(v.value()))
+    }
+
+    /// The index that a name came from, where it was one.
+    pub(crate) fn index_of(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        let table = self.table(NAME_INDEXES)?;
+        let found = table
+            .get(&*name.canonical())
+            .map_err(failed("read the index of a name"))?;
+        found.map(|v| decode(v.value())).transpose()
     }
 
     /// All tags of a repository.

@@ -1,9 +1,9 @@
 //! Writing records, and with each what is counted and indexed of it.
 
-use oci::{Digest, Reference};
+use oci::{Descriptor, Digest, Reference};
 use redb::TableDefinition;
 
-use super::{BLOBS, DOCUMENTS, IMAGES, LAYERS, META, NAMES, Writer, encode, failed};
+use super::{BLOBS, DOCUMENTS, IMAGES, LAYERS, META, NAME_INDEXES, NAMES, Writer, encode, failed};
 use crate::Result;
 use crate::state::{BlobRecord, ImageRecord, LayerRecord};
 
@@ -39,9 +39,16 @@ impl Writer {
         self.put(DOCUMENTS, digest, bytes)
     }
 
-    /// Gives a name to these images, the one it means by itself first, and takes it from all others.
-    pub(crate) fn put_name(&mut self, name: &Reference, bearers: &[Digest]) -> Result<()> {
+    /// Gives a name to these images, the one it means by itself first, and takes it from all others. Their records must
+    /// have the index that it came from, if it came from one.
+    pub(crate) fn put_name(
+        &mut self,
+        name: &Reference,
+        bearers: &[Digest],
+        index: Option<&Descriptor>,
+    ) -> Result<()> {
         let before = self.bearers(name)?;
+        self.put_index_of(&name.canonical(), index)?;
         if before == bearers {
             return Ok(());
         }
@@ -56,6 +63,7 @@ impl Writer {
     pub(crate) fn remove_name(&mut self, name: &Reference) -> Result<()> {
         let before = self.bearers(name)?;
         let name = name.canonical();
+        self.put_index_of(&name, None)?;
         self.index_name(&name, &before, &[])?;
         let mut table = self.table(NAMES)?;
         let removed = table.remove(&*name);
@@ -64,13 +72,56 @@ impl Writer {
 
     /// Takes a name from one image; says whether others bear it still.
     pub(crate) fn take_name(&mut self, name: &Reference, id: &Digest) -> Result<bool> {
-        let mut left = self.bearers(name)?;
+        let (mut left, index) = (self.bearers(name)?, self.index_of(name)?);
         left.retain(|other| other != id);
         match left.is_empty() {
             true => self.remove_name(name)?,
-            false => self.put_name(name, &left)?,
+            false => self.put_name(name, &left, index.as_ref())?,
         }
         Ok(!left.is_empty())
+    }
+
+    fn put_index_of(&mut self, name: &str, index: Option<&Descriptor>) -> Result<()> {
+        let mut table = self.table(NAME_INDEXES)?;
+        match index {
+            Some(index) => drop(
+                table
+                    .insert(name, &*encode(index))
+                    .map_err(failed("write"))?,
+            ),
+            None => drop(table.remove(name).map_err(failed("remove"))?),
+        }
+        Ok(())
+    }
+
+    /// Once, in a store that had an image's index with the image: gives it to the names that came from it for certain.
+    /// Those are the names that several images share, and those in a repository that is known to have had the index.
+    pub(super) fn give_indexes_to_names(&mut self) -> Result<()> {
+        const DONE: &str = "indexes-by-name";
+        let mut meta = self.table(META)?;
+        let known = meta.insert(DONE, 1).map_err(failed("write"))?.is_some();
+        drop(meta);
+        if known {
+            return Ok(());
+        }
+        for (id, record) in self.images()? {
+            let Some(index) = record.indexes.first() else {
+                continue;
+            };
+            let names = self.names_of(&id)?;
+            let came_with = |name: &Reference| name.digest() == Some(&index.digest);
+            for name in &names {
+                let in_place = |other: &Reference| other.name() == name.name() && came_with(other);
+                let is_its = match name.digest() {
+                    Some(_) => came_with(name),
+                    None => self.bearers(name)?.len() > 1 || names.iter().any(in_place),
+                };
+                if is_its {
+                    self.put_index_of(&name.canonical(), Some(index))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn remove_layer(&mut self, diff_id: &Digest) -> Result<()> {

@@ -111,7 +111,7 @@ fn every_compression_becomes_a_layer_and_then_an_image() {
     assert!(folder_is_empty(&store));
     // The same again moves nothing.
     assert!(store.pull().finish(image).unwrap().moved.is_empty());
-    let seen = store.resolve("a:1").unwrap();
+    let seen = store.variants("a:1").unwrap().remove(0);
     assert_eq!((seen.tags.len(), seen.digests.len()), (1, 1));
     assert_eq!(
         store

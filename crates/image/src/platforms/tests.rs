@@ -233,6 +233,50 @@ fn one_platform_of_a_name_is_removed() {
 }
 
 #[test]
+fn an_index_belongs_to_the_name_that_came_from_it() {
+    let (_root, store) = opened();
+    let config =
+        br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let pull = |name: &str, index: Option<&str>| {
+        let descriptor = |text: &str| Descriptor::of(media_type::OCI_INDEX, text.as_bytes());
+        let image = PulledImage {
+            config: config.to_vec(),
+            manifest: None,
+            index: index.map(|text| (descriptor(text), text.as_bytes().to_vec())),
+            names: vec![name.parse().unwrap()],
+        };
+        store.pull().finish(image).unwrap().id
+    };
+    let index_of = |name: &str| {
+        let index = store.variants(name).unwrap().remove(0).index?;
+        let bytes = store.document(&index.digest).unwrap();
+        Some(String::from_utf8(bytes.unwrap()).unwrap())
+    };
+    let own = |text: &str| Some(text.to_owned());
+    let id = pull("x:1", None);
+    pull("y:1", Some("stranger's"));
+    pull("w:1", Some("w's"));
+    assert_eq!(index_of("x:1"), None);
+    assert_eq!(index_of("y:1"), own("stranger's"));
+    assert_eq!(index_of("w:1"), own("w's"));
+    for (source, target, index) in [
+        ("x:1", "z:1", None),
+        ("y:1", "z:1", own("stranger's")),
+        (id.hex(), "z:1", None),
+    ] {
+        store.tag(source, &target.parse().unwrap()).unwrap();
+        assert_eq!(index_of(target), index, "{source}");
+    }
+    // Pulled as a plain manifest, a name has no index any more, and nobody keeps that.
+    pull("y:1", None);
+    assert_eq!(index_of("y:1"), None);
+    assert_eq!(index_of("w:1"), own("w's"));
+    let gone = Digest::sha256(b"stranger's");
+    assert_eq!(store.document(&gone).unwrap(), None);
+    assert_eq!(store.check(false, &|_| Vec::new()).unwrap().problems, []);
+}
+
+#[test]
 fn a_name_that_reads_like_a_digest_is_refused_wherever_it_comes_from() {
     let (_root, store) = opened();
     let config =
