@@ -1,22 +1,24 @@
 //! Holds a layer's directory against its tar: contents by digest, attributes entry by entry, and nothing besides.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::thread;
 
 use oci::Digest;
-use rustix::fs::{AtFlags, Stat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use crate::Store;
 use crate::apply::{open_parent, parse_path};
 use crate::layers::open_directory;
 use crate::state::LayerRecord;
 use crate::tar::{Entry, EntryKind, Walker};
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// What is wrong with a layer, if anything.
 pub(super) fn fault(store: &Store, diff_id: &Digest, record: &LayerRecord) -> Option<String> {
@@ -89,7 +91,7 @@ fn compare(diff: &Path, entries: &BTreeMap<Vec<u8>, Entry>) -> io::Result<Option
             return Ok(Some(format!("{shown:?} has another {what}")));
         }
     }
-    Ok(besides(diff, &known)?.map(|path| format!("{path:?} is not of this layer")))
+    Ok(besides(&root, &known)?.map(|path| format!("{path:?} is not of this layer")))
 }
 
 fn look(root: &OwnedFd, parent: &[u8], name: &[u8]) -> rustix::io::Result<Stat> {
@@ -98,16 +100,16 @@ fn look(root: &OwnedFd, parent: &[u8], name: &[u8]) -> rustix::io::Result<Stat> 
 }
 
 fn differs(entry: &Entry, stat: &Stat) -> Option<&'static str> {
-    let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+    let kind = FileType::from_raw_mode(stat.st_mode);
     let wanted = match entry.kind {
         // The attributes are those of what it is linked to.
         EntryKind::HardLink => return None,
-        EntryKind::Regular => rustix::fs::FileType::RegularFile,
-        EntryKind::Directory => rustix::fs::FileType::Directory,
-        EntryKind::Symlink => rustix::fs::FileType::Symlink,
-        EntryKind::CharDevice => rustix::fs::FileType::CharacterDevice,
-        EntryKind::BlockDevice => rustix::fs::FileType::BlockDevice,
-        EntryKind::Fifo => rustix::fs::FileType::Fifo,
+        EntryKind::Regular => FileType::RegularFile,
+        EntryKind::Directory => FileType::Directory,
+        EntryKind::Symlink => FileType::Symlink,
+        EntryKind::CharDevice => FileType::CharacterDevice,
+        EntryKind::BlockDevice => FileType::BlockDevice,
+        EntryKind::Fifo => FileType::Fifo,
     };
     if kind != wanted {
         return Some("type");
@@ -123,28 +125,66 @@ fn differs(entry: &Entry, stat: &Stat) -> Option<&'static str> {
     (entry.kind == EntryKind::Regular && size != entry.size).then_some("size")
 }
 
-/// Something in the directory that no entry made. Directories and whiteouts may be there without one.
-fn besides(diff: &Path, known: &HashSet<u64>) -> io::Result<Option<String>> {
-    let mut open = vec![diff.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            let kind = metadata.file_type();
-            if kind.is_dir() {
-                open.push(entry.path());
-                continue;
+/// Something in the directory that no entry made. Directories and whiteouts may be there without one. Goes from one
+/// directory to the next by descriptor, and back by `..`: an archive's links lead to paths longer than open(2) takes.
+fn besides(root: &OwnedFd, known: &HashSet<u64>) -> io::Result<Option<String>> {
+    let mut here = openat(root, ".", DIRECTORY, Mode::empty())?;
+    let mut path: Vec<Vec<u8>> = Vec::new();
+    let mut below = vec![match look_through(&here, known)? {
+        Looked::Below(names) => names,
+        Looked::Stranger(name) => return Ok(Some(shown(&path, &name))),
+    }];
+    while let Some(names) = below.last_mut() {
+        let Some(name) = names.pop() else {
+            below.pop();
+            if path.pop().is_some() {
+                here = openat(&here, "..", DIRECTORY, Mode::empty())?;
             }
-            let whiteout = kind.is_char_device() && metadata.rdev() == 0;
-            if !whiteout && !known.contains(&metadata.ino()) {
-                let path = entry.path();
-                let path = path.strip_prefix(diff).unwrap_or(&path);
-                let shown = String::from_utf8_lossy(path.as_os_str().as_bytes());
-                return Ok(Some(shown.into_owned()));
-            }
+            continue;
+        };
+        here = openat(&here, &*name, DIRECTORY, Mode::empty())?;
+        path.push(name);
+        match look_through(&here, known)? {
+            Looked::Below(names) => below.push(names),
+            Looked::Stranger(name) => return Ok(Some(shown(&path, &name))),
         }
     }
     Ok(None)
+}
+
+enum Looked {
+    /// The directories in it.
+    Below(Vec<Vec<u8>>),
+    Stranger(Vec<u8>),
+}
+
+fn look_through(directory: &OwnedFd, known: &HashSet<u64>) -> io::Result<Looked> {
+    let mut below = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let whiteout = kind == FileType::CharacterDevice && stat.st_rdev == 0;
+        if kind == FileType::Directory {
+            below.push(name.to_bytes().to_vec());
+        } else if !whiteout && !known.contains(&stat.st_ino) {
+            return Ok(Looked::Stranger(name.to_bytes().to_vec()));
+        }
+    }
+    Ok(Looked::Below(below))
+}
+
+fn shown(directories: &[Vec<u8>], name: &[u8]) -> String {
+    let mut path = directories.join(&b'/');
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    String::from_utf8_lossy(&path).into_owned()
 }
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {

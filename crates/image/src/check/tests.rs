@@ -257,3 +257,41 @@ fn a_layer_that_is_as_it_was_is_no_longer_damaged() {
     assert_eq!(check(&store, false), []);
     assert!(store.has_layer(&layer).unwrap());
 }
+
+/// Its absolute path is longer than open(2) takes, and the check called the image damaged.
+#[test]
+fn a_layer_with_a_path_as_long_as_may_be_is_good() {
+    let (_root, store) = store();
+    let mut writer = Writer::new(Vec::new());
+    let a = format!("{}/", "a".repeat(200));
+    let deep = format!("{}x", a.repeat(20));
+    let mut link = Entry::new(EntryKind::Symlink, "l", 0o777);
+    link.link = a.repeat(15).into_bytes();
+    writer
+        .file(Entry::new(EntryKind::Regular, deep, 0o644), b"deep")
+        .unwrap();
+    writer.entry(&link, &mut std::io::empty()).unwrap();
+    let deeper = format!("l/{}y", a.replace('a', "b").repeat(20));
+    writer
+        .file(Entry::new(EntryKind::Regular, deeper, 0o644), b"deeper")
+        .unwrap();
+    let options = ImportOptions {
+        reference: Some("x:1".parse().unwrap()),
+        ..ImportOptions::default()
+    };
+    store
+        .import(&writer.finish().unwrap()[..], &options)
+        .unwrap();
+    assert_eq!(check(&store, false), []);
+    let mut at = crate::layers::open_directory(&diff(&store)).unwrap();
+    for _ in 0..20 {
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::RDONLY;
+        at = rustix::fs::openat(&at, "a".repeat(200), flags, rustix::fs::Mode::empty()).unwrap();
+    }
+    let made = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
+    rustix::fs::openat(&at, "z", made, rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(kinds(&check(&store, false)), [ProblemKind::DamagedLayer]);
+    store
+        .remove("x:1", crate::RemoveOptions::default(), &|_| Vec::new())
+        .unwrap();
+}
