@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 mod counters;
+mod handle;
 mod index;
 mod read;
 mod write;
@@ -12,11 +13,11 @@ mod write;
 pub(crate) use counters::Counters;
 
 use oci::{Digest, Reference};
-use redb::{
-    ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
-};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use handle::Handle;
 
 use crate::state::VERSION;
 use crate::{Error, Result};
@@ -39,7 +40,7 @@ const RECORDS: [TableDefinition<'_, &str, &[u8]>; 5] =
 const CACHE: usize = 2 << 20;
 
 pub(crate) struct Database {
-    redb: redb::Database,
+    redb: Handle,
     /// Registries that a name without one may be of.
     unqualified: RwLock<Arc<[String]>>,
 }
@@ -90,15 +91,12 @@ impl Transaction for WriteTransaction {
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Database> {
-        let database = redb::Builder::new()
-            .set_cache_size(CACHE)
-            .create(path)
-            .map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse {
-                    path: path.to_owned(),
-                },
-                other => failed("open")(other),
-            })?;
+        let database = Handle::open(path, CACHE).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse {
+                path: path.to_owned(),
+            },
+            other => failed("open")(other),
+        })?;
         let database = Database {
             redb: database,
             unqualified: RwLock::new([].into()),
@@ -128,7 +126,7 @@ impl Database {
 
     pub(crate) fn read(&self) -> Result<Reader> {
         let unqualified = Arc::clone(&self.unqualified());
-        let begun = self.redb.begin_read().map_err(failed("begin to read"));
+        let begun = self.redb.read().map_err(failed("begin to read"));
         Ok(Tables {
             transaction: begun?,
             unqualified,
@@ -153,13 +151,15 @@ impl Database {
     /// Runs `work` in one transaction, which becomes visible and durable as a whole, or not at all after an error.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
         let unqualified = Arc::clone(&self.unqualified());
-        let mut tables = Tables {
-            transaction: self.redb.begin_write().map_err(failed("begin to write"))?,
-            unqualified,
-        };
-        let result = work(&mut tables)?;
-        tables.transaction.commit().map_err(failed("commit"))?;
-        Ok(result)
+        self.redb.write(failed("begin to write"), |transaction| {
+            let mut tables = Tables {
+                transaction,
+                unqualified,
+            };
+            let result = work(&mut tables)?;
+            tables.transaction.commit().map_err(failed("commit"))?;
+            Ok(result)
+        })
     }
 }
 

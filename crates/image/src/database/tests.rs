@@ -206,3 +206,32 @@ fn an_image_with_thousands_of_names_is_listed_saved_and_removed() {
     assert_eq!(pruned.len(), 5900 + 1 + 1, "names and the image");
     is_in_order(&store);
 }
+
+/// redb answered everything after one error of the disk with "Previous I/O error" until the daemon was restarted.
+#[test]
+fn a_store_whose_disk_was_full_writes_again_when_there_is_room() {
+    use std::os::fd::AsRawFd;
+    // Mounted nowhere: it ends with the descriptor.
+    let context = linux::mount::FsContext::new("tmpfs").unwrap();
+    context.string("size", "4m").unwrap();
+    let mount = context.create().unwrap();
+    let mount = mount.mount(linux::mount::Attributes::default()).unwrap();
+    let root = std::path::PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
+    let store = Store::open(&root).unwrap();
+    put(&store, image(1, None, &["a:1"]));
+    let filler = root.join("filler");
+    for round in 0..2 {
+        let _ = std::fs::write(&filler, vec![1; 8 << 20]);
+        let full = (0..2000).find_map(|number| {
+            let name = format!("{}:{round}-{number}", "n".repeat(200));
+            store.tag("a:1", &name.parse().unwrap()).err()
+        });
+        assert!(full.is_some(), "the disk was not full");
+        assert!(store.resolve("a:1").is_ok(), "reading needs no room");
+        std::fs::remove_file(&filler).unwrap();
+        store.tag("a:1", &"b:1".parse().unwrap()).unwrap();
+        is_in_order(&store);
+    }
+    let gone = store.remove("b:1", RemoveOptions::default(), &|_| Vec::new());
+    assert_eq!(gone.unwrap().len(), 1);
+}

@@ -20,6 +20,7 @@ pub(crate) mod check;
 pub(crate) mod collect;
 mod document;
 mod error;
+mod handle;
 mod listing;
 mod manifests;
 pub(crate) mod retention;

@@ -19,9 +19,10 @@
 
 use std::path::Path;
 
-use redb::{ReadableDatabase, TableDefinition};
+use redb::TableDefinition;
 
 use super::error::{Error, Result, failed};
+use super::handle::Handle;
 
 pub(crate) type Pair = (&'static str, &'static str);
 pub(crate) type Triple = (&'static str, &'static str, &'static str);
@@ -45,11 +46,11 @@ pub(crate) const REFERRERS: TableDefinition<'_, Triple, ()> = TableDefinition::n
 const VERSION: u64 = 1;
 const CACHE: usize = 8 << 20;
 
-pub(crate) struct Database(redb::Database);
+pub(crate) struct Database(Handle);
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Database> {
-        let opened = redb::Builder::new().set_cache_size(CACHE).create(path);
+        let opened = Handle::open(path, CACHE);
         let database = Database(opened.map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(path.to_owned()),
             other => failed("open")(other),
@@ -59,7 +60,7 @@ impl Database {
     }
 
     pub(crate) fn read(&self) -> Result<redb::ReadTransaction> {
-        self.0.begin_read().map_err(failed("begin to read"))
+        self.0.read().map_err(failed("begin to read"))
     }
 
     /// Runs `work` in one transaction, which becomes visible and durable as a whole, or not at all after an error.
@@ -67,10 +68,11 @@ impl Database {
         &self,
         work: impl FnOnce(&redb::WriteTransaction) -> Result<T>,
     ) -> Result<T> {
-        let writer = self.0.begin_write().map_err(failed("begin to write"))?;
-        let result = work(&writer)?;
-        writer.commit().map_err(failed("commit"))?;
-        Ok(result)
+        self.0.write(failed("begin to write"), |writer| {
+            let result = work(&writer)?;
+            writer.commit().map_err(failed("commit"))?;
+            Ok(result)
+        })
     }
 }
 
