@@ -25,25 +25,21 @@ mod ready;
 mod registry_role;
 mod routes;
 mod run;
+mod say;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use config::{CommandLine, Request};
 pub use registry_role::registry_main;
+use say::{Ended, say};
 
 /// Runs `tare daemon` with the words after it; returns when the daemon has ended.
 pub fn main<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {
-    match obey(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            eprintln!("{text}");
-            ExitCode::FAILURE
-        }
-    }
+    say::status(obey(args))
 }
 
-fn obey<I: IntoIterator<Item = OsString>>(args: I) -> Result<(), String> {
+fn obey<I: IntoIterator<Item = OsString>>(args: I) -> Result<(), Ended> {
     let words = args
         .into_iter()
         .map(OsString::into_string)
@@ -52,16 +48,15 @@ fn obey<I: IntoIterator<Item = OsString>>(args: I) -> Result<(), String> {
     let command_line =
         CommandLine::parse(words).map_err(|e| format!("{e}\nSee 'tare daemon --help'."))?;
     match command_line.request().map_err(|e| e.to_string())? {
-        Request::Help => print!("{}", config::usage()),
-        Request::Version => println!("Tare version {}", env!("CARGO_PKG_VERSION")),
+        Request::Help => say(&config::usage().to_string()),
+        Request::Version => say(&format!("Tare version {}\n", env!("CARGO_PKG_VERSION"))),
         Request::Validate(config) => {
             run::check(&config)?;
-            println!("configuration OK");
+            say("configuration OK\n")
         }
         Request::Serve(config) => {
             let failed = |e| format!("failed to start daemon: {e}");
-            return run::daemon(&command_line, *config).map_err(failed);
+            Ok(run::daemon(&command_line, *config).map_err(failed)?)
         }
     }
-    Ok(())
 }

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::LogLevel;
 use crate::http::failure::chain;
 use crate::logging;
+use crate::say::{self, Ended, say};
 use flags::{CHECK, GC, SERVE, Said};
 
 const USAGE: &str = "Usage:  tare registry COMMAND
@@ -31,57 +32,38 @@ Run 'tare registry COMMAND --help' for more information on a command.
 /// Runs `tare registry` with the words after it.
 pub fn registry_main<I: IntoIterator<Item = OsString>>(args: I) -> ExitCode {
     let words: Result<Vec<_>, _> = args.into_iter().map(OsString::into_string).collect();
-    let result = match words {
+    say::status(match words {
         Ok(words) => obey(&words),
-        Err(word) => Err(format!("not UTF-8: {}", word.display())),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            if !text.is_empty() {
-                eprintln!("{text}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+        Err(word) => Err(format!("not UTF-8: {}", word.display()).into()),
+    })
 }
 
-fn obey(words: &[String]) -> Result<(), String> {
+fn obey(words: &[String]) -> Result<(), Ended> {
     let Some((command, rest)) = words.split_first() else {
-        print!("{USAGE}");
-        return Ok(());
+        return say(USAGE);
     };
     let wants_help = rest.iter().any(|word| word == "--help" || word == "-h");
     match command.as_str() {
-        "--help" | "-h" | "help" => print!("{USAGE}"),
-        "serve" if wants_help => {
-            print!(
-                "Usage:  tare registry serve --root DIR [OPTIONS]\n\nServe a registry\n\nOptions:\n{}",
-                flags::usage(SERVE)
-            );
-        }
-        "gc" if wants_help => {
-            print!(
-                "Usage:  tare registry gc --root DIR [OPTIONS]\n\nRemove what nothing needs any more\n\nOptions:\n{}",
-                flags::usage(GC)
-            );
-        }
-        "check" if wants_help => {
-            print!(
-                "Usage:  tare registry check --root DIR [OPTIONS]\n\nRead all that a registry keeps and say what is damaged, and which tags need it\n\nOptions:\n{}",
-                flags::usage(CHECK)
-            );
-        }
-        "check" => return check(&hinted(Said::parse(CHECK, rest), "check")?),
-        "serve" => return serve(&hinted(Said::parse(SERVE, rest), "serve")?),
-        "gc" => return gc(&hinted(Said::parse(GC, rest), "gc")?),
-        other => {
-            return Err(format!(
-                "tare registry: unknown command: {other}\n\nRun 'tare registry --help' for more information"
-            ));
-        }
+        "--help" | "-h" | "help" => say(USAGE),
+        "serve" if wants_help => say(&format!(
+            "Usage:  tare registry serve --root DIR [OPTIONS]\n\nServe a registry\n\nOptions:\n{}",
+            flags::usage(SERVE)
+        )),
+        "gc" if wants_help => say(&format!(
+            "Usage:  tare registry gc --root DIR [OPTIONS]\n\nRemove what nothing needs any more\n\nOptions:\n{}",
+            flags::usage(GC)
+        )),
+        "check" if wants_help => say(&format!(
+            "Usage:  tare registry check --root DIR [OPTIONS]\n\nRead all that a registry keeps and say what is damaged, and which tags need it\n\nOptions:\n{}",
+            flags::usage(CHECK)
+        )),
+        "check" => check(&hinted(Said::parse(CHECK, rest), "check")?),
+        "serve" => Ok(serve(&hinted(Said::parse(SERVE, rest), "serve")?)?),
+        "gc" => gc(&hinted(Said::parse(GC, rest), "gc")?),
+        other => Err(Ended::Failed(format!(
+            "tare registry: unknown command: {other}\n\nRun 'tare registry --help' for more information"
+        ))),
     }
-    Ok(())
 }
 
 fn hinted<T>(result: Result<T, String>, command: &str) -> Result<T, String> {
@@ -180,7 +162,7 @@ fn raise_descriptors() {
     }
 }
 
-fn check(said: &Said) -> Result<(), String> {
+fn check(said: &Said) -> Result<(), Ended> {
     let root = hinted(settings::root(said), "check")?;
     let repair = match said.is_set("repair") {
         true => Repair::Drop,
@@ -188,12 +170,14 @@ fn check(said: &Said) -> Result<(), String> {
     };
     let (report, is_fine) = ::registry::server::check(&root, repair)
         .map_err(|e| format!("checking the registry: {}", chain(&e)))?;
-    println!("{report}");
+    say(&format!("{report}\n"))?;
     // Everything has been said.
-    is_fine.then_some(()).ok_or_else(String::new)
+    is_fine
+        .then_some(())
+        .ok_or_else(|| Ended::Failed(String::new()))
 }
 
-fn gc(said: &Said) -> Result<(), String> {
+fn gc(said: &Said) -> Result<(), Ended> {
     let root = hinted(settings::root(said), "gc")?;
     let (rules, grace) = (settings::rules(said)?, settings::grace(said)?);
     let has_own = ["keep", "gc-grace", "upload-grace"]
@@ -201,8 +185,7 @@ fn gc(said: &Said) -> Result<(), String> {
         .any(|name| said.is_set(name));
     let failed = |e| format!("collecting garbage: {}", chain(&e));
     match collect_garbage(&root, has_own.then_some((&rules, grace))).map_err(failed)? {
-        Gc::ByServer(text) => println!("{text}"),
-        Gc::Here(collected) => println!("{collected}"),
+        Gc::ByServer(text) => say(&format!("{text}\n")),
+        Gc::Here(collected) => say(&format!("{collected}\n")),
     }
-    Ok(())
 }
