@@ -124,7 +124,7 @@ fn top_level() -> Vec<(String, String)> {
         let own = command.paths.iter().find(|path| !path.contains(' '));
         own.map(|path| (*path, command.about))
     });
-    sorted(groups.chain(commands).chain([("daemon", help::DAEMON)]))
+    sorted(groups.chain(commands).chain(help::ROLES))
 }
 
 fn below(group: &str) -> Vec<(String, String)> {

@@ -12,8 +12,14 @@ use crate::print::print;
 /// Columns the texts are folded to.
 const WIDTH: usize = 100;
 
-/// What the daemon's own command line is for; it is another crate's.
-pub(crate) const DAEMON: &str = "Run the daemon that the other commands talk to";
+/// The other roles of the file, and what they are for; their command lines are another crate's.
+pub(crate) const ROLES: [(&str, &str); 2] = [
+    ("daemon", "Run the daemon that the other commands talk to"),
+    (
+        "registry",
+        "Serve a registry of images, check it, and collect its garbage",
+    ),
+];
 
 /// `Tare version 0.1.0`: shaped like Docker's line, because scripts cut it.
 pub(crate) fn version_line(program: &str) -> String {
@@ -38,7 +44,7 @@ pub(crate) fn top(program: &str) -> String {
     let mut top: Vec<_> = launch::all()
         .filter_map(|command| top_level_name(command).map(|name| (name.to_owned(), command.about)))
         .collect();
-    top.push(("daemon".to_owned(), DAEMON));
+    top.extend(ROLES.map(|(name, about)| (name.to_owned(), about)));
     top.sort();
     section(&mut text, "Commands", &top);
     options(&mut text, "Global Options", globals::FLAGS.iter());
@@ -131,9 +137,9 @@ pub(crate) fn topic(program: &str, words: &[String]) -> Outcome {
     let path = words.join(" ");
     if words.is_empty() {
         print(&top(program))
-    } else if path == "daemon" {
+    } else if let Some((name, about)) = ROLES.iter().find(|(name, _)| path == *name) {
         print(&format!(
-            "{DAEMON}\n\nRun '{program} daemon --help' for its options.\n"
+            "{about}\n\nRun '{program} {name} --help' for its options.\n"
         ))
     } else if let Some(found) = commands::find(&path) {
         print(&command(program, found, &path))
@@ -228,4 +234,23 @@ fn fold(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_of_the_file_is_listed() {
+        let text = top("tare");
+        for (name, about) in ROLES {
+            let row =
+                |line: &&str| line.starts_with(&format!("  {name} ")) && line.ends_with(about);
+            assert!(text.lines().any(|line| row(&line)), "{name}");
+            assert_eq!(
+                topic("tare", &[name.to_owned()]),
+                Ok(crate::failure::Exit::OK)
+            );
+        }
+    }
 }
