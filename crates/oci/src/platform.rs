@@ -50,7 +50,7 @@ impl Platform {
         self.os == os
             && arch == image_arch
             && (variant == image_variant
-                || variant.is_none()
+                || (variant.is_none() && arch != "arm64")
                 || (arch == "amd64" && image_variant.is_none()))
     }
 
@@ -75,26 +75,27 @@ impl Platform {
     fn runs(&self) -> Vec<(String, String)> {
         let (architecture, variant) = self.normal();
         let variant = variant.unwrap_or(base_variant(architecture));
-        let number: u32 = variant.trim_start_matches('v').parse().unwrap_or(0);
-        let mut runs = Vec::new();
-        let down = |architecture: &str, from: u32, to: u32, runs: &mut Vec<_>| {
+        // A variant that is not known runs itself and nothing older: `arm64/v7`, which there is not, is no `arm64/v8`.
+        let (number, is_minor) = generation(variant);
+        let mut runs = vec![(architecture.to_owned(), variant.to_owned())];
+        let mut older = |architecture: &str, below: u32, oldest: u32| {
             runs.extend(
-                (to..=from)
+                (oldest..below)
                     .rev()
                     .map(|n| (architecture.to_owned(), format!("v{n}"))),
             );
         };
         match architecture {
             "amd64" => {
-                down("amd64", number.max(1), 1, &mut runs);
+                older("amd64", number, 1);
                 runs.push(("386".to_owned(), String::new()));
             }
-            "arm64" => {
-                down("arm64", number.max(8), 8, &mut runs);
-                down("arm", 8, 5, &mut runs);
+            "arm64" if number >= 8 => {
+                older("arm64", number + u32::from(is_minor), 8);
+                older("arm", 9, 5);
             }
-            "arm" => down("arm", number.max(5), 5, &mut runs),
-            other => runs.push((other.to_owned(), variant.to_owned())),
+            "arm" => older("arm", number, 5),
+            _ => {}
         }
         runs
     }
@@ -115,6 +116,16 @@ impl Platform {
         };
         (architecture, variant)
     }
+}
+
+/// The number in `v8`, and in `v8.2` with word of a minor one; 0 where there is none that makes sense.
+fn generation(variant: &str) -> (u32, bool) {
+    let digits = variant.strip_prefix('v').unwrap_or_default();
+    let (major, is_minor) = digits
+        .split_once('.')
+        .map_or((digits, false), |(major, _)| (major, true));
+    let number = major.parse().ok().filter(|number| *number < 100);
+    (number.unwrap_or(0), is_minor)
 }
 
 /// The variant that is meant where none is said.
@@ -171,6 +182,14 @@ mod tests {
         assert_eq!(rank("linux/arm/v6", "linux/arm/v7"), None);
         assert_eq!(rank("linux/arm/v7", "linux/arm"), Some(0));
         assert!(rank("linux/arm64", "linux/arm/v7") > Some(0));
+        for other in ["linux/arm64", "linux/arm64/v8", "linux/arm64/v9"] {
+            assert_eq!(rank("linux/arm64/v7", other), None, "{other}");
+        }
+        assert_eq!(rank("linux/arm64/v9", "linux/arm64/v8"), Some(1));
+        assert_eq!(rank("linux/arm64/v8.2", "linux/arm64/v8"), Some(1));
+        assert_eq!(rank("linux/arm64", "linux/arm64/v9"), None);
+        assert_eq!(rank("linux/amd64/v4000000000", "linux/amd64"), None);
+        assert_eq!(rank("linux/arm/v4", "linux/arm/v5"), None);
         assert_eq!(rank("linux/s390x", "linux/s390x"), Some(0));
         assert_eq!(rank("linux/amd64", "windows/amd64"), None);
         assert_eq!(rank("linux/amd64", "linux/s390x"), None);
@@ -182,6 +201,8 @@ mod tests {
         assert!(accepts("linux/amd64", "linux/amd64"));
         assert!(accepts("linux/arm64", "linux/arm64/v8"));
         assert!(accepts("linux/arm64/v8", "linux/arm64"));
+        assert!(!accepts("linux/arm64/v7", "linux/arm64/v8"));
+        assert!(!accepts("linux/arm64", "linux/arm64/v9"));
         assert!(accepts("linux/arm", "linux/arm/v7"));
         assert!(!accepts("linux/arm/v6", "linux/arm/v7"));
         assert!(!accepts("linux/amd64", "linux/arm64"));

@@ -55,6 +55,7 @@ mod tests {
             chosen("linux/arm64"),
             Some(index.manifests[1].digest.clone())
         );
+        assert_eq!(chosen("linux/arm64/v7"), None);
         assert_eq!(chosen("linux/s390x"), None);
     }
 
