@@ -107,6 +107,13 @@ own_test!(platforms_of_one_index_live_under_one_name, |d| {
     assert_eq!(id_of(&cli, &name, Some(&own)), mine);
     assert_eq!(id_of(&cli, &name, Some(&other)), others);
     assert_ne!(mine, others);
+    // One row of the list, with its platforms below.
+    assert_eq!(cli.ok(&["images", "-q", "--no-trunc", &name]), mine);
+    let tree = cli.ok(&["images", "--tree"]);
+    assert_eq!(tree.matches(&name).count(), 1, "{tree}");
+    for platform in [&own, &other] {
+        assert!(tree.contains(&format!("─ {platform} ")), "{tree}");
+    }
     let again = cli.ok(&["pull", "--platform", &other, &name]);
     assert!(again.contains("Image is up to date"), "{again}");
 
@@ -189,6 +196,7 @@ own_test!(
         let name = format!("{}/team/all:1", registry.address());
         for wanted in [
             "linux/arm64",
+            "linux/arm64/v7",
             "linux/arm64/v8",
             "linux/arm",
             "windows/arm64",

@@ -80,6 +80,7 @@ pub use ingest::{Busy, Ingest, Ingested, Pull, Pulled, PulledImage};
 pub use instruction::apply_all as apply_changes;
 pub use listing::DiskUsage;
 pub use load::{LoadEvent, Loaded, docker_archive};
+pub use platforms::Listed;
 pub use query::{LabelFilter, ListQuery, PruneQuery};
 pub use removal::{Pruned, RemoveOptions, Removed, User};
 pub use snapshot::Snapshot;

@@ -4,10 +4,21 @@
 //! that fits this machine best, else the one that came last. An image joins those that bear its name already if all came
 //! out of the same index; otherwise it takes the name from them, as it always was.
 
+use std::collections::{HashMap, HashSet};
+
 use oci::{Descriptor, Digest, ImageConfig, Platform, Reference};
 
 use crate::database::{Tables, Transaction};
-use crate::{Error, Image, Result, Store, names};
+use crate::{Error, Image, ImageId, ListQuery, Result, Store, names};
+
+/// An image in a list that has each name once.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The image that its names mean by themselves; it has no others here.
+    pub image: Image,
+    /// All listed images that bear these names, itself the first; only itself for most.
+    pub platforms: Vec<Image>,
+}
 
 impl Store {
     /// As [`Store::resolve`], and of several platforms under one name the one that fits `platform` best. Where none does
@@ -38,6 +49,22 @@ impl Store {
         }
     }
 
+    /// As [`Store::list`], but each name once: under the image that it means by itself, with the others that bear it.
+    pub fn list_by_name(&self, query: &ListQuery) -> Result<Vec<Listed>> {
+        let images = self.list(query)?;
+        let reader = self.read()?;
+        let ids: HashSet<&ImageId> = images.iter().map(|image| &image.id).collect();
+        let mut bearers: HashMap<Reference, Vec<Digest>> = HashMap::new();
+        for tag in images.iter().flat_map(|image| &image.tags) {
+            if !bearers.contains_key(tag) {
+                let mut listed = reader.bearers(tag)?;
+                listed.retain(|id| ids.contains(id));
+                bearers.insert(tag.clone(), listed);
+            }
+        }
+        Ok(by_name(&images, &bearers))
+    }
+
     /// All images that a user means by a name: several where it stands for an index. The one that it means by itself
     /// is the first.
     pub fn variants(&self, name: &str) -> Result<Vec<Image>> {
@@ -54,6 +81,28 @@ impl Store {
         }
         Ok(images)
     }
+}
+
+/// Puts images under their names. Those that bear only names of others stand below these.
+fn by_name(images: &[Image], bearers: &HashMap<Reference, Vec<Digest>>) -> Vec<Listed> {
+    let of = |tag: &Reference| bearers.get(tag).map_or(&[][..], Vec::as_slice);
+    let mut listed = Vec::new();
+    for image in images {
+        let mut own = image.clone();
+        own.tags
+            .retain(|tag| of(tag).first().is_none_or(|first| *first == image.id));
+        if own.tags.is_empty() && !image.tags.is_empty() {
+            continue;
+        }
+        let mut platforms = vec![image.clone()];
+        for id in own.tags.iter().flat_map(|tag| of(tag)) {
+            let is_new = platforms.iter().all(|platform| platform.id != *id);
+            platforms.extend(images.iter().find(|i| is_new && i.id == *id).cloned());
+        }
+        let image = own;
+        listed.push(Listed { image, platforms });
+    }
+    listed
 }
 
 /// The images that a user's text means; an id means one.

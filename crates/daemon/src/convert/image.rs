@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::types::container::{GraphDriver, HealthConfig};
 use api::types::image::{
     DeleteItem, HistoryItem, ImageConfig, ImageInspect, ImageMetadata, ImageSummary,
-    LegacyImageConfig, RootFs,
+    LegacyImageConfig, ManifestImage, ManifestSize, ManifestSummary, Platform, RootFs,
 };
 use api::types::{Set, StrSlice};
 use image::{GraphPaths, Image, Removed};
@@ -144,6 +144,34 @@ pub(crate) fn summary(image: &Image, containers: i64, shared_size: i64) -> Image
         shared_size,
         size: signed(image.size),
         virtual_size: None,
+    }
+}
+
+/// One platform of a name that has several. Its id is the image's own, which `inspect` and `rmi` take.
+pub(crate) fn manifest<T: ToString>(image: &Image, users: Vec<(T, bool)>) -> ManifestSummary {
+    let platform = image.config.platform();
+    let containers = users
+        .into_iter()
+        .map(|(container, _)| container.to_string());
+    ManifestSummary {
+        id: image.id.to_string(),
+        descriptor: serde_json::to_value(&image.manifest).unwrap_or_default(),
+        available: true,
+        size: ManifestSize {
+            total: signed(image.size),
+            ..Default::default()
+        },
+        kind: "image".to_owned(),
+        image_data: Some(ManifestImage {
+            platform: Platform {
+                architecture: platform.architecture,
+                os: platform.os,
+                variant: platform.variant.unwrap_or_default(),
+                ..Default::default()
+            },
+            containers: Some(containers.collect()),
+        }),
+        attestation_data: None,
     }
 }
 

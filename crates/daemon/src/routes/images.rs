@@ -8,8 +8,8 @@ use bytes::Bytes;
 use engine::{Engine, Event, GiveBack, Subject};
 use http::StatusCode;
 use image::{
-    Image, ImageId, LabelFilter, ListQuery, LoadEvent, PruneQuery, RemoveOptions, Removed, Store,
-    User,
+    Image, ImageId, LabelFilter, ListQuery, Listed, LoadEvent, PruneQuery, RemoveOptions, Removed,
+    Store, User,
 };
 use jiff::Timestamp;
 use oci::{Platform, Reference};
@@ -34,7 +34,6 @@ pub(super) async fn on_store<T: Send + 'static>(
 pub(super) async fn list(call: Call) -> Reply {
     let filters = Filters::from_query(&call.query)?;
     filters.only(&["before", "dangling", "label", "reference", "since", "until"])?;
-    // Who asks for manifests gets none, as from Docker's own store of layers: `images --tree` then shows names alone.
     refuse(&call, &["identity"])?;
     let query = ListQuery {
         all: call.query.on("all"),
@@ -52,27 +51,32 @@ pub(super) async fn list(call: Call) -> Reply {
         } else {
             HashMap::new()
         };
-        Ok((store.list(&query)?, shared))
+        Ok((store.list_by_name(&query)?, shared))
     })
     .await?;
-    let entry = |image: &Image| {
-        let shared = if with_shared {
-            shared
-                .get(&image.id)
-                .map_or(0, |n| i64::try_from(*n).unwrap_or(i64::MAX))
-        } else {
-            -1
+    // Manifests of names for several platforms, which `images --tree` shows below these; nothing else has any to show.
+    let with_manifests = call.query.on("manifests") && call.version.at_least(47);
+    let users = |image: &Image| call.app.engine.users_of_image(&image.id);
+    let entry = |listed: &Listed| {
+        let sum = |of: &dyn Fn(&Image) -> u64| {
+            let total = listed.platforms.iter().map(of).fold(0, u64::saturating_add);
+            i64::try_from(total).unwrap_or(i64::MAX)
+        };
+        let shared = match with_shared {
+            true => sum(&|image| shared.get(&image.id).copied().unwrap_or_default()),
+            false => -1,
         };
         // The list counts containers from 1.51 on.
-        let users = call
-            .version
-            .at_least(51)
-            .then(|| call.app.engine.users_of_image(&image.id).len());
-        let mut entry = wire::summary(
-            image,
-            users.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
-            shared,
-        );
+        let containers = match call.version.at_least(51) {
+            true => sum(&|image| users(image).len() as u64),
+            false => -1,
+        };
+        let mut entry = wire::summary(&listed.image, containers, shared);
+        entry.size = sum(&|image| image.size);
+        if with_manifests && listed.platforms.len() > 1 {
+            let manifest = |image| wire::manifest(image, users(image));
+            entry.manifests = Some(listed.platforms.iter().map(manifest).collect());
+        }
         compat::image_summary(call.version, &mut entry);
         entry
     };

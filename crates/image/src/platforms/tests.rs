@@ -69,6 +69,37 @@ fn platforms_of_one_index_share_the_name() {
 }
 
 #[test]
+fn a_list_has_each_name_once() {
+    let (_root, store) = opened();
+    let (own, other) = platforms();
+    let others = pulled(&store, &other, "i");
+    let mine = pulled(&store, &own, "i");
+    let rows = |query: &ListQuery| {
+        let listed = store.list_by_name(query).unwrap().into_iter();
+        let row = |l: Listed| {
+            let names: Vec<String> = l.image.tags.iter().map(Reference::familiar).collect();
+            let platforms: Vec<Digest> = l.platforms.into_iter().map(|i| i.id).collect();
+            (names.join(" "), platforms)
+        };
+        let mut rows: Vec<_> = listed.map(row).collect();
+        rows.sort();
+        rows
+    };
+    let all = ListQuery::default();
+    let both = vec![mine.clone(), others.clone()];
+    assert_eq!(rows(&all), [(NAME.to_owned(), both.clone())]);
+    // A name of its own is a row of its own.
+    store.tag(others.as_str(), &"b:2".parse().unwrap()).unwrap();
+    let second = ("b:2".to_owned(), vec![others]);
+    assert_eq!(rows(&all), [second, (NAME.to_owned(), both)]);
+    let none = ListQuery {
+        dangling: Some(true),
+        ..ListQuery::default()
+    };
+    assert_eq!(rows(&none), []);
+}
+
+#[test]
 fn another_index_takes_the_name() {
     let (_root, store) = opened();
     let (own, other) = platforms();
