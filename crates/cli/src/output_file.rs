@@ -22,10 +22,7 @@ pub(crate) fn check_output(path: &Path) -> Result<(), String> {
         ));
     }
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(format!(
-            "invalid output path: {:?} must be a regular file",
-            path.display().to_string()
-        )),
+        Ok(found) if found.is_dir() => Err("cannot write to a directory".to_owned()),
         _ => Ok(()),
     }
 }

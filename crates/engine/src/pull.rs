@@ -167,7 +167,7 @@ impl One<'_> {
     async fn attempt(&self, shown: &str) -> Result<()> {
         let top = self.fetch(wanted(&self.name)).await?;
         let place = match (self.name.digest(), self.name.tag()) {
-            (Some(digest), _) => digest.to_string(),
+            (Some(_), _) => self.name.canonical(),
             (None, tag) => tag.unwrap_or_default().to_owned(),
         };
         self.reporter

@@ -73,8 +73,18 @@ impl Engine {
         }
         let first = request.names.first().map(|(name, _)| name.clone());
         let first = first.ok_or_else(|| Error::invalid("no name is given"))?;
-        let bare = first.without_tag().without_digest();
+        let bare = first.clone().without_tag().without_digest();
         reporter.line(refers_to(&bare)).await;
+        if first.tag().is_some() {
+            let (store, repository) = (self.images().clone(), bare.clone());
+            if !blocking(move || tagged(&store, &repository))
+                .await?
+                .is_empty()
+            {
+                let what = format!("tag does not exist: {}", first.familiar());
+                return Err(Error::not_found(what));
+            }
+        }
         Err(Error::not_found(format!(
             "An image does not exist locally with the tag: {}",
             bare.familiar_name()

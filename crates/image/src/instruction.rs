@@ -17,14 +17,26 @@ pub fn apply_all(lines: &[String], config: &mut ContainerConfig) -> Result<()> {
     Ok(())
 }
 
+/// Those that mean nothing alone. An empty command is one: it takes away what the image below says.
+const WITH_ARGUMENTS: [&str; 9] = [
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
 fn apply(line: &str, config: &mut ContainerConfig) -> Result<(), String> {
     let line = line.trim();
     let (word, rest) = line
         .split_once(char::is_whitespace)
         .map_or((line, ""), |(word, rest)| (word, rest.trim()));
     let word = word.to_ascii_uppercase();
-    // An empty command is one: it takes away what the image below says.
-    if rest.is_empty() && !matches!(&*word, "" | "CMD" | "ENTRYPOINT") {
+    if rest.is_empty() && WITH_ARGUMENTS.contains(&&*word) {
         return Err(format!("{word} requires at least one argument"));
     }
     match &*word {
@@ -394,6 +406,14 @@ mod tests {
         ] {
             assert!(changed(&[line]).is_err(), "{line}");
         }
+        assert_eq!(
+            changed(&["FOO"]).unwrap_err(),
+            "FOO is not a valid change command"
+        );
+        assert_eq!(
+            changed(&["ENV"]).unwrap_err(),
+            "ENV requires at least one argument"
+        );
         assert_eq!(
             changed(&["RUN x"]).unwrap_err(),
             "RUN is not a valid change command"

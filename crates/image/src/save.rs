@@ -64,7 +64,11 @@ impl Store {
         for text in asked {
             let mut tags = self.tags_of(reader, text)?;
             if tags.is_empty() {
-                let (id, name) = names::found(reader, text)?;
+                let (id, name) = names::found(reader, text).map_err(|error| match error {
+                    // As it was asked for: a name alone means all its tags here, not `latest`.
+                    Error::NoSuchImage(_) => Error::NoSuchImage((*text).to_owned()),
+                    other => other,
+                })?;
                 let Some(name) = name else {
                     add(platforms::chosen(reader, text, vec![id], platforms)?, None);
                     continue;

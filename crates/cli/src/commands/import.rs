@@ -16,7 +16,7 @@ pub(super) static COMMAND: Command = Command {
     paths: &["image import", "import"],
     about: "Make an image of the files in a tar archive, which the daemon can fetch from an address",
     usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
-    args: Args::Between(1, 2),
+    args: Args::AtLeast(1),
     order: Order::Anywhere,
     flags: &[&[
         Flag::list(
@@ -36,6 +36,11 @@ pub(super) static COMMAND: Command = Command {
 
 fn run(context: &Context, matches: &Matches) -> Outcome {
     let source = matches.args[0].as_str();
+    if let Some(third) = matches.args.get(2) {
+        return Err(Failure::new(format!(
+            "import takes an archive and one name for the image: what is {third:?}?"
+        )));
+    }
     // The daemon fetches it.
     let is_address = ["http://", "https://"]
         .iter()
@@ -53,9 +58,8 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let from = if is_address { source } else { "-" };
     let mut request = Request::post("/images/create").query("fromSrc", from);
     if let Some(name) = &name {
-        request = request
-            .query("repo", name.familiar_name())
-            .query_if("tag", name.tag());
+        // With tag and digest: what may be a name is for the daemon to say.
+        request = request.query("repo", name.familiar());
     }
     request = request
         .query_if("message", matches.text("message"))
@@ -75,7 +79,28 @@ fn open(source: &str) -> Result<Box<dyn Read + Send>, Failure> {
     if source == "-" {
         return Ok(Box::new(io::stdin()));
     }
-    let file = File::open(source)
-        .map_err(|error| Failure::new(format!("open {source}: {}", errno_text(&error))))?;
+    let failed = |what: &str, error: &io::Error| {
+        Failure::new(format!("{what} {source}: {}", errno_text(error)))
+    };
+    let file = File::open(source).map_err(|error| failed("open", &error))?;
+    let is_folder = file.metadata().is_ok_and(|found| found.is_dir());
+    if is_folder {
+        return Err(failed("read", &rustix::io::Errno::ISDIR.into()));
+    }
     Ok(Box::new(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_said_in_dockers_words() {
+        let refused = |source: &str| open(source).map(drop).unwrap_err().message;
+        assert_eq!(refused("/tmp/"), "read /tmp/: is a directory");
+        assert_eq!(
+            refused("/nonexistent/x"),
+            "open /nonexistent/x: no such file or directory"
+        );
+    }
 }

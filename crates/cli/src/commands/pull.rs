@@ -57,5 +57,12 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let place = Place::Stdout.unless(quiet);
     let found = context
         .talk(async |client| transfer::pull(context, client, &image, platform, place).await)?;
-    print(&format!("{}\n", found.canonical()))
+    // The daemon goes by the digest alone.
+    let shown = match image.tag() {
+        Some(tag) if found.digest().is_some() => found
+            .with_tag(tag)
+            .map_err(|error| Failure::new(error.to_string()))?,
+        _ => found,
+    };
+    print(&format!("{}\n", shown.canonical()))
 }
