@@ -4,9 +4,11 @@
 //! archive makes leads out. Nothing is ever unpacked over something that was there before the archive. An absolute name
 //! counts from the target, as in Docker (archives made by Nix hold such); `..` in a name is refused.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use oci::{Algorithm, Digest};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
@@ -25,7 +27,7 @@ pub(crate) use room::{Limits, room};
 
 use parents::Parents;
 use path::{InvalidPath, Path};
-use room::Taken;
+use room::{Counted, Taken};
 
 /// What came of applying an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub(crate) struct Applied {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
     #[error(transparent)]
-    Tar(#[from] TarError),
+    Tar(TarError),
     #[error("invalid path {path:?} in archive: {why}")]
     Path { path: String, why: InvalidPath },
     #[error("invalid symlink {path:?} -> {target:?}: it leads out of the archive")]
@@ -62,6 +64,24 @@ pub(crate) enum ApplyError {
     Skeleton(#[source] io::Error),
 }
 
+impl From<TarError> for ApplyError {
+    fn from(error: TarError) -> Self {
+        match error {
+            TarError::Write(error) => ApplyError::kept(error),
+            other => ApplyError::Tar(other),
+        }
+    }
+}
+
+impl ApplyError {
+    /// What writing the skeleton came to, which may be the end of what the layer may take (see [`Counted`]).
+    fn kept(error: io::Error) -> Self {
+        error
+            .downcast::<ApplyError>()
+            .unwrap_or_else(ApplyError::Skeleton)
+    }
+}
+
 /// Where a layer goes: its empty `diff` directory, and where files that the archive itself replaces are kept.
 pub(crate) struct Target {
     pub(crate) diff: OwnedFd,
@@ -74,7 +94,7 @@ pub(crate) fn apply<W: Write>(
     input: &mut dyn Read,
     algorithm: Algorithm,
     target: &Target,
-    skeleton: Recorder<W>,
+    skeleton: W,
     limits: Limits,
 ) -> Result<(Applied, W), ApplyError> {
     let mut tar = Tar {
@@ -82,10 +102,13 @@ pub(crate) fn apply<W: Write>(
         hashing: Hashing::new(algorithm),
         size: 0,
     };
+    let taken = Rc::new(RefCell::new(Taken::new(target.diff.as_fd(), limits)));
+    let skeleton = Counted::new(skeleton, Rc::clone(&taken));
+    let skeleton = Recorder::new(skeleton).map_err(ApplyError::kept)?;
     let mut walker = Walker::with_raw(&mut tar, skeleton);
     let mut layer = Layer {
         target,
-        taken: Taken::new(target.diff.as_fd(), limits),
+        taken,
         parents: Parents::new(target.diff.as_fd()),
         directories: Vec::new(),
         inodes: std::collections::HashMap::new(),
@@ -101,14 +124,14 @@ pub(crate) fn apply<W: Write>(
     }
     layer.finish()?;
     let size = layer.size;
-    let skeleton = walker.into_raw().finish().map_err(ApplyError::Skeleton)?;
+    let skeleton = walker.into_raw().finish().map_err(ApplyError::kept)?;
     Ok((
         Applied {
             diff_id: tar.hashing.finish().map_err(TarError::Read)?,
             tar_size: tar.size,
             size,
         },
-        skeleton,
+        skeleton.into_inner(),
     ))
 }
 
@@ -131,7 +154,7 @@ impl Read for Tar<'_> {
 /// The layer so far.
 struct Layer<'a> {
     target: &'a Target,
-    taken: Taken<'a>,
+    taken: Rc<RefCell<Taken<'a>>>,
     parents: Parents<'a>,
     /// Times are set when nothing will be made in a directory any more.
     directories: Vec<(Vec<u8>, Time, Time)>,
@@ -204,7 +227,7 @@ impl Layer<'_> {
             walker
                 .raw()
                 .content(self.ordinal, path.bytes(), &runs)
-                .map_err(ApplyError::Skeleton)?;
+                .map_err(ApplyError::kept)?;
         }
         for (offset, length) in &runs {
             self.write_run(&mut file, entry, (*offset, *length), walker)?;
@@ -241,7 +264,7 @@ impl Layer<'_> {
         (offset, length): (u64, u64),
         walker: &mut Walker<R, Recorder<W>>,
     ) -> Result<(), ApplyError> {
-        self.taken.more(length)?;
+        self.taken.borrow_mut().more(length)?;
         if offset > 0 {
             io::Seek::seek(file, io::SeekFrom::Start(offset))
                 .map_err(context("seek in", &entry.path))?;
@@ -275,11 +298,11 @@ impl Layer<'_> {
             if got == 0 {
                 return Ok(());
             }
-            self.taken.more(got as u64)?;
+            self.taken.borrow_mut().more(got as u64)?;
             walker
                 .raw()
                 .write_all(&self.buffer[..got])
-                .map_err(ApplyError::Skeleton)?;
+                .map_err(ApplyError::kept)?;
         }
     }
 

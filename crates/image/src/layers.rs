@@ -14,7 +14,7 @@ use rustix::fs::IFlags;
 
 use crate::apply::{self, Applied, ApplyError, Limits, Target};
 use crate::driver::DriverKind;
-use crate::skeleton::{self, Recorder};
+use crate::skeleton;
 use crate::state::LayerRecord;
 use crate::{Error, Result};
 
@@ -233,9 +233,8 @@ impl Layers {
             home: open_directory(&staging.path)?,
         };
         let skeleton_path = staging.path.join("skeleton.zst");
-        let skeleton = fs::File::create(&skeleton_path)
-            .and_then(Recorder::new)
-            .map_err(io_error("create", &skeleton_path))?;
+        let skeleton =
+            fs::File::create(&skeleton_path).map_err(io_error("create", &skeleton_path))?;
         let limits = Limits {
             bytes: self.most.load(Ordering::Relaxed),
             ..Limits::default()

@@ -23,6 +23,9 @@ pub const MAX_EXTENSION: u64 = 1 << 20;
 /// The most extension headers before one entry. Real archives have at most three (x, L, K).
 const MAX_CHAIN: usize = 16;
 
+/// The most bytes besides zeros after the end of an archive.
+const MAX_JUNK: u64 = 1 << 20;
+
 /// Why a stream is not a tar this engine takes.
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
@@ -48,6 +51,8 @@ pub enum TarError {
     Kind(u8),
     #[error("tar: a name holds a NUL byte")]
     Nul,
+    #[error("tar: more than {MAX_JUNK} bytes of something else follow the end of the archive")]
+    Junk,
 }
 
 /// Whether a block can begin a tar: a header whose checksum holds, or the empty block of an empty archive.

@@ -1,7 +1,9 @@
 //! Bounds against archives made to harm, and against a disk that fills up.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 
 use rustix::fs;
 
@@ -13,7 +15,7 @@ const LOOK: u64 = 16 << 20;
 /// What one layer may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of file content, whatever room there is.
+    /// Bytes of file content, and of the skeleton as it lies on the disk, whatever room there is.
     pub(crate) bytes: u64,
     pub(crate) entries: u64,
 }
@@ -75,5 +77,34 @@ impl<'a> Taken<'a> {
         }
         self.written = written;
         Ok(())
+    }
+}
+
+/// Where a layer's skeleton goes, counted like the contents of its files: an archive may be all headers.
+pub(crate) struct Counted<'a, W> {
+    to: W,
+    taken: Rc<RefCell<Taken<'a>>>,
+}
+
+impl<'a, W> Counted<'a, W> {
+    pub(super) fn new(to: W, taken: Rc<RefCell<Taken<'a>>>) -> Self {
+        Counted { to, taken }
+    }
+
+    pub(super) fn into_inner(self) -> W {
+        self.to
+    }
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let more = self.taken.borrow_mut().more(bytes.len() as u64);
+        more.map_err(io::Error::other)?;
+        self.to.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }

@@ -48,12 +48,11 @@ fn unpack_within(tar: &[u8], limits: Limits) -> Result<Unpacked, ApplyError> {
         diff: open(&dir.path().join("diff")),
         home: open(dir.path()),
     };
-    let recorder = Recorder::new(Vec::new()).unwrap();
     let (applied, skeleton) = apply(
         &mut &tar[..],
         oci::Algorithm::Sha256,
         &target,
-        recorder,
+        Vec::new(),
         limits,
     )?;
     Ok(Unpacked {
@@ -467,6 +466,51 @@ fn bounds_hold_against_size_and_number() {
     entry.size = 1 << 60;
     let mut writer = Writer::new(Vec::new());
     assert!(writer.entry(&entry, &mut io::empty()).is_err());
+}
+
+/// A linear congruential generator: bytes that zstd cannot shorten, none of them zero.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8 | 1
+    })
+    .take(length)
+    .collect()
+}
+
+#[test]
+fn what_follows_the_end_is_kept_and_bounded() {
+    let end = tar_of(&[file("a")]);
+    let padded = [&end[..], &vec![0; 3 << 20]].concat();
+    assert!(unpack(&padded).is_ok(), "padding is nothing strange");
+    let some = [&end[..], &noise(1 << 20)].concat();
+    assert!(unpack(&some).is_ok());
+    let more = [&end[..], &noise((1 << 20) + 1)].concat();
+    let error = unpack(&more).err();
+    assert!(matches!(error, Some(ApplyError::Tar(TarError::Junk))));
+}
+
+/// Headers were kept for the rebuilt archive, and counted nowhere.
+#[test]
+fn a_layer_that_is_all_headers_is_bounded_too() {
+    let directories: Vec<Entry> = noise(200_000)
+        .chunks(100)
+        .map(|name| name.iter().map(|byte| format!("{byte:02x}")).collect())
+        .map(|name: String| Entry::new(EntryKind::Directory, name, 0o755))
+        .collect();
+    let tar = tar_of(&directories);
+    let small = Limits {
+        bytes: 100_000,
+        ..limits()
+    };
+    let error = unpack_within(&tar, small).err();
+    assert!(
+        matches!(error, Some(ApplyError::TooLarge(100_000))),
+        "{error:?}"
+    );
 }
 
 #[test]

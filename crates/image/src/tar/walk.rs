@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use super::header::{Dialect, EntryKind, Header, Time};
 use super::pax::Records;
 use super::sparse::{self, Run};
-use super::{BLOCK, MAX_CHAIN, MAX_EXTENSION, TarError};
+use super::{BLOCK, MAX_CHAIN, MAX_EXTENSION, MAX_JUNK, TarError};
 
 /// One thing an archive holds, with what extension headers said merged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -320,13 +320,21 @@ impl<R: Read, W: Write> Walker<R, W> {
         Ok(())
     }
 
+    /// Docker and GNU tar pass over what follows the end. It must be kept, for the digest is over it too; padding is
+    /// zeros, and whoever hides more than a little there wants the disk.
     fn drain(&mut self) -> Result<(), TarError> {
         let mut buffer = [0u8; 8 * 1024];
+        let mut junk = 0;
         loop {
-            match read_some(&mut self.input, &mut buffer)? {
+            let read = match read_some(&mut self.input, &mut buffer)? {
                 0 => return Ok(()),
-                n => self.raw.write_all(&buffer[..n]).map_err(TarError::Write)?,
+                n => &buffer[..n],
+            };
+            junk += read.iter().filter(|byte| **byte != 0).count() as u64;
+            if junk > MAX_JUNK {
+                return Err(TarError::Junk);
             }
+            self.raw.write_all(read).map_err(TarError::Write)?;
         }
     }
 }
