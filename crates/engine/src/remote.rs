@@ -155,7 +155,8 @@ impl Engine {
                 .search(&query, &request.credentials)
                 .await
                 .map_err(|e| failure(&e))?;
-            let own = domain == HUB;
+            // Of one registry the names are as it says them, as in Docker.
+            let own = domain == HUB || domains.len() == 1;
             all.extend(found.into_iter().map(|mut one| {
                 if !own && !one.name.starts_with(&format!("{domain}/")) {
                     one.name = format!("{domain}/{}", one.name);

@@ -127,6 +127,7 @@ fn line(endpoint: Endpoint, credentials: &Credentials, scopes: &Scopes) -> Line 
         credentials: credentials.clone(),
         scopes: scopes.clone(),
         answered: AtomicBool::new(false),
+        reached: AtomicBool::new(false),
         served: AtomicBool::new(false),
         distrusted: AtomicBool::new(false),
     }

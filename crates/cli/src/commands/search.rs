@@ -10,9 +10,9 @@ use crate::failure::{Failure, Outcome};
 use crate::filter;
 use crate::flags::Matches;
 use crate::format::Format;
-use crate::print::print;
+use crate::print::{print, warn};
 use crate::sheets::Trunc;
-use crate::sheets::search::{Row, SHEET};
+use crate::sheets::search::{Marks, Row, SHEET};
 
 /// The row of the table.
 pub(super) static COMMAND: Command = Command {
@@ -39,6 +39,12 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     if term.starts_with('-') {
         return Err(Failure::new(format!("invalid search term: {term}")));
     }
+    let mut given = matches.list("filter");
+    if given.any(|filter| filter.trim().starts_with("is-automated=")) {
+        warn(
+            "WARNING: the \"is-automated\" filter is deprecated, and searching for \"is-automated=true\" will not yield any results in future.",
+        );
+    }
     let mut request = Request::get("/images/search").query("term", term);
     if let Some(limit) = matches.int("limit").filter(|limit| *limit > 0) {
         request = request.query("limit", limit.to_string());
@@ -49,11 +55,17 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         .header(AUTH_HEADER, &auth);
     let found: Vec<SearchResult> = context.talk(async |client| Ok(client.json(request).await?))?;
     let trunc = Trunc::unless(matches.flag("no-trunc"));
-    let rows: Vec<Row> = found
-        .into_iter()
-        .map(|result| Row { result, trunc })
-        .collect();
     let format = Format::parse(matches.text_or_empty("format"));
+    let marks = match format == Format::Json || format.uses("json .") {
+        true => Marks::Json,
+        false => Marks::Table,
+    };
+    let row = |result| Row {
+        result,
+        trunc,
+        marks,
+    };
+    let rows: Vec<Row> = found.into_iter().map(row).collect();
     print(&SHEET.print(&format, &rows)?)
 }
 

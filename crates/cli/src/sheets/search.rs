@@ -13,6 +13,16 @@ const DESCRIPTION: usize = 45;
 pub(crate) struct Row {
     pub(crate) result: SearchResult,
     pub(crate) trunc: Trunc,
+    pub(crate) marks: Marks,
+}
+
+/// How yes and no are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// `[OK]` or nothing.
+    Table,
+    /// `true` or `false`, as text.
+    Json,
 }
 
 /// Repositories.
@@ -26,12 +36,12 @@ pub(crate) static SHEET: Sheet<Row> = Sheet {
         Field {
             name: "IsAutomated",
             title: "AUTOMATED",
-            value: |row| Json::text(mark(row.result.is_automated)),
+            value: |row| Json::text(mark(row, row.result.is_automated)),
         },
         Field {
             name: "IsOfficial",
             title: "OFFICIAL",
-            value: |row| Json::text(mark(row.result.is_official)),
+            value: |row| Json::text(mark(row, row.result.is_official)),
         },
         Field {
             name: "Name",
@@ -51,8 +61,13 @@ pub(crate) static SHEET: Sheet<Row> = Sheet {
     label: None,
 };
 
-fn mark(on: bool) -> &'static str {
-    if on { "[OK]" } else { "" }
+fn mark(row: &Row, on: bool) -> &'static str {
+    match (row.marks, on) {
+        (Marks::Table, true) => "[OK]",
+        (Marks::Table, false) => "",
+        (Marks::Json, true) => "true",
+        (Marks::Json, false) => "false",
+    }
 }
 
 /// On one line, and short unless all of it is wanted.
@@ -80,7 +95,20 @@ mod tests {
             star_count: 3,
             ..SearchResult::default()
         };
-        Row { result, trunc }
+        Row {
+            result,
+            trunc,
+            marks: Marks::Table,
+        }
+    }
+
+    #[test]
+    fn json_says_true_and_false() {
+        let mut official = row("busybox", "", Trunc::Short);
+        official.marks = Marks::Json;
+        let expect = r#"{"Description":"","IsAutomated":"false","IsOfficial":"true","Name":"busybox","StarCount":"3"}"#;
+        let printed = SHEET.print(&Format::Json, &[official]).unwrap();
+        assert_eq!(printed.trim_end(), expect);
     }
 
     #[test]

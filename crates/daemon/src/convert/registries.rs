@@ -11,15 +11,14 @@ const LOOPBACK: [&str; 2] = ["::1/128", "127.0.0.0/8"];
 
 pub(crate) fn config(registries: &Registries) -> RegistryConfig {
     let settings = &registries.client;
-    let of_hub = |mirror: &&Mirror| mirror.registry.as_deref() == Some(HUB);
-    let mirrors: Vec<String> = settings
-        .mirrors
-        .iter()
-        .filter(of_hub)
-        .map(|mirror| mirror.url.to_string())
-        .collect();
+    let mirrors: Vec<String> = settings.mirrors.iter().map(shown_mirror).collect();
+    let mirrors_of = |domain: &str| -> Vec<String> {
+        let fits = |mirror: &&Mirror| mirror.registry.as_deref().is_none_or(|of| of == domain);
+        let fitting = settings.mirrors.iter().filter(fits);
+        fitting.map(|mirror| mirror.url.to_string()).collect()
+    };
     let hub = IndexConfig {
-        mirrors: mirrors.clone(),
+        mirrors: mirrors_of(HUB),
         name: HUB.to_owned(),
         official: true,
         secure: true,
@@ -32,17 +31,20 @@ pub(crate) fn config(registries: &Registries) -> RegistryConfig {
             Insecure::Host(host) => {
                 let index = IndexConfig {
                     name: host.clone(),
+                    mirrors: mirrors_of(host),
                     ..IndexConfig::default()
                 };
                 index_configs.insert(host.clone(), index);
             }
         }
     }
-    for domain in &registries.unqualified {
+    let mirrored = settings.mirrors.iter().filter_map(|m| m.registry.as_ref());
+    for domain in registries.unqualified.iter().chain(mirrored) {
         let insecure = Insecure::Host(domain.clone());
         let secure = !settings.insecure.contains(&insecure);
         let index = || IndexConfig {
             name: domain.clone(),
+            mirrors: mirrors_of(domain),
             secure,
             ..IndexConfig::default()
         };
@@ -52,6 +54,15 @@ pub(crate) fn config(registries: &Registries) -> RegistryConfig {
         index_configs,
         insecure_registry_cidrs: networks,
         mirrors: (!mirrors.is_empty()).then_some(mirrors),
+    }
+}
+
+/// A mirror as `registry-mirrors` has it: one of Docker Hub's by its address alone, as in Docker.
+fn shown_mirror(mirror: &Mirror) -> String {
+    match mirror.registry.as_deref() {
+        Some(HUB) => mirror.url.to_string(),
+        Some(domain) => format!("{domain}={}", mirror.url),
+        None => format!("*={}", mirror.url),
     }
 }
 
@@ -103,6 +114,20 @@ mod tests {
         let shown = config(&registries).index_configs;
         assert!(shown["q.io"].secure && !shown["h:5000"].secure);
         assert_eq!(index_server(&registries), "https://q.io/v1/");
+    }
+
+    #[test]
+    fn mirrors_of_other_registries_are_told_too() {
+        let mut registries = Registries::default();
+        for mirror in ["https://hub", "ghcr.io=https://g", "*=https://all"] {
+            registries.client.mirrors.push(mirror.parse().unwrap());
+        }
+        let shown = config(&registries);
+        let all = ["https://hub/", "ghcr.io=https://g/", "*=https://all/"];
+        assert_eq!(shown.mirrors.unwrap(), all);
+        let of = |domain: &str| shown.index_configs[domain].mirrors.clone();
+        assert_eq!(of(HUB), ["https://hub/", "https://all/"]);
+        assert_eq!(of("ghcr.io"), ["https://g/", "https://all/"]);
     }
 
     #[test]

@@ -171,7 +171,8 @@ impl Access<'_> {
                 basic(user, password).map(Some)
             }
             Credentials::Basic { .. } if self.endpoint.is_origin => Ok(None),
-            _ => Err(Error::new(Kind::Unauthorized, "no basic auth credentials")),
+            _ => Err(Error::new(Kind::Unauthorized, "no basic auth credentials")
+                .beginning(format!("Get \"{}\": ", self.endpoint.base))),
         }
     }
 

@@ -30,7 +30,6 @@ pub enum Kind {
 
 /// A failed exchange: with whom, in which step, and what was wrong.
 #[derive(Debug, thiserror::Error)]
-#[error("{host}: {step}: {problem}")]
 pub struct Error {
     kind: Kind,
     host: Box<str>,
@@ -38,10 +37,36 @@ pub struct Error {
     problem: String,
     status: Option<u16>,
     answers: Vec<Answer>,
-    /// How long the server asks to be left alone.
-    wait: Option<Duration>,
+    /// What few errors have.
+    more: Option<Box<More>>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
+    /// How long the server asks to be left alone.
+    wait: Option<Duration>,
+    /// What is told in place of host and step.
+    beginning: Option<String>,
+    /// Nobody was reached at all.
+    never_reached: bool,
+    /// Mirrors that were asked before, and what was wrong there.
+    mirrors: Vec<String>,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let more = self.more.as_deref();
+        match more.and_then(|more| more.beginning.as_deref()) {
+            Some(beginning) => write!(f, "{beginning}{}", self.problem)?,
+            None => write!(f, "{}: {}: {}", self.host, self.step, self.problem)?,
+        }
+        match more.map_or(&[][..], |more| &more.mirrors) {
+            [] => Ok(()),
+            mirrors => write!(f, " (mirrors asked before: {})", mirrors.join("; ")),
+        }
+    }
 }
 
 /// One entry of the document that registries answer failed requests with (distribution-spec 1.1, "Error codes").
@@ -72,7 +97,7 @@ impl Error {
             problem: problem.into(),
             status: None,
             answers: Vec::new(),
-            wait: None,
+            more: None,
             source: None,
         }
     }
@@ -105,6 +130,37 @@ impl Error {
         sent.is_some_and(|sent| !sent.is_connect())
     }
 
+    /// Whether no connection came to stand.
+    pub(super) fn is_connect(&self) -> bool {
+        let source = self.source.as_deref();
+        let sent = source.and_then(|source| source.downcast_ref::<reqwest::Error>());
+        sent.is_some_and(reqwest::Error::is_connect)
+    }
+
+    /// The same error, told with these words before the problem, as Docker tells it.
+    #[must_use]
+    pub(super) fn beginning(mut self, words: impl Into<String>) -> Self {
+        self.more.get_or_insert_default().beginning = Some(words.into());
+        self
+    }
+
+    /// Nobody is there: whatever was wanted, it failed where it began, at `GET /v2/`.
+    #[must_use]
+    pub(super) fn never_reached(mut self, words: String) -> Self {
+        self.more.get_or_insert_default().never_reached = true;
+        self.step = "/v2/".into();
+        self.beginning(words)
+    }
+
+    /// The same error with what mirrors said before.
+    #[must_use]
+    pub(super) fn after_mirrors(mut self, mirrors: Vec<String>) -> Self {
+        if !mirrors.is_empty() {
+            self.more.get_or_insert_default().mirrors = mirrors;
+        }
+        self
+    }
+
     /// The same error with its reason in the text.
     #[must_use]
     pub(super) fn because(mut self, reason: impl std::fmt::Display) -> Self {
@@ -128,12 +184,14 @@ impl Error {
 
     #[must_use]
     pub(super) fn after(mut self, wait: Option<Duration>) -> Self {
-        self.wait = wait;
+        if wait.is_some() {
+            self.more.get_or_insert_default().wait = wait;
+        }
         self
     }
 
     pub(super) fn wait(&self) -> Option<Duration> {
-        self.wait
+        self.more.as_ref()?.wait
     }
 
     #[must_use]
@@ -188,6 +246,11 @@ impl Error {
     /// What was wrong, without host and step.
     pub fn problem(&self) -> &str {
         &self.problem
+    }
+
+    /// Whether there was nobody to speak to: no such host, no connection, no certificate to believe.
+    pub fn is_never_reached(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.never_reached)
     }
 
     /// The HTTP status, where there was an answer.

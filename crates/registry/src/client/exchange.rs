@@ -19,6 +19,7 @@ use super::pace::Patience;
 use super::scope::Scopes;
 use super::settings::Credentials;
 use super::token;
+use super::transport::is_loopback;
 use super::upload::ByteStream;
 
 /// Redirects in a row.
@@ -57,6 +58,8 @@ pub(super) struct Line {
     pub(super) scopes: Scopes,
     /// Whether it ever answered: what never did is not tried again and again.
     pub(super) answered: AtomicBool,
+    /// Whether a connection ever stood: who refuses the first one is not asked again.
+    pub(super) reached: AtomicBool,
     /// Whether it ever had what it was asked for.
     pub(super) served: AtomicBool,
     /// A mirror that lied.
@@ -71,6 +74,7 @@ impl Line {
             credentials: self.credentials.clone(),
             scopes: self.scopes.clone().with(more),
             answered: AtomicBool::new(self.answered.load(Ordering::Relaxed)),
+            reached: AtomicBool::new(self.reached.load(Ordering::Relaxed)),
             served: AtomicBool::new(self.served.load(Ordering::Relaxed)),
             distrusted: AtomicBool::new(self.distrusted.load(Ordering::Relaxed)),
         }
@@ -87,9 +91,17 @@ impl Line {
                 Ok(response) if is_good(response.status()) => return Ok(response),
                 Ok(response) => return Err(complaint(response).await),
                 Err(error) if self.may_be_passing(&error) => tries.wait(error).await?,
+                Err(error) if self.is_unreached(&error) => {
+                    return Err(unreached(shared, &self.endpoint, error));
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Nobody is there, or nobody who can be believed; a token server is somebody else.
+    fn is_unreached(&self, error: &Error) -> bool {
+        error.is_connect() && error.step() != token::STEP && !self.reached.load(Ordering::Relaxed)
     }
 
     fn may_be_passing(&self, error: &Error) -> bool {
@@ -97,6 +109,7 @@ impl Line {
         error.kind() == Kind::Unreachable
             && error.step() != token::STEP
             && self.answered.load(Ordering::Relaxed)
+            && !self.is_unreached(error)
     }
 
     /// Follows redirects; what the endpoint itself must see stays with it.
@@ -241,8 +254,26 @@ impl Line {
             Content::Whole => pool.send(request, 0).await?,
         };
         self.answered.store(true, Ordering::Relaxed);
+        self.reached.store(true, Ordering::Relaxed);
         Ok(response)
     }
+}
+
+/// The failure of a first contact as Docker tells it: `Get "https://host/v2/": dial tcp host:443: connect: ...`.
+fn unreached(shared: &Shared, endpoint: &Endpoint, error: Error) -> Error {
+    let base = &endpoint.base;
+    let proxies = &shared.settings.proxies;
+    let direct = (proxies.http.is_none() && proxies.https.is_none()) || is_loopback(base);
+    let dialled = if error.problem().starts_with("lookup ") {
+        "dial tcp: ".to_owned()
+    } else if direct && error.problem().starts_with("connect: ") {
+        let port = base.port_or_known_default().unwrap_or_default();
+        format!("dial tcp {}:{port}: ", base.host_str().unwrap_or_default())
+    } else {
+        String::new()
+    };
+    let error = error.at(&endpoint.host(), "/v2/");
+    error.never_reached(format!("Get \"{base}\": {dialled}"))
 }
 
 /// What a request carries.

@@ -123,6 +123,7 @@ impl Repository {
         step: &str,
     ) -> Result<(Response, &Line)> {
         let mut told: Option<Error> = None;
+        let mut mirrors = Vec::new();
         let order: Vec<&Line> = self.lines().trusted().collect();
         for line in order {
             let ask = Ask {
@@ -138,6 +139,9 @@ impl Repository {
                 Err(error) => {
                     let error = error.at(&line.endpoint.host(), step);
                     tracing::debug!(%error, "an endpoint failed");
+                    if !line.endpoint.is_origin {
+                        mirrors.push(format!("{}: {}", error.host(), error.problem()));
+                    }
                     let final_word = line.endpoint.is_origin && error.kind() != Kind::Unreachable;
                     told = Some(worse(told, error, line.endpoint.is_origin));
                     if final_word {
@@ -146,7 +150,12 @@ impl Repository {
                 }
             }
         }
-        Err(told.unwrap_or_else(|| Error::local("there is no server to ask")))
+        let told = told.unwrap_or_else(|| Error::local("there is no server to ask"));
+        // Who hears that the registry cannot be reached wants to know why nobody stood in for it.
+        Err(match told.kind() {
+            Kind::Unreachable | Kind::Registry => told.after_mirrors(mirrors),
+            _ => told,
+        })
     }
 
     /// What `line` answered makes no sense: a mirror is asked nothing more as long as this repository is open, and the next

@@ -1,4 +1,4 @@
-//! Looking for repositories: the index's search (Docker Hub, `/v1/search`), else the catalogue that registries have.
+//! Looking for repositories: the index's search (Docker Hub), or that of a registry which has one (`/v1/search`).
 
 use oci::MAX_DOCUMENT;
 use reqwest::header::AUTHORIZATION;
@@ -11,15 +11,11 @@ use super::body;
 use super::endpoint::{Endpoint, Finder};
 use super::error::{Error, Kind, Result, printable};
 use super::exchange::complaint;
-use super::repository::next_page;
-use super::scope::Scopes;
 use super::settings::{Access, Credentials};
 
 /// The index beside Docker Hub's registry.
 const HUB: &str = "docker.io";
 const HUB_INDEX: &str = "https://index.docker.io/v1/search";
-/// Repositories of a catalogue that are looked through.
-const MOST_LISTED: usize = 20_000;
 
 /// A repository that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -46,12 +42,6 @@ struct Results {
     results: Option<Vec<Found>>,
 }
 
-#[derive(Deserialize)]
-struct Catalogue {
-    #[serde(default)]
-    repositories: Option<Vec<String>>,
-}
-
 /// What is looked for, and where.
 pub struct Query<'a> {
     /// The registry, `docker.io` for Docker Hub.
@@ -72,7 +62,7 @@ pub(super) async fn search(
     let endpoints = finder.endpoints(query.domain, Access::Pull).await?;
     let mut failed = None;
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.is_origin) {
-        match at(shared, endpoint, query, credentials).await {
+        match index(endpoint, query, credentials).await {
             Err(error) if error.kind() == Kind::Unreachable => {
                 failed = Some(error.at(&endpoint.host(), "search"));
             }
@@ -80,20 +70,6 @@ pub(super) async fn search(
         }
     }
     Err(failed.unwrap_or_else(|| Error::local(format!("{} cannot be searched", query.domain))))
-}
-
-async fn at(
-    shared: &Shared,
-    endpoint: &Endpoint,
-    query: &Query<'_>,
-    credentials: &Credentials,
-) -> Result<Vec<Found>> {
-    match index(endpoint, query, credentials).await {
-        Err(error) if error.kind() == Kind::NotFound && query.domain != HUB => {
-            catalogue(shared, endpoint, query, credentials).await
-        }
-        other => other,
-    }
 }
 
 async fn index(
@@ -117,7 +93,17 @@ async fn index(
     }
     let response = endpoint.pool.send(request, 0).await?;
     if !response.status().is_success() {
-        return Err(complaint(response).await);
+        let status = response.status().as_u16();
+        let error = complaint(response).await;
+        // A registry that cannot be searched, in Docker's words.
+        return Err(
+            match error.answers().is_empty() || error.kind() == Kind::NotFound {
+                true => Error::new(error.kind(), format!("Unexpected status code {status}"))
+                    .with_status(status)
+                    .beginning(""),
+                false => error,
+            },
+        );
     }
     let bytes = body::whole(response, MAX_DOCUMENT).await?;
     let results: Results = serde_json::from_slice(&bytes)
@@ -129,50 +115,4 @@ async fn index(
         one.description = printable(&one.description, 2_000);
     }
     Ok(found)
-}
-
-/// Names that hold the term, from `/v2/_catalog`.
-async fn catalogue(
-    shared: &Shared,
-    endpoint: &Endpoint,
-    query: &Query<'_>,
-    credentials: &Credentials,
-) -> Result<Vec<Found>> {
-    let line = super::line(
-        endpoint.clone(),
-        credentials,
-        &Scopes::default().joined("registry:catalog:*"),
-    );
-    let mut found = Vec::new();
-    let mut listed = 0;
-    let mut asked = vec![("n".to_owned(), "1000".to_owned())];
-    loop {
-        let pairs: Vec<(&str, &str)> = asked
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
-        let ask = super::exchange::Ask::new(Method::GET, endpoint.url("_catalog", &pairs)?);
-        let response = line.send(shared, &ask).await?;
-        let next = next_page(response.headers(), response.url());
-        let bytes = body::whole(response, MAX_DOCUMENT).await?;
-        let page: Catalogue = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::lied("the catalogue is not understood").caused_by(e))?;
-        let names = page.repositories.unwrap_or_default();
-        listed += names.len();
-        let came = !names.is_empty();
-        found.extend(names.into_iter().filter(|name| name.contains(query.term)));
-        if found.len() >= query.limit || listed >= MOST_LISTED || !came {
-            break;
-        }
-        match next.filter(|next| *next != asked) {
-            Some(next) => asked = next,
-            None => break,
-        }
-    }
-    found.truncate(query.limit);
-    let named = |name: String| Found {
-        name: printable(&name, 300),
-        ..Found::default()
-    };
-    Ok(found.into_iter().map(named).collect())
 }

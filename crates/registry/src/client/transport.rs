@@ -235,8 +235,8 @@ fn innermost(error: &reqwest::Error) -> String {
         }
         next = cause.source();
     }
-    if lookup {
-        return format!("no such host ({text})");
+    if lookup && !text.starts_with("lookup ") {
+        return format!("lookup failed: {text}");
     }
     text
 }
@@ -244,6 +244,8 @@ fn innermost(error: &reqwest::Error) -> String {
 fn io_problem(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        io::ErrorKind::HostUnreachable => "connect: no route to host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "connect: network is unreachable".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
         io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
         _ => error.to_string(),

@@ -7,6 +7,8 @@
 //! until the digest has proven right, so nobody ever gets a wrong blob whole. Only blobs that a manifest of the repository names are
 //! fetched, and only as long as that says.
 
+mod tags;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -47,6 +49,7 @@ pub(crate) struct Cache {
     flights: Mutex<HashMap<(Name, Digest), Arc<Flight>>>,
     asking: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     fetching: Arc<Semaphore>,
+    lists: tags::Lists,
 }
 
 /// An upstream that a request is for.
@@ -73,6 +76,8 @@ enum End {
     Failed,
 }
 
+/// Seconds after which it may help to ask again for what an upstream has that cannot be reached.
+const NOBODY_THERE: &str = "120";
 /// Blobs that are fetched at once.
 const FLIGHTS: usize = 16;
 /// Bytes that nobody gets before the digest is known to be right.
@@ -86,6 +91,7 @@ impl Cache {
             flights: Mutex::default(),
             asking: Mutex::default(),
             fetching: Arc::new(Semaphore::new(FLIGHTS)),
+            lists: tags::Lists::default(),
         }
     }
 
@@ -365,7 +371,7 @@ async fn bring(
                 Ok(Some(bytes)) => pump.push(bytes).await.map_err(said)?,
                 Ok(None) => break,
                 Err(error) => {
-                    broken = Some(chain(&error));
+                    broken = Some(told(&error));
                     break;
                 }
             }
@@ -374,7 +380,7 @@ async fn bring(
                 .progress
                 .send_if_modified(|p| std::mem::replace(&mut p.have, have) != have);
         },
-        Err(error) => broken = Some(chain(&error)),
+        Err(error) => broken = Some(told(&error)),
     }
     let writer = pump.end().await.map_err(said)?;
     let (store, name, digest) = (
@@ -394,7 +400,7 @@ async fn bring(
 }
 
 fn upstream_failed(error: &client::Error) -> Failure {
-    let text = chain(error);
+    let text = told(error);
     match error.kind() {
         Kind::NotFound => Failure::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", text),
         // Our credentials are not the client's: logging in here would not help it.
@@ -402,8 +408,21 @@ fn upstream_failed(error: &client::Error) -> Failure {
         Kind::RateLimited => Failure::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", text),
         _ => {
             tracing::warn!("upstream: {text}");
-            Failure::new(StatusCode::BAD_GATEWAY, "UNKNOWN", text)
+            let failure = Failure::new(StatusCode::BAD_GATEWAY, "UNKNOWN", text);
+            match error.is_never_reached() {
+                // Who asks again at once hears the same.
+                true => failure.with_header(header::RETRY_AFTER, NOBODY_THERE),
+                false => failure,
+            }
         }
+    }
+}
+
+/// One cause: what a connection fails of is in the error's own words already.
+fn told(error: &client::Error) -> String {
+    match error.kind() {
+        Kind::Unreachable => error.to_string(),
+        _ => chain(error),
     }
 }
 

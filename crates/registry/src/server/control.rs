@@ -58,7 +58,7 @@ async fn answer(registry: &Arc<Registry>, stream: UnixStream) -> io::Result<()> 
     let reading = tokio::time::timeout(GREETING, stream.read_line(&mut line));
     reading.await.map_err(|_| io::ErrorKind::TimedOut)??;
     let text = match line.trim() {
-        "gc" => match registry.collect().await {
+        "gc" => match registry.collect_and_count().await {
             Ok(collected) => format!("ok {collected}\n"),
             Err(error) => format!("failed {error}\n"),
         },
@@ -127,6 +127,17 @@ impl Registry {
         work.await
             .map_err(|e| e.to_string())?
             .map_err(|e| chain(&e))
+    }
+
+    /// Collects for somebody who asked for it, and wants to know what stayed.
+    async fn collect_and_count(self: &Arc<Registry>) -> Result<super::Collected, String> {
+        let mut collected = self.collect().await?;
+        let registry = Arc::clone(self);
+        let work =
+            tokio::task::spawn_blocking(move || registry.store.left_untagged(&registry.rules));
+        let left = work.await.map_err(|e| e.to_string())?;
+        collected.untagged = left.map_err(|e| chain(&e))?;
+        Ok(collected)
     }
 
     /// Collects now; one collection at a time.

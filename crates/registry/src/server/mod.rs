@@ -363,7 +363,9 @@ pub fn collect_garbage(root: &Path, own: Option<(&[Rule], Grace)>) -> Result<Gc,
     }
     let store = Store::open(root, UploadLimits::default())?;
     let (rules, grace) = own.unwrap_or((&[], Grace::default()));
-    Ok(Gc::Here(store.collect(rules, grace, &|| true)?))
+    let mut collected = store.collect(rules, grace, &|| true)?;
+    collected.untagged = store.left_untagged(rules)?;
+    Ok(Gc::Here(collected))
 }
 
 /// Reads all that the registry under `root` keeps, through the process that serves it, or else here. Gives the report, and whether all is

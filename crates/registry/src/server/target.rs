@@ -48,7 +48,7 @@ impl Target {
     pub fn parse(raw: &str) -> Result<Target, Unknown> {
         let path = decoded(raw).ok_or(Unknown::Path)?;
         match &*path {
-            "/" => return Ok(Target::Home),
+            "/" | "/ui" | "/ui/" => return Ok(Target::Home),
             "/v2" | "/v2/" => return Ok(Target::Base),
             "/v2/_catalog" => return Ok(Target::Catalog),
             "/token" => return Ok(Target::Token),
@@ -199,6 +199,7 @@ mod tests {
         check("/v2/", Target::Base);
         check("/v2", Target::Base);
         check("/", Target::Home);
+        check("/ui/", Target::Home);
         check("/v2/_catalog", Target::Catalog);
         check("/v2/a/b/tags/list", Target::Tags(name("a/b")));
         check(

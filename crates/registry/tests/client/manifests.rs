@@ -161,3 +161,26 @@ async fn a_link_to_the_next_page_is_followed_as_it_is() {
     .await;
     assert_eq!(pulling(&server).await.tags().await.unwrap(), ["a", "b"]);
 }
+
+/// What is pushed first is no matter: nobody is there, and that is said once and without trying again.
+#[tokio::test]
+async fn a_push_to_nobody_fails_where_docker_does() {
+    let server = Scripted::new(|_| Reply::new(200)).await;
+    let host = server.host().to_owned();
+    let mut settings = crate::settings();
+    // A second try would outlast the test.
+    settings.first_wait = std::time::Duration::from_secs(3600);
+    settings.longest_wait = settings.first_wait;
+    let client = registry::client::Client::new(settings);
+    let name = crate::name(&server, "a/b");
+    let none = registry::client::Credentials::None;
+    let access = registry::client::Access::PullPush;
+    let repository = client.repository(&name, &none, access).await.unwrap();
+    drop(server);
+    tokio::task::yield_now().await;
+    let (_, blob) = crate::content(10);
+    let error = repository.has_blob(&blob).await.unwrap_err();
+    let expect = format!("Get \"http://{host}/v2/\": dial tcp {host}: connect: connection refused");
+    assert_eq!(error.to_string(), expect);
+    assert!(error.is_never_reached());
+}

@@ -155,3 +155,29 @@ async fn what_a_tag_stands_for_can_be_asked_of_the_registry_alone() {
     let fetched = repository.manifest(Wanted::Tag("x")).await.unwrap();
     assert_eq!(fetched.bytes, manifest(b"layer"));
 }
+
+#[tokio::test]
+async fn when_all_fail_the_mirrors_are_named() {
+    let origin = Scripted::new(|_| Reply::new(500)).await;
+    let mirror = Scripted::new(|_| Reply::new(404)).await;
+    let repository = mirrored(&origin, &[&mirror]).await;
+    let error = repository.manifest(Wanted::Tag("x")).await.unwrap_err();
+    let expect = format!(
+        "(mirrors asked before: {}: unexpected status: 404 Not Found)",
+        mirror.host()
+    );
+    assert!(error.to_string().ends_with(&expect), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_without_a_search_says_so_in_dockers_words() {
+    let origin = Scripted::new(|_| Reply::new(404)).await;
+    let query = registry::client::Query {
+        domain: origin.host(),
+        term: "foo",
+        limit: 5,
+    };
+    let client = Client::new(crate::settings());
+    let error = client.search(&query, &crate::basic()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Unexpected status code 404");
+}

@@ -220,3 +220,41 @@ async fn a_lie_of_upstream_goes_no_further() {
     }
     assert!(!home.root().join("blobs/sha256").exists());
 }
+
+/// A list through the cache leaves nothing out: upstream's tags, page by page, with those that are here.
+#[tokio::test]
+async fn tags_are_upstreams_and_those_that_are_here() {
+    let mut upstream = Home::open().await;
+    for tag in ["v1", "v2", "v3"] {
+        push_image(&upstream, "a", tag, 1).await;
+    }
+    let home = cache_of(&upstream, 0, Credentials::None).await;
+    let tags = async |query: &str| {
+        let reply = home.get(&format!("/v2/up/a/tags/list{query}")).await;
+        reply.expect(200).json()["tags"].clone()
+    };
+    assert_eq!(tags("").await, serde_json::json!(["v1", "v2", "v3"]));
+    let page = home.get("/v2/up/a/tags/list?n=2").await.expect(200);
+    assert_eq!(
+        page.header("link"),
+        "</v2/up/a/tags/list?n=2&last=v2>; rel=\"next\""
+    );
+    assert_eq!(tags("?n=2&last=v2").await, serde_json::json!(["v3"]));
+    home.get("/v2/up/none/tags/list")
+        .await
+        .refused(404, "NAME_UNKNOWN");
+    home.get("/v2/up/a/manifests/v2").await.expect(200);
+    upstream.delete("/v2/a/manifests/v2").await.expect(202);
+    assert_eq!(tags("").await, serde_json::json!(["v1", "v2", "v3"]));
+    upstream.stop().await;
+    assert_eq!(tags("").await, serde_json::json!(["v2"]));
+    // Of what is not here nothing can be said; the reason is told once, and that it does not help to ask at once.
+    let reply = home.get("/v2/up/b/tags/list").await.expect(502);
+    let expect = format!(
+        "Get \\\"http://{0}/v2/\\\": dial tcp {0}: connect: connection refused",
+        upstream.address
+    );
+    assert!(reply.text().contains(&expect), "{}", reply.text());
+    assert!(!reply.text().contains("os error"), "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), "120");
+}

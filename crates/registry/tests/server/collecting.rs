@@ -236,3 +236,16 @@ async fn collecting_during_pushes_never_leaves_a_manifest_without_its_parts() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_has_lost_its_tag_is_told_of() {
+    let home = Home::with(|s| s.grace = NONE).await;
+    push_image(&home, "a", "v", 1).await;
+    assert!(!collect(&home).await.contains("without a tag"));
+    home.delete("/v2/a/manifests/v").await.expect(202);
+    let text = collect(&home).await;
+    assert!(
+        text.contains("\n1 manifests without a tag keep their blobs"),
+        "{text}"
+    );
+}

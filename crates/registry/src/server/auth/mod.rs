@@ -171,6 +171,23 @@ impl Door {
         }
     }
 
+    /// Who the request says that he is, for the log: a name beside a password, or that in a token which is good.
+    pub(crate) fn who(&self, headers: &HeaderMap) -> Option<String> {
+        if let Auth::Open = self.auth {
+            return None;
+        }
+        if let Some((user, _)) = basic_credentials(headers) {
+            return Some(user);
+        }
+        let token = bearer(headers)?;
+        let granted = match &self.auth {
+            Auth::OwnTokens { .. } => self.signer.as_ref()?.verify(token)?,
+            Auth::ForeignTokens(issuer) => issuer.verify(token)?,
+            _ => return None,
+        };
+        Some(granted.subject).filter(|subject| !subject.is_empty())
+    }
+
     /// The answer of `/token` to who asks for `scopes`: a token for what they may do; `None` when no tokens are given
     /// out here.
     pub(crate) async fn issue(

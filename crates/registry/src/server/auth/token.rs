@@ -65,6 +65,9 @@ pub enum InvalidKey {
 /// What a token allows.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Granted {
+    /// Whose token it is, where it says so.
+    #[serde(default, rename = "sub")]
+    pub(super) subject: String,
     #[serde(default)]
     access: Vec<Access>,
 }

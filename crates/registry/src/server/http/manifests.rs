@@ -121,9 +121,14 @@ pub(super) async fn delete(registry: &Arc<Registry>, name: Name, reach: Reach) -
 
 pub(super) async fn tags(registry: &Arc<Registry>, name: Name, asked: &Asked) -> Answer {
     let page = page(asked)?;
-    let store = Arc::clone(&registry.store);
-    let (of, wanted) = (name.clone(), page.clone());
-    let (tags, more) = blocking(move || store.tags(&of, &wanted)).await?;
+    let (tags, more) = match registry.upstream_of(&name) {
+        Some(upstream) => upstream.tags(registry, &name, &page).await?,
+        None => {
+            let store = Arc::clone(&registry.store);
+            let (of, wanted) = (name.clone(), page.clone());
+            blocking(move || store.tags(&of, &wanted)).await?
+        }
+    };
     let body = json!({ "name": name.as_str(), "tags": &tags });
     list(&body, &page, tags.last().filter(|_| more), asked)
 }

@@ -1,5 +1,6 @@
 //! The distribution protocol over HTTP: one function a resource, and the table that leads to them.
 
+mod access;
 mod blobs;
 mod content;
 mod manifests;
@@ -9,6 +10,7 @@ mod serve;
 mod tokens;
 mod uploads;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,9 +46,11 @@ pub(crate) async fn answer(
     registry: Arc<Registry>,
     request: Request<Incoming>,
     scheme: &str,
+    peer: SocketAddr,
 ) -> Reply {
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
+    let line = access::Line::of(&registry, &parts, peer);
     let asked = Asked {
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         path: parts.uri.path().to_owned(),
@@ -70,6 +74,7 @@ pub(crate) async fn answer(
     registry
         .metrics
         .answered(&method, kind, reply.status(), begun.elapsed());
+    line.write(&reply, begun.elapsed());
     reply
 }
 

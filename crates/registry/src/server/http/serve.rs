@@ -100,15 +100,16 @@ async fn connection(
     ending: watch::Receiver<bool>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let peer = stream.peer_addr()?;
     let stream = Patient::new(stream, registry.patience);
     match tls {
-        None => speak(registry, stream, "http", shows, ending).await,
+        None => speak(registry, stream, ("http", peer), shows, ending).await,
         Some(acceptor) => {
             let greeting = tokio::time::timeout(GREETING, acceptor.accept(stream));
             let stream = greeting
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            speak(registry, stream, "https", shows, ending).await
+            speak(registry, stream, ("https", peer), shows, ending).await
         }
     }
 }
@@ -116,7 +117,7 @@ async fn connection(
 async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
     registry: &Arc<Registry>,
     stream: S,
-    scheme: &'static str,
+    (scheme, peer): (&'static str, SocketAddr),
     shows: Shows,
     mut ending: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -124,7 +125,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
         let registry = Arc::clone(registry);
         async move {
             let reply = match shows {
-                Shows::Everything => answer(registry, request, scheme).await,
+                Shows::Everything => answer(registry, request, scheme, peer).await,
                 Shows::MetricsOnly => only_metrics(&registry, &request).await,
             };
             Ok::<Reply, std::convert::Infallible>(reply)

@@ -14,10 +14,12 @@ use std::time::Duration;
 use oci::Digest;
 use redb::ReadableTable as _;
 
+use super::document::Document;
 use super::error::{Result, failed, io_at};
 use super::retention::{self, Dated, Rule};
 use super::tables::{
-    BLOBS, LINKS, LINKS_OF, MANIFESTS, REFERRERS, REPOSITORIES, TAGS, USES, get, seconds, thirds,
+    BLOBS, DOCUMENTS, LINKS, LINKS_OF, MANIFESTS, REFERRERS, REPOSITORIES, TAGS, USES, get,
+    seconds, thirds,
 };
 use super::{Store, blobs, manifests, now};
 
@@ -47,6 +49,8 @@ pub struct Collected {
     pub blobs: u64,
     pub bytes: u64,
     pub uploads: u64,
+    /// Manifests that stayed though no tag, index or subject leads to them; counted only for who asked for a collection.
+    pub untagged: u64,
 }
 
 impl std::fmt::Display for Collected {
@@ -57,11 +61,19 @@ impl std::fmt::Display for Collected {
             blobs,
             bytes,
             uploads,
+            untagged,
         } = self;
         write!(
             f,
             "removed {tags} tags, {manifests} manifests, {blobs} blobs ({bytes} bytes), {uploads} stale uploads"
-        )
+        )?;
+        match untagged {
+            0 => Ok(()),
+            _ => write!(
+                f,
+                "\n{untagged} manifests without a tag keep their blobs; --keep '*:untagged=0s' lets them go"
+            ),
+        }
     }
 }
 
@@ -108,6 +120,41 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Manifests that no tag, index or subject leads to and that no rule lets go: what they name stays.
+    pub(crate) fn left_untagged(&self, rules: &[Rule]) -> Result<u64> {
+        let mut left = 0;
+        for name in self.all_repositories()? {
+            if retention::untagged(rules, &name).is_some() {
+                continue;
+            }
+            for digest in self.untagged(&name, 0)? {
+                left += u64::from(self.is_left(&name, &digest)?);
+            }
+        }
+        Ok(left)
+    }
+
+    fn is_left(&self, name: &str, digest: &str) -> Result<bool> {
+        let reader = self.database.read()?;
+        let uses = reader.open_table(USES).map_err(failed("open a table"))?;
+        let referrers = reader
+            .open_table(REFERRERS)
+            .map_err(failed("open a table"))?;
+        let in_index = !thirds(&uses, (name, digest), "", 1)?.is_empty();
+        let documents = reader
+            .open_table(DOCUMENTS)
+            .map_err(failed("open a table"))?;
+        let bytes = get(&documents, digest, <[u8]>::to_vec)?;
+        let subject = bytes
+            .and_then(|bytes| Document::parse(&bytes, None).ok())
+            .and_then(|document| document.subject);
+        let refers = match &subject {
+            Some(subject) => get(&referrers, (name, subject.as_str(), digest), drop)?.is_some(),
+            None => false,
+        };
+        Ok(!in_index && !refers)
     }
 
     fn all_repositories(&self) -> Result<Vec<String>> {
