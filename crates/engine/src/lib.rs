@@ -84,7 +84,7 @@ pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use remote::{
     Candidates, Credentials, Distribution, Download, Found, Insecure, InvalidRegistrySetting,
-    LoggedIn, Mirror, Proxies, Registries, SearchRequest,
+    LoggedIn, Mirror, Proxies, Registries, SearchRequest, without_login,
 };
 pub use stream::{ByteReceiver, ByteSender, pipe};
 pub use transfer::{Report, Reporter};

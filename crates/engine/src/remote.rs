@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use registry::client::{
     Credentials, Download, Found, Insecure, InvalidSetting as InvalidRegistrySetting, LoggedIn,
-    Mirror, Proxies,
+    Mirror, Proxies, without_login,
 };
 
 /// How registries are reached, and how much is done at once.

@@ -381,7 +381,7 @@ impl Layers {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// An error if so many bytes more are too much for the disk.
+    /// An error if so many bytes more, of which a manifest speaks, are too much for the disk.
     pub(crate) fn check_room(&self, bytes: u64) -> Result<()> {
         let space = rustix::fs::statvfs(&self.overlay)
             .map_err(io::Error::from)
@@ -391,7 +391,7 @@ impl Layers {
             return Ok(());
         }
         let what = format!(
-            "no space left on device: {bytes} bytes more are wanted, and {room} may be taken"
+            "no space left on device: its manifest says that {bytes} bytes more are to come, and {room} may be taken"
         );
         Err(Error::Stream {
             what: "fetch the layer",

@@ -39,7 +39,7 @@ use oci::Reference;
 
 pub use blob::BlobStream;
 pub use challenge::{Challenge, challenges};
-pub use download::Download;
+pub use download::{Download, without_login};
 pub use error::{Answer, Error, Kind, Result};
 pub use link::next_link;
 pub use login::LoggedIn;

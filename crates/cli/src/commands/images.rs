@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::filter;
 use crate::flags::Matches;
 use crate::format::Format;
-use crate::print::print;
+use crate::print::{print, print_painted};
 use crate::sheets::Trunc;
 use crate::sheets::image::{Digests, PLAIN, Row, SHEET, WITH_DIGESTS};
 use crate::sheets::tree::{self, Paper};
@@ -66,7 +66,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
     let images: Vec<ImageSummary> =
         context.talk(async |client| Ok(client.json(request).await?))?;
     if tree {
-        return print(&tree::text(&images, paper()));
+        return print_painted(&tree::text(&images, paper()));
     }
     let format = format(context, matches);
     let digests = match matches.flag("digests") || format.uses("Digest") {

@@ -133,7 +133,7 @@ impl<T> Sheet<T> {
                 if index > 0 {
                     text.push('\t');
                 }
-                text.push_str(&harmless(&plain(&(field.value)(row))));
+                text.push_str(&cell(&plain(&(field.value)(row))));
             }
             text.push('\n');
         }
@@ -183,6 +183,11 @@ impl<T> Sheet<T> {
         }
         out
     }
+}
+
+/// A text that ends neither its cell nor its row, whoever wrote it.
+fn cell(text: &str) -> String {
+    harmless(text).replace('\n', "\\n").replace('\t', " ")
 }
 
 fn plain(value: &Json) -> Cow<'_, str> {
@@ -271,6 +276,16 @@ mod tests {
         check(
             "{{.Foo",
             "failed to parse template: template: :1: unclosed action",
+        );
+    }
+
+    #[test]
+    fn a_cell_begins_no_row() {
+        let rows = [Row("1", "a\r\n2\tb\rc\u{1b}[2J")];
+        let printed = SHEET.print(&Format::Table, &rows);
+        assert_eq!(
+            printed.map_err(|failure| failure.message).unwrap(),
+            "CONTAINER ID   NAMES\n1              a\\n2 b\\rc\\u{1b}[2J\n"
         );
     }
 

@@ -69,7 +69,9 @@ async fn from_address(call: Call) -> Reply {
         text if text.contains("://") => text.to_owned(),
         text => format!("http://{text}"),
     };
-    let options = options(&call, &address)?;
+    // What the server wants to know of the user is not for the image's history.
+    let public = engine::without_login(&address).into_owned();
+    let options = options(&call, &public)?;
     let engine = call.app.engine.clone();
     let download = engine.download(&address).await?;
     let fetch = Fetch {
@@ -78,7 +80,7 @@ async fn from_address(call: Call) -> Reply {
         bar: !call.version.at_least(52),
     };
     Ok(body::produced(body::JSON, move |sender| async move {
-        let downloading = Progress::status(format!("Downloading from {address}"));
+        let downloading = Progress::status(format!("Downloading from {public}"));
         let _gone = sender.send(Ok(line(&downloading))).await;
         let (name, store) = (options.reference.clone(), engine.images().clone());
         let (pieces, archive) = engine::pipe(AHEAD);

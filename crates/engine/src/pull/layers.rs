@@ -116,7 +116,8 @@ impl Layer {
             let permit = self.permit().await?;
             let (pull, blob, diff_id) =
                 (self.pull.clone(), self.blob.clone(), self.diff_id.clone());
-            match blocking(move || pull.layer(&blob, &diff_id)).await? {
+            let begun = blocking(move || pull.layer(&blob, &diff_id)).await;
+            match begun.map_err(|error| self.not_taken(error))? {
                 Ingested::Present => return Ok(()),
                 Ingested::Busy(other) => {
                     drop(permit);

@@ -73,7 +73,8 @@ impl Repository {
         let step = format!("blob {}", descriptor.digest);
         if descriptor.size > most {
             let what = format!("it is {} bytes long; {most} are the most", descriptor.size);
-            return Err(Error::lied(what).at("", &step));
+            let line = self.origin().await?;
+            return Err(Error::lied(what).at(&line.endpoint.host(), &step));
         }
         loop {
             let mut stream = self.blob(descriptor, 0).await?;

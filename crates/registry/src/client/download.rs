@@ -1,12 +1,14 @@
 //! A file at an address that a user named: no registry, so no credentials of one, no mirrors, and certificates are always
 //! checked.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::endpoint::{Finder, host_of};
-use super::error::{Error, Result};
+use super::error::{Error, Kind, Result, status_text};
 use super::exchange::complaint;
 use super::pace::Pacer;
 use super::{Client, transport};
@@ -24,16 +26,18 @@ pub struct Download {
 }
 
 impl Client {
-    /// Asks for what is at an `http` or `https` address. Redirects are followed, but never from TLS to none.
+    /// Asks for what is at an `http` or `https` address. Redirects are followed, but never from TLS to none. Name and
+    /// password of the address are for its own server alone.
     pub async fn download(&self, address: &str) -> Result<Download> {
-        let mut url = Url::parse(address)
+        let given = Url::parse(address)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| Error::local(format!("{address:?} is no address of a web server")))?;
+            .ok_or_else(|| no_address(address))?;
+        let mut url = bare(given.clone());
         for _ in 0..=MOST_REDIRECTS {
             let host = host_of(&url);
             let told = |error: Error| error.at(&host, STEP);
-            let response = self.get(&url).await.map_err(told)?;
+            let response = self.get(&with_login_of(&given, &url)).await.map_err(told)?;
             let status = response.status();
             if status.is_redirection() && response.headers().contains_key(LOCATION) {
                 url = target(&url, response.headers()).map_err(told)?;
@@ -41,6 +45,11 @@ impl Client {
             }
             if !status.is_success() {
                 return Err(told(complaint(response).await));
+            }
+            if status != StatusCode::OK {
+                // A part (206), or nothing at all (204).
+                let what = format!("unexpected status: {}", status_text(status.as_u16()));
+                return Err(told(Error::lied(what).with_status(status.as_u16())));
             }
             let pacer = transport::pacer(&response).map_err(told)?;
             return Ok(Download {
@@ -84,6 +93,45 @@ impl Download {
     }
 }
 
+fn no_address(address: &str) -> Error {
+    let what = format!(
+        "{:?} is no address of a web server: it must be http://HOST/... or https://HOST/...",
+        without_login(address)
+    );
+    Error::new(Kind::Unsupported, what)
+}
+
+/// An address as others may read it: without the name and password that may be in it.
+pub fn without_login(address: &str) -> Cow<'_, str> {
+    match Url::parse(address) {
+        Ok(url) if url.username().is_empty() && url.password().is_none() => Cow::Borrowed(address),
+        Ok(url) if url.has_host() => Cow::Owned(String::from(bare(url))),
+        // What cannot be read may be anything up to the last sign that ends a password.
+        _ => match (address.split_once("://"), address.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => Cow::Owned(format!("{scheme}://{rest}")),
+            (None, Some((_, rest))) => Cow::Borrowed(rest),
+            (_, None) => Cow::Borrowed(address),
+        },
+    }
+}
+
+fn bare(mut url: Url) -> Url {
+    // Only addresses without a host refuse, and those have neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+/// `url` with name and password of the given address, if it is of the same server.
+fn with_login_of(given: &Url, url: &Url) -> Url {
+    let mut asked = url.clone();
+    if given.origin() == url.origin() {
+        let _ = asked.set_username(given.username());
+        let _ = asked.set_password(given.password());
+    }
+    asked
+}
+
 /// Where a redirect leads, if that is somewhere to go.
 fn target(from: &Url, headers: &HeaderMap) -> Result<Url> {
     let invalid = || Error::lied("it redirects to something that is no URL");
@@ -106,6 +154,28 @@ fn target(from: &Url, headers: &HeaderMap) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logins_are_told_to_nobody_but_their_server() {
+        for (address, told) in [
+            ("http://a/b", "http://a/b"),
+            ("http://A/b@c", "http://A/b@c"),
+            ("http://user:word@a:1/b", "http://a:1/b"),
+            ("http://user@a/b", "http://a/b"),
+            ("https:///us%40er:word@a/b", "https://a/b"),
+            ("ftp://user:word@a/b", "ftp://a/b"),
+            ("http://user:word@[::1", "http://[::1"),
+            ("http://user:word@", "http://"),
+        ] {
+            assert_eq!(without_login(address), told, "{address}");
+        }
+        let given = Url::parse("http://us%40er:wo%3Ard@a/b").unwrap();
+        let login = |to: &str| with_login_of(&given, &Url::parse(to).unwrap()).to_string();
+        assert_eq!(login("http://a/c"), "http://us%40er:wo%3Ard@a/c");
+        for other in ["http://d/c", "https://a/c", "http://a:81/c"] {
+            assert_eq!(login(other), other);
+        }
+    }
 
     #[test]
     fn redirects_keep_to_tls_and_to_the_web() {

@@ -60,13 +60,19 @@ impl std::fmt::Display for Error {
         let more = self.more.as_deref();
         match more.and_then(|more| more.beginning.as_deref()) {
             Some(beginning) => write!(f, "{beginning}{}", self.problem)?,
-            None => write!(f, "{}: {}: {}", self.host, self.step, self.problem)?,
+            None => write!(f, "{}{}", place(&self.host, &self.step), self.problem)?,
         }
         match more.map_or(&[][..], |more| &more.mirrors) {
             [] => Ok(()),
             mirrors => write!(f, " (mirrors asked before: {})", mirrors.join("; ")),
         }
     }
+}
+
+/// What comes before the problem: as much of host and step as is known.
+fn place(host: &str, step: &str) -> String {
+    let known = [host, step].into_iter().filter(|part| !part.is_empty());
+    known.map(|part| format!("{part}: ")).collect()
 }
 
 /// One entry of the document that registries answer failed requests with (distribution-spec 1.1, "Error codes").
@@ -329,6 +335,14 @@ mod tests {
             error.to_string(),
             "reg:5000: manifest of a:x: manifest unknown: manifest unknown"
         );
+    }
+
+    #[test]
+    fn what_is_not_known_leaves_no_gap() {
+        let text = |error: Error| error.to_string();
+        assert_eq!(text(Error::local("bad")), "bad");
+        assert_eq!(text(Error::local("bad").at("", "ask")), "ask: bad");
+        assert_eq!(text(Error::local("bad").at("a:1", "")), "a:1: bad");
     }
 
     #[test]

@@ -141,7 +141,9 @@ async fn a_small_blob_with_another_digest_is_refused() {
     let fetched = pulling(&server).await.small_blob(&descriptor, 100).await;
     assert_eq!(fetched.unwrap_err().kind(), Kind::Lied);
     let fetched = pulling(&server).await.small_blob(&descriptor, 9).await;
-    assert_eq!(fetched.unwrap_err().kind(), Kind::Lied);
+    let error = fetched.unwrap_err();
+    assert_eq!(error.kind(), Kind::Lied);
+    assert_eq!(error.host(), server.host());
 }
 
 #[tokio::test]
