@@ -7,6 +7,7 @@ mod counters;
 mod handle;
 mod index;
 mod read;
+mod reserve;
 mod write;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use handle::Handle;
+use reserve::Reserve;
 
 use crate::state::VERSION;
 use crate::{Error, Result};
@@ -41,6 +43,7 @@ const CACHE: usize = 2 << 20;
 
 pub(crate) struct Database {
     redb: Handle,
+    reserve: Reserve,
     /// Registries that a name without one may be of.
     unqualified: RwLock<Arc<[String]>>,
 }
@@ -99,6 +102,7 @@ impl Database {
         })?;
         let database = Database {
             redb: database,
+            reserve: Reserve::beside(path),
             unqualified: RwLock::new([].into()),
         };
         database.write(|tables| {
@@ -160,6 +164,14 @@ impl Database {
             tables.transaction.commit().map_err(failed("commit"))?;
             Ok(result)
         })
+    }
+}
+
+impl Database {
+    /// The same for what gives room back, which must be possible when the disk has none.
+    pub(crate) fn write_less<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+        let _lent = self.reserve.lend();
+        self.write(work)
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! <root>/image/store.redb            images, names, layers, configs and manifests: the one truth (see `state`)
+//! <root>/image/store.reserve         room for the removals of a full disk
 //! <root>/image/ingest/<digest>       what arrived of a layer that is being pulled (see `ingest`)
 //! <root>/overlay2/<cache id>/diff    one layer's files, as overlayfs wants a lower directory
 //! <root>/overlay2/<cache id>/skeleton.zst   the rest of the layer's tar: all its bytes but file contents

@@ -137,7 +137,7 @@ impl Store {
         work: impl FnOnce(&mut Removal<'_>) -> Result<()>,
     ) -> Result<Pruned> {
         let holders = self.holders();
-        let done = self.inner.database.write(|tables| {
+        let done = self.inner.database.write_less(|tables| {
             let mut removal = Removal {
                 store: self,
                 tables,

@@ -207,16 +207,28 @@ fn an_image_with_thousands_of_names_is_listed_saved_and_removed() {
     is_in_order(&store);
 }
 
+/// A small disk, mounted nowhere: it ends with the descriptor.
+struct Disk(std::os::fd::OwnedFd);
+
+impl Disk {
+    fn new() -> Disk {
+        let context = linux::mount::FsContext::new("tmpfs").unwrap();
+        context.string("size", "6m").unwrap();
+        let context = context.create().unwrap();
+        Disk(context.mount(linux::mount::Attributes::default()).unwrap())
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        use std::os::fd::AsRawFd;
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+}
+
 /// redb answered everything after one error of the disk with "Previous I/O error" until the daemon was restarted.
 #[test]
 fn a_store_whose_disk_was_full_writes_again_when_there_is_room() {
-    use std::os::fd::AsRawFd;
-    // Mounted nowhere: it ends with the descriptor.
-    let context = linux::mount::FsContext::new("tmpfs").unwrap();
-    context.string("size", "4m").unwrap();
-    let mount = context.create().unwrap();
-    let mount = mount.mount(linux::mount::Attributes::default()).unwrap();
-    let root = std::path::PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
+    let disk = Disk::new();
+    let root = disk.path();
     let store = Store::open(&root).unwrap();
     put(&store, image(1, None, &["a:1"]));
     let filler = root.join("filler");
@@ -234,4 +246,17 @@ fn a_store_whose_disk_was_full_writes_again_when_there_is_room() {
     }
     let gone = store.remove("b:1", RemoveOptions::default(), &|_| Vec::new());
     assert_eq!(gone.unwrap().len(), 1);
+}
+
+/// A removal writes before it frees.
+#[test]
+fn images_go_from_a_disk_without_any_room() {
+    let disk = Disk::new();
+    let store = Store::open(&disk.path()).unwrap();
+    put(&store, image(1, None, &["a:1"]));
+    let _ = std::fs::write(disk.path().join("filler"), vec![1; 8 << 20]);
+    let unused = |_: &ImageId| Vec::new();
+    let gone = store.remove("a:1", RemoveOptions::default(), &unused);
+    assert_eq!(gone.unwrap().len(), 2, "its name and itself");
+    is_in_order(&store);
 }
