@@ -11,7 +11,7 @@ const LOOPBACK: [&str; 2] = ["::1/128", "127.0.0.0/8"];
 
 pub(crate) fn config(registries: &Registries) -> RegistryConfig {
     let settings = &registries.client;
-    let mirrors: Vec<String> = settings.mirrors.iter().map(shown_mirror).collect();
+    let mirrors: Vec<String> = settings.mirrors.iter().map(super::reload::mirror).collect();
     let mirrors_of = |domain: &str| -> Vec<String> {
         let fits = |mirror: &&Mirror| mirror.registry.as_deref().is_none_or(|of| of == domain);
         let fitting = settings.mirrors.iter().filter(fits);
@@ -54,15 +54,6 @@ pub(crate) fn config(registries: &Registries) -> RegistryConfig {
         index_configs,
         insecure_registry_cidrs: networks,
         mirrors: (!mirrors.is_empty()).then_some(mirrors),
-    }
-}
-
-/// A mirror as `registry-mirrors` has it: one of Docker Hub's by its address alone, as in Docker.
-fn shown_mirror(mirror: &Mirror) -> String {
-    match mirror.registry.as_deref() {
-        Some(HUB) => mirror.url.to_string(),
-        Some(domain) => format!("{domain}={}", mirror.url),
-        None => format!("*={}", mirror.url),
     }
 }
 

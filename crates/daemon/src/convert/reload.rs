@@ -59,7 +59,8 @@ fn gc(policy: &GcPolicy) -> String {
 }
 
 /// As it is written in daemon.json.
-fn mirror(mirror: &Mirror) -> String {
+/// As `registry-mirrors` has it: one of Docker Hub's by its address alone, as in Docker.
+pub(super) fn mirror(mirror: &Mirror) -> String {
     match mirror.registry.as_deref() {
         Some("docker.io") => mirror.url.to_string(),
         Some(registry) => format!("{registry}={}", mirror.url),

@@ -19,18 +19,21 @@ const LONGEST_KEPT: usize = 10_000;
 /// Tags of one repository that are here.
 const MOST_HELD: usize = 100_000;
 
+/// One repository's tags.
+type List = Arc<BTreeSet<String>>;
+
 /// What upstream listed lately.
 #[derive(Default)]
-pub(super) struct Lists(Mutex<HashMap<Name, (Instant, Arc<BTreeSet<String>>)>>);
+pub(super) struct Lists(Mutex<HashMap<Name, (Instant, List)>>);
 
 impl Lists {
-    fn get(&self, name: &Name, fresh: Duration) -> Option<Arc<BTreeSet<String>>> {
+    fn get(&self, name: &Name, fresh: Duration) -> Option<List> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, list) = lists.get(name)?;
         (at.elapsed() < fresh).then(|| Arc::clone(list))
     }
 
-    fn keep(&self, name: &Name, list: &Arc<BTreeSet<String>>) {
+    fn keep(&self, name: &Name, list: &List) {
         if list.len() > LONGEST_KEPT {
             return;
         }
@@ -79,7 +82,7 @@ impl Origin<'_> {
     }
 
     /// What upstream lists. With a failure goes whether it is upstream's word, and not that it could not be asked.
-    async fn listed(&self, name: &Name) -> Result<Arc<BTreeSet<String>>, (Failure, bool)> {
+    async fn listed(&self, name: &Name) -> Result<List, (Failure, bool)> {
         if let Some(list) = self.cache.lists.get(name, self.upstream.fresh) {
             return Ok(list);
         }
