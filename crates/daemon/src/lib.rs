@@ -48,7 +48,7 @@ fn obey<I: IntoIterator<Item = OsString>>(args: I) -> Result<(), Ended> {
     let command_line =
         CommandLine::parse(words).map_err(|e| format!("{e}\nSee 'tare daemon --help'."))?;
     match command_line.request().map_err(|e| e.to_string())? {
-        Request::Help => say(&config::usage().to_string()),
+        Request::Help => say(&config::usage()),
         Request::Version => say(&format!("Tare version {}\n", env!("CARGO_PKG_VERSION"))),
         Request::Validate(config) => {
             run::check(&config)?;

@@ -95,7 +95,7 @@ fn by_name(images: &[Image], bearers: &HashMap<Reference, Vec<Digest>>) -> Vec<L
             continue;
         }
         let mut platforms = vec![image.clone()];
-        for id in own.tags.iter().flat_map(|tag| of(tag)) {
+        for id in own.tags.iter().flat_map(of) {
             let is_new = platforms.iter().all(|platform| platform.id != *id);
             platforms.extend(images.iter().find(|i| is_new && i.id == *id).cloned());
         }

@@ -49,11 +49,11 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Descrip
     #[serde(untagged)]
     enum Form {
         Several(Vec<Descriptor>),
-        One(Descriptor),
+        One(Box<Descriptor>),
     }
     Ok(match Form::deserialize(deserializer)? {
         Form::Several(all) => all,
-        Form::One(one) => vec![one],
+        Form::One(one) => vec![*one],
     })
 }
 
