@@ -62,6 +62,21 @@ own_test!(an_archive_at_an_address_is_imported, |d| {
         assert_eq!(image, format!("{id} Imported from {address} {}", 3 << 20));
         cli.ok(&["rmi", "imported:1"]);
     }
+    // Name and password are for the server alone, also behind a redirect; the history has neither.
+    let there = answer("302 Found", "Location: /b\r\nContent-Length: 0\r\n", b"");
+    let address = serve(vec![there, whole(&tar())]);
+    let login = address.replace("http://", "http://joe:hunter2@");
+    let told = d.tare().ok(&["import", &login, "imported:1"]);
+    let comment = d.tare().ok(&["image", "inspect", "imported:1"]);
+    let history = d.tare().ok(&["history", "--no-trunc", "imported:1"]);
+    for text in [told, comment, history] {
+        assert!(
+            text.contains(&*address) || text.contains("sha256:"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2") && !text.contains("joe"), "{text}");
+    }
+    d.tare().ok(&["rmi", "imported:1"]);
     // An address without a scheme is one of the web, as Docker's daemon has it.
     let address = serve(vec![whole(&tar())]);
     let bare = address.trim_start_matches("http://");
@@ -87,7 +102,31 @@ own_test!(what_cannot_be_fetched_is_told_and_leaves_nothing, |d| {
         "404",
     );
     import(vec![], "127.0.0.1");
+    import(vec![answer("204 No Content", "", b"")], "204");
     let tar = tar();
+    let part = format!(
+        "Content-Range: bytes 0-{}/*\r\nContent-Length: {}\r\n",
+        tar.len() - 1,
+        tar.len()
+    );
+    import(vec![answer("206 Partial Content", &part, &tar)], "206");
+    let longer = format!("Content-Length: {}\r\n", tar.len() + 1);
+    import(vec![answer("200 OK", &longer, &tar)], "127.0.0.1");
+    for bad in [
+        "file:///etc/passwd",
+        "ftp://joe:hunter2@127.0.0.1/x",
+        "http://",
+    ] {
+        let answer = d.api(
+            "POST",
+            &format!("/images/create?fromSrc={bad}&repo=bad"),
+            "",
+        );
+        let text = answer.text();
+        assert_eq!(answer.status, 400, "{text}");
+        assert!(text.contains("is no address of a web server"), "{text}");
+        assert!(!text.contains(": :") && !text.contains("hunter2"), "{text}");
+    }
     let length = format!("Content-Length: {}\r\n", tar.len());
     for part in [0, 100, 1 << 20, tar.len() - 1] {
         import(vec![answer("200 OK", &length, &tar[..part])], "127.0.0.1");
