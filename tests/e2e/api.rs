@@ -361,7 +361,7 @@ own_test!(what_cannot_be_honoured_is_refused_by_name, |d| {
         );
     };
     refused(
-        json!({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}),
+        json!({"PortBindings": {"80/tcp": [{"HostPort": "70000"}]}}),
         "port",
     );
     refused(json!({"Runtime": "no-such-runtime"}), "no-such-runtime");
