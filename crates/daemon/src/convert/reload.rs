@@ -58,7 +58,6 @@ fn gc(policy: &GcPolicy) -> String {
     serde_json::json!({"keep-free": keep_free, "policy": unused, "min-age": age}).to_string()
 }
 
-/// As it is written in daemon.json.
 /// As `registry-mirrors` has it: one of Docker Hub's by its address alone, as in Docker.
 pub(super) fn mirror(mirror: &Mirror) -> String {
     match mirror.registry.as_deref() {
