@@ -10,6 +10,7 @@ use oci::Digest;
 
 use crate::database::Reader;
 use crate::ingest::KEPT;
+use crate::layers::io_error;
 use crate::removal::User;
 use crate::state::ImageRecord;
 use crate::{ImageId, Result, Store};
@@ -139,7 +140,9 @@ impl Check<'_> {
         for (diff_id, record) in self.store.read()?.layers()? {
             self.report.layers += 1;
             self.report.bytes += record.tar_size;
-            let fault = layer::fault(self.store, &diff_id, &record);
+            let directory = self.store.inner.layers.diff(&record.cache_id);
+            let fault = layer::fault(self.store, &diff_id, &record)
+                .map_err(io_error("check", &directory))?;
             // It may have been removed while it was looked at.
             if !self.store.note_damage(&diff_id, &record, fault.is_some())? {
                 continue;

@@ -1,6 +1,7 @@
 //! Holds a layer's directory against its tar: contents by digest, attributes entry by entry, and nothing besides.
 
 use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::thread;
 
 use oci::Digest;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
 
 use crate::Store;
 use crate::apply::{open_parent, parse_path};
@@ -20,8 +22,12 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// What is wrong with a layer, if anything.
-pub(super) fn fault(store: &Store, diff_id: &Digest, record: &LayerRecord) -> Option<String> {
+/// What is wrong with a layer, if anything. The error is one of looking, which says nothing about the layer.
+pub(super) fn fault(
+    store: &Store,
+    diff_id: &Digest,
+    record: &LayerRecord,
+) -> io::Result<Option<String>> {
     let found = match entries(store, diff_id, record) {
         Ok(entries) => {
             let diff = store.inner.layers.diff(&record.cache_id);
@@ -30,9 +36,28 @@ pub(super) fn fault(store: &Store, diff_id: &Digest, record: &LayerRecord) -> Op
         Err(error) => Err(error),
     };
     match found {
-        Ok(fault) => fault,
-        Err(error) => Some(error.to_string()),
+        Err(error) if !is_of_looking(&error) => Ok(Some(error.to_string())),
+        found => found,
     }
+}
+
+/// Whether we lacked descriptors or memory: a repair must take no image away for that.
+fn is_of_looking(error: &io::Error) -> bool {
+    let lacks = |errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM);
+    if Errno::from_io_error(error).is_some_and(lacks) {
+        return true;
+    }
+    let mut cause = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    while let Some(error) = cause {
+        let io = error
+            .downcast_ref::<io::Error>()
+            .and_then(Errno::from_io_error);
+        if io.or(error.downcast_ref().copied()).is_some_and(lacks) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Makes the layer's tar again, which is held against its digest, and lists what it holds; later entries win.
@@ -83,8 +108,10 @@ fn compare(diff: &Path, entries: &BTreeMap<Vec<u8>, Entry>) -> io::Result<Option
             continue;
         }
         let shown = String::from_utf8_lossy(path);
-        let Ok(stat) = look(&root, parent, name) else {
-            return Ok(Some(format!("{shown:?} is missing")));
+        let stat = match look(&root, parent, name) {
+            Err(error) if is_of_looking(&error.into()) => return Err(error.into()),
+            Err(_) => return Ok(Some(format!("{shown:?} is missing"))),
+            Ok(stat) => stat,
         };
         known.insert(stat.st_ino);
         if let Some(what) = differs(entry, &stat) {
@@ -191,5 +218,19 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|b| *b == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_descriptors_is_no_damage() {
+        let lack = || io::Error::from(Errno::MFILE);
+        assert!(is_of_looking(&lack()));
+        assert!(is_of_looking(&io::Error::other(lack())));
+        assert!(!is_of_looking(&io::Error::from(Errno::IO)));
+        assert!(!is_of_looking(&io::Error::other("another digest")));
     }
 }
