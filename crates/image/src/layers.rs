@@ -160,8 +160,10 @@ impl Layers {
                 .create(dir)
                 .map_err(io_error("make", dir))?;
         }
-        // Only a hint, and only ext4 has it.
-        let _ = spread_out(&layers.tmp);
+        for dir in [&layers.tmp, &layers.overlay] {
+            // Only a hint, and only ext4 has it.
+            let _ = spread_out(dir);
+        }
         Ok(layers)
     }
 
@@ -492,8 +494,9 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Has ext4 look for a region of the disk of its own for each directory that is made in this one (`chattr +T`): layers
-/// have nothing to do with each other. Else all would fill the region where this directory lies, and where others have
-/// just been removed, ext4 without a journal passes over their inodes one by one for minutes: half of a load's time.
+/// and containers have nothing to do with each other. Else all would fill the region where this directory lies, and where
+/// others have just been removed, ext4 without a journal passes over their inodes one by one for minutes: half of a
+/// load's time, a sixth of a container's.
 fn spread_out(dir: &Path) -> io::Result<()> {
     let dir = fs::File::open(dir)?;
     let flags = rustix::fs::ioctl_getflags(&dir)?;
