@@ -16,6 +16,7 @@ mod raw;
 mod registry;
 mod runtimes;
 mod table;
+mod traffic;
 mod transfers;
 
 use std::time::{Duration, Instant};
@@ -118,7 +119,7 @@ pub(crate) type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 type Benchmark = fn(&Field<'_>, &mut Table);
 
 fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
-    let benchmarks: [(&str, Benchmark); 12] = [
+    let benchmarks: [(&str, Benchmark); 13] = [
         ("memory-idle", memory::idle),
         ("run", commands::run),
         ("exec", commands::exec),
@@ -131,6 +132,7 @@ fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
         ("ps", many::list_of_a_thousand),
         ("archives", archives::load_and_save),
         ("transfers", transfers::push_and_pull),
+        ("traffic", traffic::published_and_beside),
     ];
     if let Some(peer) = &field.peer {
         // Both run the very same image.

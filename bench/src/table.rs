@@ -16,7 +16,7 @@ struct Row {
     who: String,
     value: String,
     /// Compared with the last contestant of its benchmark, the rival.
-    ratio: Option<f64>,
+    ratio: Option<String>,
 }
 
 /// What one benchmark measures by and by, each time told at once: a round of a large thing takes a minute.
@@ -58,20 +58,37 @@ impl Table {
         self.values(what, "ms", &values);
     }
 
+    /// Times and sizes: the smaller the better.
     pub(crate) fn values(&mut self, what: &str, unit: &str, values: &[(&str, f64)]) {
+        let ratio = |value: f64, rival: f64| format!("1/{:.1}", rival / value);
+        self.compare(what, unit, values, ratio);
+    }
+
+    /// Rates: the greater the better.
+    pub(crate) fn rates(&mut self, what: &str, unit: &str, values: &[(&str, f64)]) {
+        let ratio = |value: f64, rival: f64| format!("{:.2} times", value / rival);
+        self.compare(what, unit, values, ratio);
+    }
+
+    fn compare(
+        &mut self,
+        what: &str,
+        unit: &str,
+        values: &[(&str, f64)],
+        ratio: impl Fn(f64, f64) -> String,
+    ) {
         let rival = values.last().map_or(0.0, |(_, value)| *value);
         for (at, (who, value)) in values.iter().enumerate() {
-            let ratio = (at + 1 < values.len() && *value > 0.0).then(|| rival / value);
-            let value = format!(
-                "{value:.prec$} {unit}",
-                prec = if *value < 10.0 { 2 } else { 1 }
-            );
-            eprintln!(
-                "  {what}: {who}: {value}{}",
-                ratio
-                    .map(|ratio| format!(" (1/{ratio:.1})"))
-                    .unwrap_or_default()
-            );
+            let is_comparable = at + 1 < values.len() && *value > 0.0 && rival > 0.0;
+            let ratio = is_comparable.then(|| ratio(*value, rival));
+            let digits = match *value {
+                small if small < 1.0 => 3,
+                small if small < 10.0 => 2,
+                _ => 1,
+            };
+            let value = format!("{value:.digits$} {unit}");
+            let compared = ratio.as_ref().map(|ratio| format!(" ({ratio})"));
+            eprintln!("  {what}: {who}: {value}{}", compared.unwrap_or_default());
             self.rows.push(Row {
                 what: what.to_owned(),
                 who: (*who).to_owned(),
@@ -92,10 +109,7 @@ impl Display for Table {
         for row in &self.rows {
             let what = if row.what == last { "" } else { &row.what };
             last = &row.what;
-            let ratio = row
-                .ratio
-                .map(|ratio| format!("1/{ratio:.1}"))
-                .unwrap_or_default();
+            let ratio = row.ratio.as_deref().unwrap_or_default();
             writeln!(f, "| {what} | {} | {} | {ratio} |", row.who, row.value)?;
         }
         Ok(())
