@@ -4,22 +4,18 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 mod counters;
-mod handle;
 mod index;
 mod read;
-mod reserve;
 mod write;
 
 #[cfg(test)]
 pub(crate) use counters::Counters;
 
+use ::database::Handle;
 use oci::{Digest, Reference};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use handle::Handle;
-use reserve::Reserve;
 
 use crate::state::VERSION;
 use crate::{Error, Result};
@@ -43,7 +39,6 @@ const CACHE: usize = 2 << 20;
 
 pub(crate) struct Database {
     redb: Handle,
-    reserve: Reserve,
     /// Registries that a name without one may be of.
     unqualified: RwLock<Arc<[String]>>,
 }
@@ -102,7 +97,6 @@ impl Database {
         })?;
         let database = Database {
             redb: database,
-            reserve: Reserve::beside(path),
             unqualified: RwLock::new([].into()),
         };
         database.write(|tables| {
@@ -154,24 +148,29 @@ impl Database {
 
     /// Runs `work` in one transaction, which becomes visible and durable as a whole, or not at all after an error.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
-        let unqualified = Arc::clone(&self.unqualified());
-        self.redb.write(failed("begin to write"), |transaction| {
-            let mut tables = Tables {
-                transaction,
-                unqualified,
-            };
-            let result = work(&mut tables)?;
-            tables.transaction.commit().map_err(failed("commit"))?;
-            Ok(result)
-        })
+        self.redb
+            .write(failed("begin to write"), |begun| self.carry(begun, work))
     }
-}
 
-impl Database {
     /// The same for what gives room back, which must be possible when the disk has none.
     pub(crate) fn write_less<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
-        let _lent = self.reserve.lend();
-        self.write(work)
+        self.redb
+            .write_less(failed("begin to write"), |begun| self.carry(begun, work))
+    }
+
+    fn carry<T>(
+        &self,
+        transaction: WriteTransaction,
+        work: impl FnOnce(&mut Writer) -> Result<T>,
+    ) -> Result<T> {
+        let unqualified = Arc::clone(&self.unqualified());
+        let mut tables = Tables {
+            transaction,
+            unqualified,
+        };
+        let result = work(&mut tables)?;
+        tables.transaction.commit().map_err(failed("commit"))?;
+        Ok(result)
     }
 }
 

@@ -8,11 +8,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     // floor
     ("oci", &[]),
     ("linux", &[]),
+    ("database", &[]),
     ("api", &["oci"]),
     // resource
-    ("image", &["linux", "oci"]),
+    ("image", &["database", "linux", "oci"]),
     ("network", &["linux", "oci"]),
-    ("registry", &["oci"]),
+    ("registry", &["database", "oci"]),
     // process
     ("runtime", &["linux", "oci"]),
     // The keeper, one of the shim's roles, answers names out of `network::dns`.

@@ -191,7 +191,7 @@ impl Store {
 
     /// Ends a repository's hold on a blob, unless one of its manifests names it.
     pub(crate) fn unlink_blob(&self, name: &Name, digest: &Digest) -> Result<()> {
-        self.database.write(|writer| {
+        self.database.write_less(|writer| {
             let links = writer.open_table(LINKS).map_err(failed("open a table"))?;
             get(&links, (name.as_str(), digest.as_str()), drop)?
                 .ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
@@ -211,7 +211,7 @@ impl Store {
     /// Removes a blob that no repository has. Says how many bytes that gave.
     pub(super) fn remove_unheld(&self, digest: &Digest) -> Result<u64> {
         let _stripe = self.stripe(digest);
-        let size = self.database.write(|writer| {
+        let size = self.database.write_less(|writer| {
             let holders = writer
                 .open_table(LINKS_OF)
                 .map_err(failed("open a table"))?;

@@ -184,7 +184,7 @@ impl Store {
 
     /// Removes tags that were not set again since they were looked at.
     fn drop_tags(&self, name: &str, surplus: &[String], seen: &[Dated]) -> Result<u64> {
-        self.database.write(|writer| {
+        self.database.write_less(|writer| {
             let mut tags = writer.open_table(TAGS).map_err(failed("open a table"))?;
             let mut dropped = 0;
             for tag in surplus {
@@ -207,7 +207,7 @@ impl Store {
             let candidates = self.untagged(name, age)?;
             let mut now_dropped = 0;
             for batch in candidates.chunks(BATCH) {
-                now_dropped += self.database.write(|writer| {
+                now_dropped += self.database.write_less(|writer| {
                     let mut count = 0;
                     for digest in batch {
                         if is_untagged(writer, name, digest, age)? {
@@ -250,7 +250,7 @@ impl Store {
         while go_on() {
             let (rows, last) = self.unused_links(&after, grace)?;
             if !rows.is_empty() {
-                self.database.write(|writer| {
+                self.database.write_less(|writer| {
                     for (name, digest) in &rows {
                         if is_unused(writer, name, digest, grace)? {
                             blobs::unlink(writer, name, digest)?;

@@ -136,7 +136,7 @@ impl Store {
 
     /// Removes a tag; its manifest stays.
     pub(crate) fn delete_tag(&self, name: &Name, tag: &Tag) -> Result<()> {
-        self.database.write(|writer| {
+        self.database.write_less(|writer| {
             let mut tags = writer.open_table(TAGS).map_err(failed("open a table"))?;
             let key = (name.as_str(), tag.as_str());
             let removed = tags.remove(key).map_err(failed("remove"))?.is_some();
@@ -148,7 +148,7 @@ impl Store {
 
     /// Removes a manifest and the tags that lead to it. What it named is collected later.
     pub(crate) fn delete_manifest(&self, name: &Name, digest: &Digest) -> Result<()> {
-        self.database.write(|writer| {
+        self.database.write_less(|writer| {
             let manifests = writer
                 .open_table(MANIFESTS)
                 .map_err(failed("open a table"))?;

@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/
 //!   registry.redb                 names, tags, manifests, and which repository has which blob (see `tables`)
+//!   registry.reserve              room for the deletions of a full disk
 //!   blobs/sha256/ab/abcdef...     content by digest; written once, never changed
 //!   uploads/<repository>-<id>     what has arrived of blobs that are being pushed; the first part is a hash of the
 //!                                 repository's name, so that nobody reaches an upload through another repository
@@ -20,7 +21,6 @@ pub(crate) mod check;
 pub(crate) mod collect;
 mod document;
 mod error;
-mod handle;
 mod listing;
 mod manifests;
 pub(crate) mod retention;

@@ -19,10 +19,10 @@
 
 use std::path::Path;
 
+use ::database::Handle;
 use redb::TableDefinition;
 
 use super::error::{Error, Result, failed};
-use super::handle::Handle;
 
 pub(crate) type Pair = (&'static str, &'static str);
 pub(crate) type Triple = (&'static str, &'static str, &'static str);
@@ -68,12 +68,27 @@ impl Database {
         &self,
         work: impl FnOnce(&redb::WriteTransaction) -> Result<T>,
     ) -> Result<T> {
-        self.0.write(failed("begin to write"), |writer| {
-            let result = work(&writer)?;
-            writer.commit().map_err(failed("commit"))?;
-            Ok(result)
-        })
+        self.0
+            .write(failed("begin to write"), |writer| carry(writer, work))
     }
+
+    /// The same for what gives room back, which must be possible when the disk has none.
+    pub(crate) fn write_less<T>(
+        &self,
+        work: impl FnOnce(&redb::WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        self.0
+            .write_less(failed("begin to write"), |writer| carry(writer, work))
+    }
+}
+
+fn carry<T>(
+    writer: redb::WriteTransaction,
+    work: impl FnOnce(&redb::WriteTransaction) -> Result<T>,
+) -> Result<T> {
+    let result = work(&writer)?;
+    writer.commit().map_err(failed("commit"))?;
+    Ok(result)
 }
 
 fn make(writer: &redb::WriteTransaction) -> Result<()> {

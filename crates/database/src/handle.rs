@@ -1,15 +1,19 @@
-//! A redb database that can be had again after an error of the disk: redb answers everything after one with
-//! `PreviousIo` until the file is closed and opened anew, which also repairs what the failed commit left.
-//! `image`'s database has the same, for the two crates share no place above redb.
+//! Opening anew after an error of the disk: redb answers everything after one with `PreviousIo` until the file is
+//! closed and opened anew, which also repairs what the failed commit left.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::{DatabaseError, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 
-pub(crate) struct Handle {
+use crate::reserve::Reserve;
+
+/// A database's file. One writer at a time, readers never wait.
+pub struct Handle {
     path: PathBuf,
+    /// Bytes.
     cache: usize,
+    reserve: Reserve,
     /// `None` while opening anew has failed. Held only to begin a transaction, never during one.
     redb: RwLock<Option<redb::Database>>,
     /// Whose turn it is to write; nobody else opens the file anew, since a live write would keep the old one open.
@@ -17,17 +21,20 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn open(path: &Path, cache: usize) -> Result<Handle, DatabaseError> {
+    /// Opens the file, which is made if it is not there, with a cache of that many bytes; a file beside it, whose name
+    /// ends in `.reserve`, keeps room for removals.
+    pub fn open(path: &Path, cache: usize) -> Result<Handle, DatabaseError> {
         Ok(Handle {
             path: path.to_owned(),
             cache,
+            reserve: Reserve::beside(path),
             redb: RwLock::new(Some(open(path, cache)?)),
             turn: Mutex::new(()),
         })
     }
 
     /// Reads that go on when the file is opened anew end with `DatabaseClosed`; they would have failed anyway.
-    pub(crate) fn read(&self) -> Result<ReadTransaction, redb::Error> {
+    pub fn read(&self) -> Result<ReadTransaction, redb::Error> {
         let begun = self.begin_read();
         if !begun.as_ref().is_err_and(is_lost) {
             return begun;
@@ -43,7 +50,7 @@ impl Handle {
     }
 
     /// Runs `work` with the one write transaction there may be, and sees to it that the next can begin.
-    pub(crate) fn write<T, E>(
+    pub fn write<T, E>(
         &self,
         failed: impl Fn(redb::Error) -> E,
         work: impl FnOnce(WriteTransaction) -> Result<T, E>,
@@ -62,6 +69,16 @@ impl Handle {
             let _ = self.reopen(&turn);
         }
         result
+    }
+
+    /// The same for what gives room back, which must be possible when the disk has none.
+    pub fn write_less<T, E>(
+        &self,
+        failed: impl Fn(redb::Error) -> E,
+        work: impl FnOnce(WriteTransaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _lent = self.reserve.lend();
+        self.write(failed, work)
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, redb::Error> {
@@ -100,7 +117,7 @@ fn is_lost(error: &redb::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd as _, OwnedFd};
 
     use redb::{ReadableTableMetadata as _, TableDefinition};
     use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
@@ -120,35 +137,64 @@ mod tests {
         )
     }
 
-    /// After one push on a full disk the registry took no push and no deletion until it was restarted.
-    #[test]
-    fn a_database_whose_disk_was_full_writes_again_when_there_is_room() {
-        // Mounted nowhere: it ends with the descriptor.
+    /// A disk of 4 MiB that is mounted nowhere and ends with the descriptor, and its root.
+    fn small_disk() -> (OwnedFd, PathBuf) {
         let context = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
         mount::fsconfig_set_string(&context, "size", "4m").unwrap();
         mount::fsconfig_create(&context).unwrap();
         let flags = FsMountFlags::FSMOUNT_CLOEXEC;
         let disk = mount::fsmount(&context, flags, MountAttrFlags::empty()).unwrap();
         let root = PathBuf::from(format!("/proc/self/fd/{}", disk.as_raw_fd()));
+        (disk, root)
+    }
+
+    /// Fills the disk, then the pages that the file has already; says how many rows that were.
+    fn fill(root: &Path, handle: &Handle) -> u64 {
+        let _ = std::fs::write(root.join("filler"), vec![1; 8 << 20]);
+        let written = (1..4000).take_while(|key| put(handle, *key).is_ok());
+        written.count() as u64
+    }
+
+    fn count(handle: &Handle) -> u64 {
+        let table = handle.read().unwrap().open_table(TABLE).unwrap();
+        table.len().unwrap()
+    }
+
+    /// After one push on a full disk the registry took no push and no deletion until it was restarted.
+    #[test]
+    fn a_database_whose_disk_was_full_writes_again_when_there_is_room() {
+        let (_disk, root) = small_disk();
         let handle = Handle::open(&root.join("a.redb"), 1 << 20).unwrap();
         put(&handle, 0).unwrap();
-        let filler = root.join("filler");
-        let _ = std::fs::write(&filler, vec![1; 8 << 20]);
-        let written = (1..4000)
-            .take_while(|key| put(&handle, *key).is_ok())
-            .count();
-        let count = || {
-            let table = handle.read().unwrap().open_table(TABLE).unwrap();
-            table.len().unwrap()
-        };
+        let written = fill(&root, &handle);
         assert_eq!(
-            count(),
-            written as u64 + 1,
+            count(&handle),
+            written + 1,
             "no commit is lost, and none half there"
         );
         assert!(put(&handle, 5000).is_err(), "the disk was not full");
-        std::fs::remove_file(&filler).unwrap();
+        std::fs::remove_file(root.join("filler")).unwrap();
         put(&handle, 5000).unwrap();
-        assert_eq!(count(), written as u64 + 2);
+        assert_eq!(count(&handle), written + 2);
+    }
+
+    #[test]
+    fn what_removes_can_be_written_on_a_full_disk() {
+        let (_disk, root) = small_disk();
+        let handle = Handle::open(&root.join("a.redb"), 1 << 20).unwrap();
+        put(&handle, 0).unwrap();
+        let written = fill(&root, &handle);
+        assert!(put(&handle, 5000).is_err(), "the disk was not full");
+        for key in 0..=written {
+            let removed = handle.write_less(
+                |error| error,
+                |writer| {
+                    writer.open_table(TABLE)?.remove(key)?;
+                    Ok(writer.commit()?)
+                },
+            );
+            removed.unwrap();
+        }
+        assert_eq!(count(&handle), 0);
     }
 }

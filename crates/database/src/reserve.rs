@@ -11,19 +11,19 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 const SIZE: u64 = 1 << 20;
 
 /// A file of that size, which is not there while a removal uses its room, nor as long as the disk has none for it.
-pub(super) struct Reserve {
+pub(crate) struct Reserve {
     path: PathBuf,
     turn: Mutex<()>,
 }
 
 /// The reserve is filled again when this goes, if that is possible.
-pub(super) struct Lent<'a> {
+pub(crate) struct Lent<'a> {
     reserve: &'a Reserve,
     _turn: MutexGuard<'a, ()>,
 }
 
 impl Reserve {
-    pub(super) fn beside(database: &Path) -> Reserve {
+    pub(crate) fn beside(database: &Path) -> Reserve {
         let reserve = Reserve {
             path: database.with_extension("reserve"),
             turn: Mutex::new(()),
@@ -33,7 +33,7 @@ impl Reserve {
     }
 
     /// Gives the room up if the disk has little else.
-    pub(super) fn lend(&self) -> Lent<'_> {
+    pub(crate) fn lend(&self) -> Lent<'_> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let free = statvfs(self.path.parent().unwrap_or(&self.path))
             .map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
