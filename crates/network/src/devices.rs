@@ -65,7 +65,7 @@ fn make_bridge(
     if is_new {
         connection.run(new_bridge(owner, network, bridge))?;
     }
-    let done = settle_bridge(connection, network, bridge);
+    let done = settle_bridge(connection, network, bridge, is_new);
     match done {
         Err(error) if is_new => {
             let others = delete(connection, bridge.device.as_str()).err();
@@ -80,9 +80,7 @@ fn new_bridge(owner: Owner, network: &Network, bridge: &Bridge) -> Batch {
     let doing = format!("create the bridge {}", bridge.device);
     let mut message = link::create(&mut batch, &bridge.device, doing);
     message.u32(ifla::GROUP, owner.group());
-    // One of its own: otherwise it would change with the ports that come and go.
-    let seed = u64::from_str_radix(&network.id.as_str()[..16], 16).unwrap_or(1);
-    link::mac(&mut message, Mac::from_seed(seed));
+    link::mac(&mut message, mac_of_bridge(network));
     if let Some(mtu) = network.mtu {
         message.u32(ifla::MTU, mtu);
     }
@@ -96,20 +94,31 @@ fn new_bridge(owner: Owner, network: &Network, bridge: &Bridge) -> Batch {
     batch
 }
 
+/// One of its own: otherwise it would change with the ports that come and go.
+fn mac_of_bridge(network: &Network) -> Mac {
+    Mac::from_seed(u64::from_str_radix(&network.id.as_str()[..16], 16).unwrap_or(1))
+}
+
 /// Addresses and settings; those that are there stay.
-fn settle_bridge(connection: &mut Connection, network: &Network, bridge: &Bridge) -> Result<()> {
+fn settle_bridge(
+    connection: &mut Connection,
+    network: &Network,
+    bridge: &Bridge,
+    is_new: bool,
+) -> Result<()> {
     let device = &bridge.device;
     let link = link::find(connection, device)?
         .ok_or_else(|| Error::Conflict(format!("the bridge {device} has been removed")))?;
     let mut settings = Batch::new();
     let doing = format!("configure the bridge {device}");
-    if network.v6.is_none() {
+    if is_new || network.v6.is_none() {
         link::without_link_local(&mut link::change(&mut settings, device, doing.clone()));
     }
     link::with_routed_loopback(&mut link::change(&mut settings, device, doing));
     link::set_up(&mut settings, device);
     connection.run(settings)?;
-    for address in addresses(network, bridge) {
+    let own = is_new.then(|| link_local(network, bridge)).flatten();
+    for address in addresses(network, bridge).into_iter().chain(own) {
         let mut batch = Batch::new();
         let doing = format!("give the bridge {device} the address {address}");
         link::add_address(&mut batch, link.index, address, doing);
@@ -119,6 +128,16 @@ fn settle_bridge(connection: &mut Connection, network: &Network, bridge: &Bridge
         }
     }
     Ok(())
+}
+
+/// The address by which a bridge asks where containers are, for what comes from elsewhere. One that the kernel gives it is looked for among the
+/// neighbours first, and until then, for seconds on a busy machine, the kernel asks for nobody: who connected at once gave up.
+/// A bridge that containers are not to reach has none.
+fn link_local(network: &Network, bridge: &Bridge) -> Option<Address> {
+    let wanted = network.v6.is_some() && bridge.gateway_mode_v6 != GatewayMode::Isolated;
+    wanted
+        .then(|| Address::new(mac_of_bridge(network).link_local().into(), 64).ok())
+        .flatten()
 }
 
 /// The gateways' addresses, where the bridge is to have them.
@@ -249,6 +268,29 @@ pub(crate) fn plug(
     made.map_err(|error| without_kind(&network.driver, error))?;
     let plug = port.zip(bridge_index);
     Ok(plug.map(|(port, bridge)| Plug { port, bridge }))
+}
+
+/// Returns when frames pass an endpoint's port. Its carrier is there as soon as the container's end is up, but until the kernel's work
+/// queue has heard of it, port and bridge drop everything, and that queue waits for a lock that namespaces which end hold for
+/// seconds: ARP asks three times, and gives up. Asking for a device makes up for it at once (Linux 6.8).
+pub(crate) fn settle_plug(
+    connection: &mut Connection,
+    owner: Owner,
+    network: &Network,
+    endpoint: &Endpoint,
+) -> Result<()> {
+    let Some(bridge) = network.bridge() else {
+        return Ok(());
+    };
+    let mut batch = Batch::new();
+    // The bridge has a carrier when a port has.
+    link::ask_for(&mut batch, &DeviceName::of_port(owner, &endpoint.id));
+    link::ask_for(&mut batch, &bridge.device);
+    match connection.run(batch) {
+        // The container has ended already.
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+        result => result,
+    }
 }
 
 /// What to do on a kernel that does not have the kind of device.

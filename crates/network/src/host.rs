@@ -236,6 +236,7 @@ impl Host {
             .add_endpoint(network, endpoint, plug)
             .and_then(|()| {
                 let names = inside::configure(netns, endpoint)?;
+                devices::settle_plug(&mut locked(&self.route), self.owner, network, endpoint)?;
                 Ok(Connected { names })
             });
         done.map_err(|error| {

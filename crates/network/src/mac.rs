@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,6 +24,23 @@ impl Mac {
     pub const fn from_seed(seed: u64) -> Self {
         let [a, b, c, d, e, f, ..] = seed.to_be_bytes();
         Self([a & 0xfc | 0x02, b, c, d, e, f])
+    }
+
+    /// The address on its own link that a device with this address has (RFC 4291, appendix A).
+    #[must_use]
+    pub const fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        let pair = u16::from_be_bytes;
+        Ipv6Addr::new(
+            0xfe80,
+            0,
+            0,
+            0,
+            pair([a ^ 2, b]),
+            pair([c, 0xff]),
+            pair([0xfe, d]),
+            pair([e, f]),
+        )
     }
 
     #[must_use]

@@ -73,6 +73,23 @@ fn what_connecting_makes_disconnecting_takes_away() {
     });
 }
 
+/// On a busy machine, frames were lost for the seconds that the kernel's work queue took, and with them the first connections.
+#[test]
+fn frames_pass_when_connecting_returns() {
+    World::run(|world| {
+        for number in 1..20 {
+            let network = network(number, &format!("10.9.{number}.0/24"), None);
+            world.host.create(&network).unwrap();
+            let container = Container::new();
+            let endpoint = endpoint(number, &format!("10.9.{number}.2/24"), None);
+            container.connect(world, &network, &endpoint);
+            let port = DeviceName::of_port(world.owner, &endpoint.id);
+            assert!(world.is_running(port.as_str()));
+            assert!(world.is_running(&format!("br-{number}")));
+        }
+    });
+}
+
 #[test]
 fn a_connection_that_fails_leaves_nothing() {
     World::run(|world| {

@@ -67,6 +67,7 @@ impl World {
                 ],
             );
         });
+        settle(&eth0);
         Self {
             host: Host::open(owner).unwrap(),
             owner,
@@ -86,6 +87,10 @@ impl World {
 
     pub(super) fn devices(&self) -> Vec<String> {
         devices()
+    }
+
+    pub(super) fn is_running(&self, device: &str) -> bool {
+        running().iter().any(|name| name == device)
     }
 
     /// Everything that can be left behind, as text.
@@ -140,6 +145,7 @@ impl World {
         });
         give(&here, &addresses[..1], &[]);
         to.give("eth0", &addresses[1..]);
+        settle(&here);
     }
 
     /// Whether frames between ports of a bridge pass the rules of IP as well (br_netfilter), if this kernel can do that.
@@ -273,6 +279,27 @@ fn give(device: &DeviceName, addresses: &[&str], routes: &[(&str, &str)]) {
         link::set_route(&mut batch, to.parse().unwrap(), hop, "route".into());
     }
     connection.run(batch).unwrap();
+}
+
+/// The device has its carrier from now on, whatever else the kernel has to do ([`crate::devices::settle_plug`]).
+fn settle(device: &DeviceName) {
+    link::find(&mut here(), device).unwrap();
+}
+
+/// The devices that are known to have a carrier. A dump takes them as they are.
+fn running() -> Vec<String> {
+    const RUNNING: u32 = 0x40;
+    let mut batch = Batch::new();
+    let fixed = link::ifinfo(0, 0, 0);
+    batch.message(18, crate::netlink::flag::DUMP, &fixed, "list");
+    let mut names = Vec::new();
+    let each = |message: &crate::netlink::Message<'_>| {
+        let flags = crate::netlink::u32_at(message.payload, 8).unwrap_or(0);
+        let name = message.attributes(16).text(link::ifla::IFNAME);
+        names.extend(name.filter(|_| flags & RUNNING != 0).map(str::to_owned));
+    };
+    here().ask(&batch, each).unwrap();
+    names
 }
 
 fn devices() -> Vec<String> {
