@@ -165,6 +165,8 @@ fn open(config: Config) -> Result<Shared> {
     ] {
         fs::create_dir_all(&folder).context(|| format!("make {}", folder.display()))?;
     }
+    // Only a hint, and only ext4 has it.
+    let _ = linux::file::spread_out(&shared.paths.containers());
     Ok(shared)
 }
 

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::{Algorithm, ContainerId};
-use rustix::fs::IFlags;
 
 use crate::apply::{self, Applied, ApplyError, Limits, Target};
 use crate::driver::DriverKind;
@@ -162,7 +161,7 @@ impl Layers {
         }
         for dir in [&layers.tmp, &layers.overlay] {
             // Only a hint, and only ext4 has it.
-            let _ = spread_out(dir);
+            let _ = linux::file::spread_out(dir);
         }
         Ok(layers)
     }
@@ -491,19 +490,6 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
         names.push(name.to_string_lossy().into_owned());
     }
     Ok(names)
-}
-
-/// Has ext4 look for a region of the disk of its own for each directory that is made in this one (`chattr +T`): layers
-/// and containers have nothing to do with each other. Else all would fill the region where this directory lies, and where
-/// others have just been removed, ext4 without a journal passes over their inodes one by one for minutes: half of a
-/// load's time, a sixth of a container's.
-fn spread_out(dir: &Path) -> io::Result<()> {
-    let dir = fs::File::open(dir)?;
-    let flags = rustix::fs::ioctl_getflags(&dir)?;
-    if !flags.contains(IFlags::TOPDIR) {
-        rustix::fs::ioctl_setflags(&dir, flags | IFlags::TOPDIR)?;
-    }
-    Ok(())
 }
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {

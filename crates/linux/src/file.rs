@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::fs::{AtFlags, CWD, FileType, IFlags};
 
 use crate::error::Context as _;
 use crate::{Errno, Result};
@@ -40,6 +40,20 @@ pub fn open_path(path: &Path) -> Result<OwnedFd> {
 /// Opens again, for reading or writing, what a descriptor refers to. Goes through /proc/self/fd.
 pub fn reopen(fd: impl AsFd, flags: OFlags) -> Result<OwnedFd> {
     open(&crate::fd::proc_path(&fd), flags)
+}
+
+/// Has ext4 look for a region of the disk of its own for each folder that is made in this one (`chattr +T`), for folders
+/// that have nothing to do with each other. Else all would fill the region where this folder lies, and where others have
+/// just been removed, ext4 without a journal passes over their inodes one by one for minutes: half of the time that a
+/// load of layers takes, and a sixth of a container's.
+pub fn spread_out(folder: &Path) -> Result<()> {
+    let opened = open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let describe = || format!("ioctl(FS_IOC_SETFLAGS, {folder:?})");
+    let flags = rustix::fs::ioctl_getflags(&opened).context(describe)?;
+    if flags.contains(IFlags::TOPDIR) {
+        return Ok(());
+    }
+    rustix::fs::ioctl_setflags(&opened, flags | IFlags::TOPDIR).context(describe)
 }
 
 pub fn stat(fd: impl AsFd) -> Result<Stat> {
