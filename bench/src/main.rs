@@ -119,7 +119,7 @@ pub(crate) type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 type Benchmark = fn(&Field<'_>, &mut Table);
 
 fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
-    let benchmarks: [(&str, Benchmark); 13] = [
+    let benchmarks: [(&str, Benchmark); 14] = [
         ("memory-idle", memory::idle),
         ("run", commands::run),
         ("exec", commands::exec),
@@ -127,6 +127,7 @@ fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
         ("registry", registry::rivals),
         ("runtime", runtimes::alone),
         ("at-once", many::at_once),
+        ("leave", many::leave),
         ("memory-shim", memory::shims),
         ("logs", logs::write_and_read),
         ("ps", many::list_of_a_thousand),

@@ -8,47 +8,79 @@ use tests::{Cli, Connection, IMAGE};
 use crate::table::Table;
 use crate::{Contestant, Field, alternate, median};
 
-const AT_ONCE: usize = 40;
-
 pub(crate) fn at_once(field: &Field<'_>, table: &mut Table) {
-    for (flags, with) in [
-        (&["--network", "none"][..], ""),
-        (&["-p", "80"], " with a port each"),
+    for (number, flags, with) in [
+        (40, &["--network", "none"][..], ""),
+        (100, &["-p", "80"], " with a port each"),
     ] {
-        let mut times: Vec<(&'static str, Duration)> = Vec::new();
-        for (who, cli) in field.contestants() {
-            let rounds = (0..field.runs(5).min(5))
-                .map(|_| start_many(field, cli, flags))
-                .collect();
-            times.push((who, median(rounds)));
-        }
-        table.times(&format!("{AT_ONCE} `run -d` at once{with}"), &times);
+        let what = format!("{number} `run -d` at once{with}");
+        compare(field, table, &what, |cli| {
+            let names = names(field, number);
+            let time = start_many(cli, &names, flags);
+            end_many(cli, &names);
+            time
+        });
     }
 }
 
-fn start_many(field: &Field<'_>, cli: &Cli, flags: &[&str]) -> Duration {
-    let names: Vec<String> = (0..AT_ONCE)
+/// A network that a hundred running containers leave, and that is removed then.
+pub(crate) fn leave(field: &Field<'_>, table: &mut Table) {
+    let what = "100 `network disconnect` at once, then `network rm`";
+    compare(field, table, what, |cli| {
+        let (names, network) = (names(field, 100), field.daemon.name("left"));
+        cli.ok(&["network", "create", &network]);
+        start_many(cli, &names, &["--network", &network]);
+        let begun = Instant::now();
+        all_at_once(cli, &names, |name| {
+            vec!["network", "disconnect", &network, name]
+        });
+        cli.ok(&["network", "rm", &network]);
+        let time = begun.elapsed();
+        end_many(cli, &names);
+        time
+    });
+}
+
+/// The median of every contestant, one after the other.
+fn compare(field: &Field<'_>, table: &mut Table, what: &str, measure: impl Fn(&Cli) -> Duration) {
+    let contestants = field.contestants();
+    let medians = contestants.into_iter().map(|(who, cli)| {
+        let rounds = (0..field.runs(5).min(5)).map(|_| measure(cli));
+        (who, median(rounds.collect()))
+    });
+    table.times(what, &medians.collect::<Vec<_>>());
+}
+
+fn names(field: &Field<'_>, number: usize) -> Vec<String> {
+    (0..number)
         .map(|number| field.daemon.name(&format!("many{number}")))
-        .collect();
+        .collect()
+}
+
+fn start_many(cli: &Cli, names: &[String], flags: &[&str]) -> Duration {
     let begun = Instant::now();
-    let clients: Vec<_> = names
-        .iter()
-        .map(|name| {
-            let line = [
-                &["run", "-d", "--name", name],
-                flags,
-                &[IMAGE, "sleep", "100000"],
-            ];
-            cli.spawn(&line.concat())
-        })
-        .collect();
+    all_at_once(cli, names, |name| {
+        let line = [
+            &["run", "-d", "--name", name],
+            flags,
+            &[IMAGE, "sleep", "100000"],
+        ];
+        line.concat()
+    });
+    begun.elapsed()
+}
+
+/// One client for each container, all started together.
+fn all_at_once<'a>(cli: &Cli, names: &'a [String], line: impl Fn(&'a str) -> Vec<&'a str>) {
+    let clients: Vec<_> = names.iter().map(|name| cli.spawn(&line(name))).collect();
     for client in clients {
         client.end().ok();
     }
-    let time = begun.elapsed();
+}
+
+fn end_many(cli: &Cli, names: &[String]) {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     cli.ok(&[&["rm", "-f"], &names[..]].concat());
-    time
 }
 
 pub(crate) fn list_of_a_thousand(field: &Field<'_>, table: &mut Table) {

@@ -92,8 +92,6 @@ pub(crate) fn publish_wishes(
         .caused_by(error.chain())
     };
     let default = shared.networks.binding_of(&joined[main].network.id);
-    let _one_at_a_time = shared.networks.reserving();
-    let mut taken = shared.networks.published();
     let proxy = Proxy {
         carries: match joined.iter().find(|one| !one.endpoint.ports.is_empty()) {
             Some(one) => one.endpoint.carried,
@@ -101,6 +99,8 @@ pub(crate) fn publish_wishes(
         },
         is_there: shared.networks.has_proxy(),
     };
+    let _one_at_a_time = shared.networks.reserving();
+    let mut taken = shared.networks.published();
     let mut made = opened(wishes, default, ways, joined);
     let mut sockets = Vec::new();
     let all = port::merge(wanted((wishes, default), (ways, joined), proxy));

@@ -249,7 +249,10 @@ impl Host {
         match network.driver {
             Driver::Bridge(_) => {
                 let port = DeviceName::of_port(self.owner, &endpoint.id);
-                devices::delete(&mut locked(&self.route), port.as_str())
+                // Whoever removes a device is made to wait until nobody can use it any more, 20 ms that the kernel lets others share: so
+                // the socket is one of its own, and a hundred containers leave a network in the time of a few.
+                let mut route = Connection::open(Protocol::Route)?;
+                devices::delete(&mut route, port.as_str())
             }
             Driver::Macvlan(_) | Driver::Ipvlan(_) => inside::remove(netns, &endpoint.device),
         }
