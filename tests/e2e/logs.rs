@@ -221,6 +221,31 @@ both!(drivers, |d, cli| {
         .fails(125, "unknown log opt 'nonsense' for json-file log driver");
     cli.run(&["run", "--log-opt", "max-size=x", IMAGE, "true"])
         .fails(125, "");
+    cli.run(&["run", "--log-opt", "max-buffer-size=1m", IMAGE, "true"])
+        .fails(
+            125,
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+        );
+    let name = d.name("c");
+    cli.ok(&[
+        "run",
+        "--name",
+        &name,
+        "--log-opt",
+        "mode=non-blocking",
+        "--log-opt",
+        "max-buffer-size=2m",
+        "--label",
+        "abc=1",
+        "--label",
+        "bcd=2",
+        "--log-opt",
+        "labels-regex=^a",
+        IMAGE,
+        "echo",
+        "hi",
+    ]);
+    assert_eq!(cli.ok(&["logs", "--details", &name]).trim_end(), "abc=1 hi");
 });
 
 both!(rotated_logs_are_bounded_and_read_across_files, |d, cli| {

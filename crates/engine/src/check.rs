@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::mode::{CgroupNs, Ipc, Network, Pid, UserNs, Uts};
-use crate::options::{ContainerOptions, HostOptions, LogOptions, ResourceOptions, RestartPolicy};
+use crate::options::{ContainerOptions, HostOptions, ResourceOptions, RestartPolicy};
 use crate::spec::Host;
 use crate::{OWN_RUNTIMES, signal};
 
@@ -55,7 +55,7 @@ pub(crate) fn check(options: &ContainerOptions, config: &Config) -> Result<()> {
         return Err(Error::invalid("SHM size can not be less than 0"));
     }
     runtime(&host.runtime, config)?;
-    log(&host.log)
+    crate::logging::check(&host.log)
 }
 
 fn process(options: &ContainerOptions) -> Result<()> {
@@ -363,50 +363,6 @@ fn runtime(name: &str, config: &Config) -> Result<()> {
     Err(Error::invalid(format!(
         "unknown or invalid runtime name: {name}"
     )))
-}
-
-/// The options each log driver takes.
-fn log(log: &LogOptions) -> Result<()> {
-    let known: &[&str] = match log.driver.as_str() {
-        "" | "json-file" => &[
-            "max-size",
-            "max-file",
-            "compress",
-            "labels",
-            "labels-regex",
-            "env",
-            "env-regex",
-            "tag",
-            "mode",
-        ],
-        "local" => &["max-size", "max-file", "compress", "mode"],
-        "none" => &["mode"],
-        driver => {
-            return Err(Error::invalid(format!(
-                "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
-            )));
-        }
-    };
-    let driver = match log.driver.as_str() {
-        "" => "json-file",
-        driver => driver,
-    };
-    for (name, value) in &log.options {
-        if !known.contains(&name.as_str()) {
-            return Err(Error::invalid(format!(
-                "unknown log opt '{name}' for {driver} log driver"
-            )));
-        }
-        refuse(
-            name.ends_with("-regex"),
-            format_args!("the log option {name:?}"),
-        )?;
-        refuse(
-            name == "mode" && value != "blocking",
-            format_args!("the log mode {value:?}"),
-        )?;
-    }
-    crate::logging::limits(log).map(drop)
 }
 
 fn refuse(present: bool, what: impl std::fmt::Display) -> Result<()> {

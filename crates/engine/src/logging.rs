@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use oci::ContainerId;
+use regex_lite::Regex;
 use shim::log;
 
 use crate::config::Config;
@@ -52,6 +53,83 @@ pub(crate) fn effective(asked: &LogOptions, config: &Config) -> LogOptions {
             .or_insert_with(|| DEFAULT_FILES.to_owned());
     }
     log
+}
+
+/// Refuses options that the driver does not know, and values that none takes.
+pub(crate) fn check(log: &LogOptions) -> Result<()> {
+    let driver = match log.driver.as_str() {
+        "" => "json-file",
+        driver => driver,
+    };
+    let known: &[&str] = match driver {
+        "json-file" => &[
+            "max-size",
+            "max-file",
+            "compress",
+            "labels",
+            "labels-regex",
+            "env",
+            "env-regex",
+            "tag",
+        ],
+        "local" => &["max-size", "max-file", "compress"],
+        "none" => &[],
+        driver => {
+            return Err(Error::invalid(format!(
+                "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
+            )));
+        }
+    };
+    let of_all = ["mode", "max-buffer-size"];
+    let taken = |name: &&String| known.iter().chain(&of_all).any(|one| one == name);
+    if let Some(name) = log.options.keys().find(|name| !taken(name)) {
+        return Err(Error::invalid(match driver {
+            "local" => format!("unknown log opt '{name}' for log driver local"),
+            driver => format!("unknown log opt '{name}' for {driver} log driver"),
+        }));
+    }
+    for name in ["labels-regex", "env-regex"] {
+        pattern(log, name)?;
+    }
+    buffer(log)?;
+    limits(log).map(drop)
+}
+
+/// What a container may write ahead of its log where `mode=non-blocking` is asked for, in bytes; nothing where it
+/// waits for its log.
+fn buffer(log: &LogOptions) -> Result<Option<u64>> {
+    const DEFAULT: u64 = 1 << 20;
+    let is_nonblocking = match log.options.get("mode").map_or("", String::as_str) {
+        "" | "blocking" => false,
+        "non-blocking" => true,
+        other => {
+            return Err(Error::invalid(format!(
+                "logger: logging mode not supported: {other}"
+            )));
+        }
+    };
+    match log.options.get("max-buffer-size") {
+        Some(_) if !is_nonblocking => Err(Error::invalid(
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+        )),
+        Some(text) => size(text).map(Some).ok_or_else(|| {
+            Error::invalid(format!(
+                "error parsing option max-buffer-size: invalid size: '{text}'"
+            ))
+        }),
+        None => Ok(is_nonblocking.then_some(DEFAULT)),
+    }
+}
+
+/// The regular expression of an option, which an empty one is not.
+fn pattern(log: &LogOptions, name: &str) -> Result<Option<Regex>> {
+    let text = log.options.get(name).filter(|text| !text.is_empty());
+    let compiled = text.map(|text| Regex::new(text)).transpose();
+    compiled.map_err(|error| {
+        Error::invalid(format!(
+            "failed to initialize logging driver: error parsing regexp in {name}: {error}"
+        ))
+    })
 }
 
 /// The sizes among the options.
@@ -149,6 +227,7 @@ pub(crate) fn writer(
         max_size: limits.max_size,
         max_file: limits.max_file,
         compress: limits.compress,
+        buffer: buffer(log)?,
         attrs: attributes(log, id, name, options)?,
     })
 }
@@ -162,39 +241,44 @@ pub(crate) fn driver(name: &str) -> log::Driver {
     }
 }
 
-/// What `labels=`, `env=` and `tag=` add to every line.
+/// What `labels=`, `env=`, their patterns and `tag=` add to every line.
 fn attributes(
     log: &LogOptions,
     id: &ContainerId,
     name: &str,
     options: &ContainerOptions,
 ) -> Result<BTreeMap<String, String>> {
-    let mut attributes = BTreeMap::new();
-    let keys = |option: &str| {
-        log.options
-            .get(option)
-            .map(String::as_str)
-            .unwrap_or_default()
-            .split(',')
-    };
-    for key in keys("labels") {
-        if let Some(value) = options.labels.get(key) {
-            attributes.insert(key.to_owned(), value.clone());
-        }
-    }
-    for key in keys("env").filter(|key| !key.is_empty()) {
-        let value = options
-            .env
-            .iter()
-            .find_map(|e| e.strip_prefix(key)?.strip_prefix('='));
-        if let Some(value) = value {
-            attributes.insert(key.to_owned(), value.to_owned());
-        }
-    }
+    let labels = options
+        .labels
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
+    let env = options.env.iter().filter_map(|entry| entry.split_once('='));
+    let mut attributes = chosen(log, "labels", labels)?;
+    attributes.extend(chosen(log, "env", env)?);
     if let Some(tag) = log.options.get("tag").filter(|tag| !tag.is_empty()) {
         attributes.insert("tag".to_owned(), render_tag(tag, id, name, options)?);
     }
     Ok(attributes)
+}
+
+/// Those whose keys the option `name` lists, or the one called `name-regex` matches.
+fn chosen<'a>(
+    log: &LogOptions,
+    name: &str,
+    all: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<BTreeMap<String, String>> {
+    let listed = log.options.get(name).map_or("", String::as_str);
+    let pattern = pattern(log, &format!("{name}-regex"))?;
+    let is_chosen = |key: &str| {
+        !key.is_empty() && listed.split(',').any(|one| one == key)
+            || pattern
+                .as_ref()
+                .is_some_and(|pattern| pattern.is_match(key))
+    };
+    let chosen = all.filter(|(key, _)| is_chosen(key));
+    Ok(chosen
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
 }
 
 /// Docker's tag templates, as far as they are plain fields.
@@ -248,6 +332,69 @@ mod tests {
         ] {
             assert_eq!(size(text), want, "{text}");
         }
+    }
+
+    fn with(options: &[(&str, &str)]) -> LogOptions {
+        let options = options
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        LogOptions {
+            driver: "json-file".to_owned(),
+            options: options.collect(),
+        }
+    }
+
+    #[test]
+    fn a_container_waits_for_its_log_unless_told_otherwise() {
+        for (options, want) in [
+            (&[][..], None),
+            (&[("mode", "")], None),
+            (&[("mode", "blocking")], None),
+            (&[("mode", "non-blocking")], Some(1 << 20)),
+            (
+                &[("mode", "non-blocking"), ("max-buffer-size", "4m")],
+                Some(4 << 20),
+            ),
+        ] {
+            assert_eq!(buffer(&with(options)).unwrap(), want, "{options:?}");
+        }
+        for (options, words) in [
+            (
+                &[("mode", "x")][..],
+                "logger: logging mode not supported: x",
+            ),
+            (
+                &[("max-buffer-size", "1m")],
+                "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+            ),
+            (
+                &[("mode", "non-blocking"), ("max-buffer-size", "")],
+                "error parsing option max-buffer-size: invalid size: ''",
+            ),
+        ] {
+            assert_eq!(check(&with(options)).unwrap_err().to_string(), words);
+        }
+    }
+
+    #[test]
+    fn attributes_are_chosen_by_name_and_by_pattern() {
+        let log = with(&[
+            ("labels", "b"),
+            ("labels-regex", "^a"),
+            ("env-regex", "^(X|Y)A$"),
+            ("env", "Q,"),
+        ]);
+        let options = ContainerOptions {
+            labels: [("abc", "1"), ("b", "2"), ("cb", "3")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+            env: ["XA=4", "YB=5", "Q=6=7", "=8"].map(str::to_owned).to_vec(),
+            ..ContainerOptions::default()
+        };
+        let found = attributes(&log, &ContainerId::random(), "n", &options).unwrap();
+        let found: Vec<_> = found.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(found, ["Q=6=7", "XA=4", "abc=1", "b=2"]);
+        assert!(check(&with(&[("env-regex", "(")])).is_err());
     }
 
     #[test]

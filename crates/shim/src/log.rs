@@ -49,6 +49,9 @@ pub struct Config {
     pub max_file: u32,
     /// Whether rotated files are compressed with gzip.
     pub compress: bool,
+    /// Bytes of output that wait in memory while the disk refuses the log; more is given up, and the container never
+    /// waits. Nothing for a log that it waits for.
+    pub buffer: Option<u64>,
     /// What every line carries besides itself: labels, variables and the tag that the container's options name.
     pub attrs: BTreeMap<String, String>,
 }

@@ -105,6 +105,18 @@ impl Writer {
         self.retry(at)
     }
 
+    /// Whether the container waits while the disk refuses its log.
+    pub fn is_blocking(&self) -> bool {
+        self.config.buffer.is_none()
+    }
+
+    /// Whether so many bytes more may be [written](Self::write) to memory while the disk refuses the log and nobody waits for it.
+    /// What comes after something was skipped is skipped too.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let fits = |most| self.held.saturating_add(bytes as u64) <= most;
+        self.skipped == 0 && self.config.buffer.is_some_and(fits)
+    }
+
     /// Whether the disk has refused what is in memory.
     pub fn is_stalled(&self) -> bool {
         self.stalled

@@ -3,9 +3,13 @@
 //! No line may be lost silently, and no container may hang for ever because of its log. So its output is not read for a
 //! while: it waits in the pipe, and the container with it once that is full. When that has lasted for [`HOLD`], the output is read
 //! again and given up, and the log says how much is missing once it can be written. Attached clients get everything.
+//!
+//! A container whose log has `mode=non-blocking` never waits: its output is read on, kept in memory as far as `max-buffer-size`
+//! goes, and given up beyond that.
 
 use std::time::{Duration, Instant};
 
+use shim::log::Writer;
 use shim::protocol::{Event, INIT};
 use shim::time::Timestamp;
 
@@ -24,12 +28,12 @@ const TRY_LATER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Stall {
     next_try: Instant,
-    /// When output is given up; nothing once it is.
+    /// When output is given up; nothing once it is, or if the container never waits.
     until: Option<Instant>,
 }
 
 impl Stall {
-    /// Whether output is read and skipped.
+    /// Whether output is read, and skipped once its buffer is full.
     pub(super) fn gives_up(&self) -> bool {
         self.until.is_none()
     }
@@ -43,10 +47,14 @@ impl Supervisor {
     /// The disk has refused output of the first process: it is not read for now.
     pub(super) fn begin_stall(&mut self) {
         let now = Instant::now();
+        let is_blocking = self.log.as_ref().is_some_and(Writer::is_blocking);
         self.stall.get_or_insert(Stall {
             next_try: now + TRY,
-            until: Some(now + HOLD),
+            until: is_blocking.then(|| now + HOLD),
         });
+        if !is_blocking {
+            return;
+        }
         if let Some(number) = self.find(INIT) {
             let ended = self.processes[&number].exit.is_some();
             self.pause_outputs(number);

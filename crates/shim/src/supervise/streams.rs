@@ -91,7 +91,8 @@ impl Supervisor {
         } else {
             Stream::Stderr
         };
-        if self.stall.as_ref().is_some_and(Stall::gives_up) {
+        let gives_up = self.stall.as_ref().is_some_and(Stall::gives_up);
+        if gives_up && !log.has_room(bytes.len()) {
             return log.skip(bytes, Timestamp::now());
         }
         let result = log.write(stream, bytes, Timestamp::now());

@@ -122,3 +122,43 @@ fn a_container_that_ends_on_a_full_disk_says_what_is_missing() {
     assert_eq!(control.init_exited(), 0);
     rig.finish();
 }
+
+/// Runs to the end of a container with `mode=non-blocking` whose disk is full until it has said everything.
+fn logged_without_waiting(buffer: u64) -> String {
+    let mut rig = Rig::new(&format!("seq {LINES}; read go"));
+    rig.setup.open_stdin = true;
+    rig.setup.log.buffer = Some(buffer);
+    let disk = SmallDisk::under(&mut rig);
+    let mut control = rig.spawn();
+    let mut attached = rig.attach(INIT);
+    control.call(Op::Start).unwrap();
+    attached.until(&format!("\n{LINES}\n"));
+    disk.free();
+    attached.raw(Kind::Stdin, b"go\n");
+    control.init_exited();
+    let logged = rig.logged();
+    rig.finish();
+    logged
+}
+
+#[test]
+fn what_nobody_waits_for_is_kept_in_memory() {
+    let logged = logged_without_waiting(64 << 20);
+    assert_eq!(logged.lines().count(), LINES as usize);
+    assert_counts(&numbers(&logged));
+}
+
+#[test]
+fn what_nobody_waits_for_is_given_up_beyond_its_buffer() {
+    let logged = logged_without_waiting(4000);
+    let kept = numbers(&logged);
+    // The last one may have lost its end.
+    let (_last, whole) = kept.split_last().expect("lines");
+    assert_counts(whole);
+    assert!(kept.len() < LINES as usize);
+    let gap = logged.lines().last().unwrap();
+    assert!(
+        gap.ends_with("bytes of output are missing here: the log could not be written]"),
+        "{gap}"
+    );
+}
