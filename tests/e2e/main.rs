@@ -15,6 +15,7 @@ mod killed;
 mod killed_networks;
 mod killed_transfers;
 mod lifecycle;
+mod links;
 mod listing;
 mod logs;
 mod lost;

@@ -51,6 +51,11 @@ pub(crate) enum Order {
         network: String,
         answer: Answer<()>,
     },
+    /// Ends the link of this alias.
+    Unlink {
+        alias: String,
+        answer: Answer<()>,
+    },
     Rename {
         new: String,
         answer: Answer<()>,
@@ -84,6 +89,8 @@ pub(crate) struct Live {
     pub(crate) places: Vec<Place>,
     /// What is to be published, if that has changed since the container was made.
     pub(crate) published: Option<Vec<PortBinding>>,
+    /// The links of the default bridge that are left, if some were removed.
+    pub(crate) links: Option<Vec<String>>,
     /// Running execs.
     pub(crate) execs: BTreeSet<String>,
     /// Lines in the file of its execs.
@@ -96,6 +103,11 @@ impl Live {
         self.published
             .as_deref()
             .unwrap_or(&birth.options.host.published)
+    }
+
+    /// Its links on the default bridge, as `ID:ALIAS`.
+    pub(crate) fn links<'a>(&'a self, birth: &'a Birth) -> &'a [String] {
+        self.links.as_deref().unwrap_or(&birth.options.host.links)
     }
 }
 
@@ -124,6 +136,7 @@ impl Container {
                 model: None,
                 places: Vec::new(),
                 published: None,
+                links: None,
                 execs: BTreeSet::new(),
                 exec_lines: 0,
             }),
@@ -168,6 +181,7 @@ impl Container {
             life: LifeRecord::from(&live.life),
             places: live.places.clone(),
             published: live.published.clone(),
+            links: live.links.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::container::{Handle, News, Order};
 use crate::engine::{Engine, RemoveOptions, StopOptions, WaitCondition, WaitOutcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Phase;
-use crate::{names, owner, signal};
+use crate::{links, names, owner, signal};
 
 /// How long a killed container may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
@@ -108,10 +108,10 @@ impl Engine {
     }
 
     pub async fn remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
-        if options.link {
-            return Err(Error::unsupported("removing a link (--link)"));
-        }
         let handle = self.shared().find(name)?;
+        if options.link {
+            return self.remove_link(name).await;
+        }
         if options.force && handle.phase().is_active() {
             self.end(&handle).await?;
         }
@@ -126,6 +126,18 @@ impl Engine {
             Err(error) if options.force && error.kind() == ErrorKind::NotFound => Ok(()),
             other => other,
         }
+    }
+
+    /// Ends the link that a name like `web/db` means.
+    async fn remove_link(&self, name: &str) -> Result<()> {
+        let Some((from, alias)) = links::path(name) else {
+            return Err(Error::system(
+                "Conflict, cannot remove the default link name of the container",
+            ));
+        };
+        let alias = alias.to_owned();
+        let handle = self.shared().find(from)?;
+        handle.order(|answer| Order::Unlink { alias, answer }).await
     }
 
     /// Registers a wait and returns at once.

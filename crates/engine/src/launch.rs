@@ -264,7 +264,7 @@ fn connect(
         names = connected.names.or(names);
     }
     naming::joined(shared, container, names, netns.as_fd())?;
-    links::started(shared, container);
+    links::started(shared, container)?;
     for place in &container.live().places {
         crate::owner::announce(shared, "connect", container, place);
     }

@@ -3,7 +3,10 @@
 
 mod variables;
 
-use network::Endpoint;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use network::{Endpoint, LinkedPorts};
 use oci::ContainerId;
 
 use crate::container::{Container, Handle};
@@ -81,40 +84,100 @@ pub(crate) fn settle(shared: &Shared, options: &mut ContainerOptions) -> Result<
                 if other.birth.options.host.network_mode == "host" {
                     return conflict("host");
                 }
-                options
-                    .host
-                    .links
-                    .push(format!("{}:{alias}", other.birth.id));
+                // As with Docker, the first of two with the same alias counts.
+                let kept = &mut options.host.links;
+                if !kept.iter().any(|one| split(one).1 == alias) {
+                    kept.push(format!("{}:{alias}", other.birth.id));
+                }
             }
             Ok(())
         }
     }
 }
 
+/// The id and the alias of a link as it is kept.
+fn split(link: &str) -> (&str, &str) {
+    link.split_once(':').unwrap_or((link, ""))
+}
+
 /// The containers that one links to on the default bridge, as far as they are there, and what it calls them.
-fn others<'a>(
-    shared: &Shared,
-    container: &'a Container,
-) -> impl Iterator<Item = (std::sync::Arc<Handle>, &'a str)> {
-    let links = container.birth.options.host.links.iter();
-    let found = links.filter_map(|link| {
-        let (id, alias) = link.split_once(':')?;
+fn others(shared: &Shared, container: &Container) -> Vec<(Arc<Handle>, String)> {
+    let links = container.live().links(&container.birth).to_vec();
+    let registry = shared.registry();
+    let found = links.iter().filter_map(|link| {
+        let (id, alias) = split(link);
         let id: ContainerId = id.parse().ok()?;
-        let other = shared.registry().get(&id).cloned();
-        Some((other?, alias))
+        Some((registry.get(&id).cloned()?, alias.to_owned()))
     });
-    found.collect::<Vec<_>>().into_iter()
+    found.collect()
 }
 
 /// The links as `inspect` shows them: `/db:/web/alias`.
 pub(crate) fn view(shared: &Shared, container: &Container) -> Vec<String> {
-    if container.birth.options.host.links.is_empty() {
+    let all = others(shared, container);
+    if all.is_empty() {
         return Vec::new();
     }
     let own = container.name();
-    let all = others(shared, container);
-    all.map(|(other, alias)| format!("/{}:/{own}/{alias}", other.name()))
+    all.iter()
+        .map(|(other, alias)| format!("/{}:/{own}/{alias}", other.name()))
         .collect()
+}
+
+/// What containers are called by those that link to them on the default bridge: `web/alias`.
+pub(crate) fn names(containers: &[Arc<Handle>]) -> BTreeMap<ContainerId, Vec<String>> {
+    let mut names = BTreeMap::<_, Vec<String>>::new();
+    for container in containers {
+        let live = container.live();
+        for (id, alias) in live.links(&container.birth).iter().map(|link| split(link)) {
+            if let Ok(id) = id.parse() {
+                let name = format!("{}/{alias}", live.name);
+                names.entry(id).or_default().push(name);
+            }
+        }
+    }
+    names
+}
+
+/// The two parts of a name that a link gives: `web/db`.
+pub(crate) fn path(name: &str) -> Option<(&str, &str)> {
+    let bare = name.strip_prefix('/').unwrap_or(name);
+    bare.split_once('/').filter(|(_, alias)| !alias.is_empty())
+}
+
+/// The container that such a name means, behind the one that calls it so.
+pub(crate) fn target(shared: &Shared, name: &str) -> Option<(Arc<Handle>, Arc<Handle>)> {
+    let (from, alias) = path(name)?;
+    let from = shared.registry().find(from).ok()?;
+    if from.name() != self::path(name)?.0 {
+        return None;
+    }
+    let mut all = others(shared, &from).into_iter();
+    let (to, _) = all.find(|(_, one)| one == alias)?;
+    Some((from, to))
+}
+
+/// Ends the link of this alias: it is no name any more, neither in the hosts file nor to the engine, and opens no ports.
+pub(crate) fn remove(shared: &Shared, container: &Container, alias: &str) -> Result<()> {
+    let all = others(shared, container);
+    let ended = all.into_iter().find(|(_, one)| one == alias);
+    let Some((other, _)) = ended else {
+        let name = format!("{}/{alias}", container.name());
+        return Err(Error::no_such_container(&name));
+    };
+    let mut left = container.live().links(&container.birth).to_vec();
+    left.retain(|link| split(link).1 != alias);
+    let before = container.live().links.replace(left);
+    let path = shared.paths.record(&container.birth.id);
+    if let Err(error) = container.record().commit(&path) {
+        container.live().links = before;
+        return Err(error);
+    }
+    if container.phase().is_active() {
+        netfiles::forget(shared, container, &words(&other, alias))?;
+        open(shared, container)?;
+    }
+    Ok(())
 }
 
 /// What a container that starts on the default bridge gets of its links; those it links to must run.
@@ -125,6 +188,7 @@ pub(crate) fn resolve(shared: &Shared, container: &Container) -> Result<Linked> 
     }
     let own = container.name();
     for (other, alias) in others(shared, container) {
+        let alias = alias.as_str();
         let name = other.name();
         if other.phase().pid().is_none() {
             return Err(Error::system(format!(
@@ -162,30 +226,99 @@ fn words(other: &Container, alias: &str) -> String {
     naming::names(alias, id, &name, &[]).join(" ")
 }
 
-/// A container has started on the default bridge: who links to it finds it at its new address.
-pub(crate) fn started(shared: &Shared, container: &Container) {
+/// A container has started on the default bridge: it reaches those it links to, and those that link to it find it at its new address.
+pub(crate) fn started(shared: &Shared, container: &Container) -> Result<()> {
     let Some(endpoint) = on_bridge(container) else {
-        return;
+        return Ok(());
     };
-    let id = container.birth.id.as_str();
+    open(shared, container)?;
+    let id = &container.birth.id;
     for other in shared.containers() {
         if !other.phase().is_active() {
             continue;
         }
+        let mut told = Ok(());
+        let mut is_linked = false;
         for (target, alias) in others(shared, &other) {
-            if target.birth.id.as_str() != id {
-                continue;
-            }
-            let done = netfiles::relocate(shared, &other, &words(container, alias), &endpoint);
-            if let Err(error) = done {
-                tracing::error!(
-                    id,
-                    error = error.chain(),
-                    "cannot tell a link's new address"
-                );
+            if target.birth.id == *id {
+                is_linked = true;
+                let words = words(container, &alias);
+                told = told.and(netfiles::relocate(shared, &other, &words, &endpoint));
             }
         }
+        if is_linked {
+            told = told.and(open(shared, &other));
+        }
+        if let Err(error) = told {
+            let error = error.chain();
+            tracing::error!(%id, error, "cannot tell a link's new address");
+        }
     }
+    Ok(())
+}
+
+/// Lets a container reach the ports of those it links to where containers of the default bridge do not reach each other.
+fn open(shared: &Shared, container: &Container) -> Result<()> {
+    let place = container.live().places.iter().find_map(|place| {
+        let (network, endpoint) = (place.network.clone()?, place.endpoint.clone()?);
+        (place.name == BRIDGE).then_some((network, endpoint))
+    });
+    let network = place.and_then(|(id, own)| Some((shared.networks.made_of(&id)?, own)));
+    let Some((network, own)) = network else {
+        return Ok(());
+    };
+    let apart = network.bridge().is_some_and(|one| !one.inter_container);
+    if apart && !container.birth.options.host.links.is_empty() {
+        let others = others(shared, container);
+        let targets = others.iter().map(|(other, _)| &*other.container);
+        let host = shared.networks.host()?;
+        host.set_links(&network, &own.id, openings(targets))?;
+    }
+    Ok(())
+}
+
+/// What links to these containers open, each once.
+fn openings<'a>(targets: impl Iterator<Item = &'a Container>) -> Vec<network::Linked> {
+    let mut all = BTreeMap::<_, Vec<LinkedPorts>>::new();
+    for target in targets {
+        if let Some(endpoint) = on_bridge(target) {
+            all.insert(endpoint.id, ports(target));
+        }
+    }
+    all.into_iter()
+        .map(|(to, ports)| network::Linked::new(to, ports))
+        .collect()
+}
+
+/// What a container exposes, and publishes.
+fn ports(container: &Container) -> Vec<LinkedPorts> {
+    let published = container.published();
+    let published = published.iter().map(|binding| &binding.port);
+    let exposed = container.birth.options.exposed_ports.iter();
+    let all = exposed.chain(published);
+    let read = all.filter_map(|text| crate::ports::Ports::read(text));
+    let linked = |ports: crate::ports::Ports| LinkedPorts {
+        protocol: ports.protocol,
+        first: ports.first,
+        last: ports.last,
+    };
+    read.map(linked).collect()
+}
+
+/// The links between containers that run when a daemon starts, by the endpoint of who has them.
+pub(crate) fn all(containers: &[&Container]) -> network::Links {
+    let by_id: BTreeMap<_, _> = containers
+        .iter()
+        .map(|one| (one.birth.id.as_str(), *one))
+        .collect();
+    let of = |container: &&Container| {
+        let own = on_bridge(container)?;
+        let links = container.live().links(&container.birth).to_vec();
+        let targets = links.iter().filter_map(|link| by_id.get(split(link).0));
+        let opened = openings(targets.copied());
+        (!opened.is_empty()).then_some((own.id, opened))
+    };
+    containers.iter().filter_map(of).collect()
 }
 
 #[cfg(test)]

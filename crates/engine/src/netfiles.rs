@@ -130,6 +130,18 @@ pub(crate) fn relocate(
     })
 }
 
+/// Takes out the lines of the container that these words mean.
+pub(crate) fn forget(shared: &Shared, container: &Container, words: &str) -> Result<()> {
+    let is_its = |line: &&str| {
+        line.split_once('\t')
+            .is_some_and(|(_, names)| names == words)
+    };
+    change(shared, container, |text| {
+        let left = text.lines().filter(|line| !is_its(line));
+        left.map(|line| format!("{line}\n")).collect()
+    })
+}
+
 fn change(
     shared: &Shared,
     container: &Container,

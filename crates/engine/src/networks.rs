@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use network::ipam::{Pool, PoolSpec, Subnets};
-use network::{Endpoint, Expected, Host, Identity, Owner};
+use network::{Endpoint, Expected, Host, Identity, Links, Owner};
 use oci::ContainerId;
 
 pub use default::{Networking, PublishMode};
@@ -157,7 +157,11 @@ impl Networks {
 
     /// Takes over the endpoints of containers that run, and brings the kernel to what the records say. Nothing is done on a host
     /// on which no network was ever made.
-    pub(crate) fn adopt(&self, running: Vec<(ContainerId, Identity, Endpoint)>) -> Result<()> {
+    pub(crate) fn adopt(
+        &self,
+        running: Vec<(ContainerId, Identity, Endpoint)>,
+        links: &Links,
+    ) -> Result<()> {
         for (container, network, endpoint) in running {
             if let Some(member) = self.members().networks.get_mut(&network) {
                 member.adopt(container, endpoint);
@@ -170,7 +174,11 @@ impl Networks {
         }
         let expected: Vec<_> = all
             .iter()
-            .map(|(network, endpoints)| Expected { network, endpoints })
+            .map(|(network, endpoints)| Expected {
+                network,
+                endpoints,
+                links,
+            })
             .collect();
         let done = self.host()?.reconcile(&expected)?;
         for device in done.removed {

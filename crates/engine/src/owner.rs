@@ -111,6 +111,7 @@ impl Owner {
             Order::Disconnect { network, answer } => {
                 reply(answer, self.disconnect(shared, network).await);
             }
+            Order::Unlink { alias, answer } => reply(answer, self.unlink(shared, alias).await),
             Order::HoldAutoRemove(hold) => self.hold_auto_remove = hold,
         }
     }
@@ -359,6 +360,11 @@ impl Owner {
             // The client sees the end of its stream.
             tracing::warn!(id = %self.me.birth.id, error = error.chain(), "cannot attach");
         }
+    }
+
+    async fn unlink(&mut self, shared: &Arc<Shared>, alias: String) -> Result<()> {
+        let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
+        blocking(move || crate::links::remove(&work, &me, &alias)).await
     }
 
     async fn rename(&mut self, shared: &Arc<Shared>, new: String) -> Result<()> {

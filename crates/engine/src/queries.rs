@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use shim::protocol::{Op, Value};
 
 use crate::archive::{Change, ChangeKind};
-use crate::container::{Container, Live};
+use crate::container::{Container, Handle, Live};
 use crate::engine::{Counts, DiskUsage, Engine, Pruned, RemoveOptions, TopTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Subject, has_label};
@@ -35,11 +35,13 @@ impl Engine {
     /// Newest first.
     pub async fn list(&self, query: ListQuery) -> Result<Vec<ContainerView>> {
         let shared = Arc::clone(self.shared());
-        let views = shared
-            .containers()
-            .iter()
-            .map(|handle| view(&shared, handle))
-            .collect();
+        let containers = shared.containers();
+        let mut names = crate::links::names(&containers);
+        let view = |handle: &Arc<Handle>| ContainerView {
+            linked_as: names.remove(&handle.birth.id).unwrap_or_default(),
+            ..view(&shared, handle)
+        };
+        let views = containers.iter().map(view).collect();
         let needs_images = query.filters.contains_key("ancestor");
         if !query.size && !needs_images {
             return list::select(views, &query, &|_| Vec::new());
@@ -232,6 +234,7 @@ pub(crate) fn view(shared: &Shared, container: &Container) -> ContainerView {
             .map(crate::mounts::MountPoint::view)
             .collect(),
         links,
+        linked_as: Vec::new(),
         networks: places(shared, birth, &live),
         ports: crate::ports::view(&birth.options, live.published(birth), &live.places),
         published: live.published(birth).to_vec(),

@@ -92,7 +92,9 @@ pub(crate) fn look(config: Config) -> Result<Found> {
     shared.volumes.adopt(uses);
     let kept = shared.keeper.find();
     let running = running_endpoints(&containers);
-    if let Err(error) = shared.networks.adopt(running) {
+    let all: Vec<&Container> = containers.iter().map(|one| &one.container).collect();
+    let links = crate::links::all(&all);
+    if let Err(error) = shared.networks.adopt(running, &links) {
         // Containers without networks run all the same.
         tracing::error!(error = error.chain(), "cannot take networks over");
     }
@@ -208,6 +210,7 @@ fn found(shared: &Shared, record: Record) -> Result<FoundContainer> {
     let container = Container::new(record.birth, snapshot, record.name, life);
     container.live().places = record.places;
     container.live().published = record.published;
+    container.live().links = record.links;
     // No folder, no socket, nobody behind it: all mean that there is no shim.
     let control = launch::greet_shim(&shared.paths.bundle(&id), &hello()).ok();
     Ok(FoundContainer {

@@ -112,9 +112,10 @@ impl Shared {
         self.execs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A container by name, id or the beginning of its id.
+    /// A container by name, id or the beginning of its id, or by what another one calls it (`web/db`).
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Handle>> {
-        self.registry().find(name)
+        let found = self.registry().find(name);
+        found.or_else(|error| crate::links::target(self, name).map_or(Err(error), |(_, to)| Ok(to)))
     }
 
     /// All containers, in no order.

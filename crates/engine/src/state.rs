@@ -41,6 +41,9 @@ pub(crate) struct Record {
     /// What is to be published, if that has changed since the container was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) published: Option<Vec<PortBinding>>,
+    /// The links of the default bridge that are left, if some were removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) links: Option<Vec<String>>,
 }
 
 /// What is settled at creation.

@@ -41,6 +41,8 @@ pub struct ContainerView {
     pub mounts: Vec<MountView>,
     /// `/db:/web/alias`, of the default bridge.
     pub links: Vec<String>,
+    /// What others that link to it call it, `web/alias`, in order; known in lists only.
+    pub linked_as: Vec<String>,
     pub networks: Vec<PlaceView>,
     /// What is to be published.
     pub published: Vec<PortBinding>,

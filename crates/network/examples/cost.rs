@@ -160,6 +160,7 @@ fn many(host: &Host, network: &Network, rounds: u32) -> Outcome {
     let expected = [network::Expected {
         network,
         endpoints: &endpoints,
+        links: &network::Links::new(),
     }];
     Times("reconcile all", Vec::new()).take(|| host.reconcile(&expected))?;
     Times("disconnect all, ended", Vec::new()).take(|| {

@@ -5,8 +5,11 @@
 //! addresses in the networks that the asking container is in. A name that we know but not with an address of the family that is
 //! asked for has an answer without records: nobody upstream may answer in our place. Everything else is forwarded.
 
+mod host;
 mod message;
 mod table;
+
+pub use host::answer_host;
 
 pub use message::{
     Question, RecordType, has_room, is_answer, is_failure, parse, servfail, truncate,
@@ -42,39 +45,17 @@ pub enum Transport {
 /// names are not there for it. `turn` is another number each time, so that several addresses of a name take turns.
 #[must_use]
 pub fn answer(query: &[u8], transport: Transport, tables: &[&Table], turn: usize) -> Answer {
-    let parsed = match parse(query) {
-        Ok(parsed) => parsed,
-        Err(Wire::NotAQuery) => return Answer::Ignore,
-        Err(Wire::Malformed { id }) => {
-            return Answer::Reply(message::refuse(id, message::FORMAT_ERROR));
-        }
-        // Of updates, transfers and the like we know nothing, and nobody else is to be bothered with them.
-        Err(Wire::Unsupported { id }) => {
-            return Answer::Reply(message::refuse(id, message::NOT_IMPLEMENTED));
-        }
+    let (parsed, mut reply) = match begin(query, transport) {
+        Ok(begun) => begun,
+        Err(answer) => return answer,
     };
-    let room = match transport {
-        Transport::Tcp => usize::from(u16::MAX),
-        Transport::Udp => parsed.room(),
-    };
-    let mut reply = Reply::to(query, &parsed, room);
-    match parsed.question.kind {
+    let kind = parsed.question.kind;
+    match kind {
         RecordType::A | RecordType::Aaaa => {
             let Some(found) = find(tables, &parsed.question.name) else {
                 return Answer::Forward;
             };
-            let wanted = parsed.question.kind == RecordType::A;
-            let mut addresses: Vec<IpAddr> = found
-                .into_iter()
-                .filter(|a| a.is_ipv4() == wanted)
-                .collect();
-            if !addresses.is_empty() {
-                let by = turn % addresses.len();
-                addresses.rotate_left(by);
-            }
-            for address in addresses {
-                reply.address(address, TTL);
-            }
+            reply.addresses(found, kind == RecordType::A, turn, TTL);
         }
         RecordType::Ptr => {
             let name = table::reverse(&parsed.question.name)
@@ -92,6 +73,22 @@ pub fn answer(query: &[u8], transport: Transport, tables: &[&Table], turn: usize
         }
     }
     Answer::Reply(reply.finish())
+}
+
+/// Reads the query and begins the reply, unless there is nothing to be looked up.
+fn begin(query: &[u8], transport: Transport) -> Result<(message::Parsed, Reply), Answer> {
+    let parsed = parse(query).map_err(|wrong| match wrong {
+        Wire::NotAQuery => Answer::Ignore,
+        Wire::Malformed { id } => Answer::Reply(message::refuse(id, message::FORMAT_ERROR)),
+        // Of updates, transfers and the like we know nothing, and nobody else is to be bothered with them.
+        Wire::Unsupported { id } => Answer::Reply(message::refuse(id, message::NOT_IMPLEMENTED)),
+    })?;
+    let room = match transport {
+        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Udp => parsed.room(),
+    };
+    let reply = Reply::to(query, &parsed, room);
+    Ok((parsed, reply))
 }
 
 /// The addresses of a name in the first of the networks that knows it.

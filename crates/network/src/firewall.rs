@@ -8,6 +8,7 @@
 //!         postrouting  the bridge's address for what returns to the same bridge; the host's for what leaves
 //! netdev  tv...        one a port of a bridge: first `senders`; then what is for a container of the same bridge goes straight there
 //!         senders      each port sends with its endpoint's addresses only; ARP and neighbour discovery (`ipv6`) too
+//!         links        where a bridge's containers do not reach each other: what links have opened
 //! ```
 //!
 //! Between containers of a bridge a frame passes no bridge and no FORWARD: with br_netfilter, other tables would drop it there, as
@@ -43,6 +44,7 @@ mod elements;
 mod expression;
 mod frames;
 mod guard;
+mod links;
 mod sets;
 mod transaction;
 
@@ -56,14 +58,15 @@ use crate::devices::Plug;
 use crate::host::Owner;
 use crate::link;
 use crate::netlink::{Batch, Connection};
-use crate::{DeviceName, Endpoint, Expected, Identity, Network, Published, Result};
+use crate::{DeviceName, Endpoint, Expected, Identity, Linked, Links, Network, Published, Result};
 use chains::Chain;
 use sets::Element;
 use transaction::Transaction;
 
 #[cfg(test)]
 pub(crate) use guard::dump;
-pub(crate) use guard::{Watcher, obstacles, tables};
+pub(crate) use conntrack::destination as conntrack_destination;
+pub(crate) use guard::{Watcher, guarded_devices, obstacle, obstacles, tables};
 #[cfg(test)]
 pub(crate) use transaction::{add_dropping_chain, flush};
 
@@ -94,6 +97,7 @@ struct Plugged {
     endpoint: Endpoint,
     /// `None` if it has no port on the host.
     place: Option<Place>,
+    links: Vec<Linked>,
 }
 
 /// The index of an endpoint's port; and of its bridge, if containers reach each other there.
@@ -196,11 +200,14 @@ impl Firewall {
         let plugged = Plugged {
             endpoint: endpoint.clone(),
             place: plug.map(place),
+            links: Vec::new(),
         };
         let chain = self.chain_of(&plugged);
-        let new = self.all_of(network, &plugged);
+        let mut new = self.all_of(network, &plugged);
+        let linked = self.links(&network.id);
         self.endpoints(&network.id)?
             .insert(endpoint.id.clone(), plugged);
+        new.extend(links::missing(&self.links(&network.id), &linked));
         let result = self.apply(|transaction| {
             chain.iter().for_each(|chain| transaction.make_chain(chain));
             transaction.add(&new);
@@ -213,11 +220,13 @@ impl Firewall {
     }
 
     pub(crate) fn remove_endpoint(&mut self, network: &Network, endpoint: &Identity) -> Result<()> {
+        let linked = self.links(&network.id);
         let known = self.endpoints(&network.id).ok();
         let Some(known) = known.and_then(|endpoints| endpoints.remove(endpoint)) else {
             return Ok(());
         };
-        let old = self.all_of(network, &known);
+        let mut old = self.all_of(network, &known);
+        old.extend(links::missing(&linked, &self.links(&network.id)));
         let port = DeviceName::of_port(self.owner, endpoint);
         let with_chain = known.place.is_some() && self.destroys;
         let mut result = self.apply(|transaction| {
@@ -305,12 +314,14 @@ impl Firewall {
 
     /// The tables are what the records say, whatever they were, in one transaction. Only the guarded devices stay: they are in no record.
     pub(crate) fn replace(&mut self, expected: &[Expected<'_>]) -> Result<()> {
-        let plugged = |endpoint: &Endpoint| Plugged {
+        let plugged = |endpoint: &Endpoint, links: &Links| Plugged {
             endpoint: endpoint.clone(),
             place: None,
+            links: links.get(&endpoint.id).cloned().unwrap_or_default(),
         };
         let member = |e: &Expected<'_>| {
-            let endpoints = e.endpoints.iter().map(|e| (e.id.clone(), plugged(e)));
+            let endpoints = e.endpoints.iter();
+            let endpoints = endpoints.map(|one| (one.id.clone(), plugged(one, e.links)));
             let member = Member {
                 network: e.network.clone(),
                 endpoints: endpoints.collect(),
@@ -356,7 +367,7 @@ impl Firewall {
         }
         let mut transaction = Transaction::new(&self.table);
         transaction.remove_tables();
-        transaction.make_tables();
+        transaction.make_tables(self.shortcuts);
         let members = self.model.networks.values();
         for plugged in members.flat_map(|member| member.endpoints.values()) {
             let chain = self.chain_of(plugged);
@@ -371,6 +382,7 @@ impl Firewall {
         let port = frames::Port {
             together: plugged.place?.together,
             checked: !plugged.endpoint.any_source,
+            linked: plugged.place?.together.is_none() && self.shortcuts,
         };
         let name = DeviceName::of_port(self.owner, &plugged.endpoint.id);
         Some(frames::of_port(name, port))
@@ -393,6 +405,7 @@ impl Firewall {
             for plugged in member.endpoints.values() {
                 all.extend(self.all_of(&member.network, plugged));
             }
+            all.extend(self.links(&member.network.id));
         }
         all.sort_by_key(|element| (element.set.family, element.set.name));
         all

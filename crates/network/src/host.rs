@@ -11,8 +11,8 @@ use crate::error::Doing as _;
 use crate::firewall::{self, Firewall, Watcher};
 use crate::netlink::Connection;
 use crate::{
-    Address, DeviceName, Driver, Endpoint, Identity, Network, Prefix, Published, Result, devices,
-    forwarding, inside, link,
+    Address, DeviceName, Driver, Endpoint, Identity, Linked, Links, Network, Prefix, Published,
+    Result, devices, forwarding, inside, link,
 };
 
 /// Whose devices and tables these are. Several engines live side by side on a machine.
@@ -90,6 +90,7 @@ pub struct Expected<'a> {
     pub network: &'a Network,
     /// Those of running containers.
     pub endpoints: &'a [Endpoint],
+    pub links: &'a Links,
 }
 
 /// What [`Host::reconcile`] found.
@@ -297,6 +298,16 @@ impl Host {
         ports: &[Published],
     ) -> Result<()> {
         self.firewall().set_ports(network, endpoint, ports)
+    }
+
+    /// What a connected endpoint may reach of others, where containers of a bridge do not reach each other.
+    pub fn set_links(
+        &self,
+        network: &Network,
+        endpoint: &Identity,
+        links: Vec<Linked>,
+    ) -> Result<()> {
+        self.firewall().set_links(network, endpoint, links)
     }
 
     /// Ends what [`Host::publish`] began.

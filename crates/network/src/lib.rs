@@ -51,6 +51,8 @@
 //! keeper dies, the daemon starts another and binds the sockets anew.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod answers;
 pub mod device;
 mod devices;
 pub mod dns;
@@ -62,6 +64,7 @@ mod host;
 mod inside;
 pub mod ipam;
 mod link;
+mod linked;
 mod mac;
 mod netlink;
 mod network;
@@ -74,6 +77,7 @@ pub use endpoint::{Address, Endpoint, Identity, Route};
 pub use error::{Error, Kind, Result};
 pub use host::{Alone, Connected, Expected, Host, NameSockets, Owner, Reconciled};
 pub use inside::listen_for_names;
+pub use linked::{Linked, LinkedPorts, Links};
 pub use mac::Mac;
 pub use network::{
     Bridge, Driver, GatewayMode, Ipvlan, IpvlanMode, Macvlan, MacvlanMode, Network, Parent, Subnet,

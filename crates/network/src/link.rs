@@ -300,7 +300,7 @@ pub(crate) fn addresses(connection: &mut Connection, index: u32) -> Result<Vec<A
     Ok(found)
 }
 
-fn address(message: &Message<'_>, index: u32) -> Option<Address> {
+pub(crate) fn address(message: &Message<'_>, index: u32) -> Option<Address> {
     const ADDRESS: u16 = 1;
     const LOCAL: u16 = 2;
     const SCOPE_UNIVERSE: u8 = 0;
@@ -318,7 +318,7 @@ fn address(message: &Message<'_>, index: u32) -> Option<Address> {
     Address::new(ip, fixed[1]).ok()
 }
 
-fn route(message: &Message<'_>, width: usize) -> Option<(Prefix, u32)> {
+pub(crate) fn route(message: &Message<'_>, width: usize) -> Option<(Prefix, u32)> {
     const DST: u16 = 1;
     const OIF: u16 = 4;
     const CLONED: u32 = 0x200;

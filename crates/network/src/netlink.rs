@@ -50,7 +50,7 @@ pub(crate) struct Connection {
 
 /// What the kernel says to a message that it refuses.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     sequence: u32,
     errno: Errno,
     text: String,
@@ -224,7 +224,7 @@ impl AsFd for Connection {
 }
 
 /// `NLMSG_ERROR`: the errno, the header of the message it is about, and with `NLM_F_ACK_TLVS` more. An errno of 0 is no refusal.
-fn refusal(message: &Message<'_>) -> Option<Refusal> {
+pub(crate) fn refusal(message: &Message<'_>) -> Option<Refusal> {
     if !matches!(message.kind, ERROR | DONE) {
         return None;
     }

@@ -1,5 +1,8 @@
 //! The targets, as they lie in `fuzz/`.
 
+#[path = "../../../fuzz/fuzz_targets/dns_answer.rs"]
+#[expect(warnings, reason = "checked where it lives")]
+pub mod dns_answer;
 #[path = "../../../fuzz/fuzz_targets/dns_query.rs"]
 #[expect(warnings, reason = "checked where it lives")]
 pub mod dns_query;
@@ -15,6 +18,9 @@ pub mod layer_tar;
 #[path = "../../../fuzz/fuzz_targets/link.rs"]
 #[expect(warnings, reason = "checked where it lives")]
 pub mod link;
+#[path = "../../../fuzz/fuzz_targets/netlink.rs"]
+#[expect(warnings, reason = "checked where it lives")]
+pub mod netlink;
 #[path = "../../../fuzz/fuzz_targets/reference.rs"]
 #[expect(warnings, reason = "checked where it lives")]
 pub mod reference;

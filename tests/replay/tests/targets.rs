@@ -3,6 +3,16 @@
 use replay::{replay, targets};
 
 #[test]
+fn the_target_dns_answer_keeps_its_promises() {
+    replay("dns_answer", 5000, targets::dns_answer::target);
+}
+
+#[test]
+fn the_target_netlink_keeps_its_promises() {
+    replay("netlink", 5000, targets::netlink::target);
+}
+
+#[test]
 fn the_target_dns_query_keeps_its_promises() {
     replay("dns_query", 3000, targets::dns_query::target);
 }

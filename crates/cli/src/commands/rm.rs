@@ -3,7 +3,6 @@
 use api::client::Request;
 
 use super::each::each_forgiving;
-use crate::command::Takes::Nothing;
 use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -15,7 +14,11 @@ static FLAGS: &[Flag] = &[
         Some('f'),
         "Kill a container that is running, then remove it",
     ),
-    Flag::not_built("link", Some('l'), Nothing),
+    Flag::bool(
+        "link",
+        Some('l'),
+        "Remove the link that a name like web/db means, not a container",
+    ),
     Flag::bool("volumes", Some('v'), "Remove its anonymous volumes too"),
 ];
 
@@ -40,6 +43,7 @@ fn run(context: &Context, matches: &Matches) -> Outcome {
         }
         let request = Request::delete(format!("/containers/{}", Request::escape(name)))
             .query_flag("v", matches.flag("volumes"))
+            .query_flag("link", matches.flag("link"))
             .query_flag("force", force);
         client.call(request).await?;
         Ok(())

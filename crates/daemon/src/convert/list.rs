@@ -21,7 +21,7 @@ pub(crate) fn summary(
 ) -> ContainerSummary {
     ContainerSummary {
         id: view.id.to_string(),
-        names: vec![format!("/{}", view.name)],
+        names: all_names(view),
         image: image_name(view, names),
         image_id: view
             .image
@@ -46,6 +46,14 @@ pub(crate) fn summary(
         }),
         mounts: inspect::mounts(view),
     }
+}
+
+/// Its own name, and those that links gave it.
+fn all_names(view: &ContainerView) -> Vec<String> {
+    let all = std::iter::once(&view.name).chain(&view.linked_as);
+    let mut all: Vec<String> = all.map(|name| format!("/{name}")).collect();
+    all.sort();
+    all
 }
 
 /// A port once for each address that it is published on, or else once.

@@ -63,6 +63,7 @@ fn view(recorded: &ContainerInspect) -> ContainerView {
         mounts: recorded.mounts.iter().map(mount).collect(),
         ports: Vec::new(),
         links: Vec::new(),
+        linked_as: Vec::new(),
         published: Vec::new(),
         networks: Vec::new(),
         size: Some(SizeView {

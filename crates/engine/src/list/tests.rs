@@ -46,6 +46,7 @@ fn view(name: &str, nth: u8, status: Status, code: i32) -> ContainerView {
         graph: GraphView::default(),
         ports: Vec::new(),
         links: Vec::new(),
+        linked_as: Vec::new(),
         published: Vec::new(),
         networks: vec![PlaceView {
             network: "none".into(),

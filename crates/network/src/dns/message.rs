@@ -25,7 +25,8 @@ const LARGEST_DATAGRAM: usize = 1232;
 pub(super) const FORMAT_ERROR: u8 = 1;
 const SERVER_FAILURE: u8 = 2;
 pub(super) const NOT_IMPLEMENTED: u8 = 4;
-const REFUSED: u8 = 5;
+pub(super) const NO_SUCH_NAME: u8 = 3;
+pub(super) const REFUSED: u8 = 5;
 const CODE: u8 = 0x0f;
 
 /// What is asked for.
@@ -277,6 +278,27 @@ impl Reply {
             IpAddr::V4(v4) => self.record(ttl, &v4.octets()),
             IpAddr::V6(v6) => self.record(ttl, &v6.octets()),
         }
+    }
+
+    /// Those of one family, another one of them first each time.
+    pub(super) fn addresses(&mut self, all: Vec<IpAddr>, wants_v4: bool, turn: usize, ttl: u32) {
+        let mut all = all;
+        all.retain(|address| address.is_ipv4() == wants_v4);
+        if !all.is_empty() {
+            let by = turn % all.len();
+            all.rotate_left(by);
+        }
+        for address in all {
+            self.address(address, ttl);
+        }
+    }
+
+    /// Says why there is nothing in it. Who refuses speaks with nobody's authority.
+    pub(super) fn deny(&mut self, code: u8) {
+        if code == REFUSED {
+            self.bytes[2] &= !AUTHORITATIVE;
+        }
+        self.bytes[3] |= code;
     }
 
     pub(super) fn pointer(&mut self, name: &str, ttl: u32) {

@@ -88,6 +88,36 @@ impl Table {
         )
     }
 
+    /// The addresses of the endpoint whose own name this is, in lower case: of its container, no alias.
+    pub(super) fn find_own(&self, name: &str) -> Vec<IpAddr> {
+        let holders = self.names.get(name).into_iter().flatten();
+        let named = holders.filter_map(|holder| self.endpoints.get(holder));
+        let is_own = |named: &&Named| {
+            let own = named.names.first();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(name))
+        };
+        let own = named.filter(is_own);
+        own.flat_map(|named| named.addresses.iter().copied())
+            .collect()
+    }
+
+    /// The addresses of a name with the network's behind it, both in lower case.
+    pub(super) fn find_with_network(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let short = name.strip_suffix(self.network.as_str())?.strip_suffix('.')?;
+        self.names.contains_key(short).then(|| self.find(short))?
+    }
+
+    /// Whether there is a name that ends in this one: then it is none itself, but not nothing either (RFC 8020).
+    pub(super) fn has_below(&self, name: &str) -> bool {
+        let is_below = |longer: &str| {
+            longer == name
+                || longer
+                    .strip_suffix(name)
+                    .is_some_and(|front| front.ends_with('.'))
+        };
+        is_below(&self.network) || self.names.keys().any(|one| is_below(one))
+    }
+
     /// The name of who has an address, with the network's.
     pub(super) fn name_of(&self, address: IpAddr) -> Option<String> {
         let named = self.endpoints.get(self.addresses.get(&address)?)?;

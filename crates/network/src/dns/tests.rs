@@ -3,11 +3,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::Identity;
 
-fn id(number: u8) -> Identity {
+pub(super) fn id(number: u8) -> Identity {
     format!("{number:02x}").repeat(32).parse().unwrap()
 }
 
-fn named(number: u8, names: &[&str], addresses: &[&str]) -> Named {
+pub(super) fn named(number: u8, names: &[&str], addresses: &[&str]) -> Named {
     Named {
         endpoint: id(number),
         names: names.iter().map(|&name| name.to_owned()).collect(),
@@ -27,7 +27,7 @@ fn front() -> Table {
     table
 }
 
-fn query(name: &str, kind: u16) -> Vec<u8> {
+pub(super) fn query(name: &str, kind: u16) -> Vec<u8> {
     let mut bytes = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         bytes.push(label.len() as u8);
@@ -48,9 +48,9 @@ fn edns(mut query: Vec<u8>, size: u16) -> Vec<u8> {
     query
 }
 
-const A: u16 = 1;
-const AAAA: u16 = 28;
-const PTR: u16 = 12;
+pub(super) const A: u16 = 1;
+pub(super) const AAAA: u16 = 28;
+pub(super) const PTR: u16 = 12;
 const MX: u16 = 15;
 
 fn reply(query: &[u8], tables: &[&Table], turn: usize) -> Option<Vec<u8>> {
@@ -62,7 +62,7 @@ fn reply(query: &[u8], tables: &[&Table], turn: usize) -> Option<Vec<u8>> {
 }
 
 /// The data of each record; the record's head is looked at.
-fn records(query: &[u8], reply: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn records(query: &[u8], reply: &[u8]) -> Vec<Vec<u8>> {
     assert_eq!(reply[..2], query[..2]);
     assert_eq!(reply[2] & 0x81, 0x81);
     let end = parse(query).unwrap();

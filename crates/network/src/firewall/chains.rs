@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::expression::{Expressions, Load, Nat, Verdict, register};
 use super::frames;
+use super::links;
 use super::sets::{self, Family, OfFamily};
 use crate::DeviceName;
 
@@ -36,13 +37,14 @@ const DESTINATION_TRANSLATED: [u8; 4] = (1u32 << 5).to_ne_bytes();
 /// `RTN_LOCAL`.
 const LOCAL_ROUTE: [u8; 4] = 2u32.to_ne_bytes();
 
-const ICMP: u8 = 1;
+pub(super) const ICMP: u8 = 1;
 pub(super) const ICMP6: u8 = 58;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST6: u8 = 128;
 
-/// All chains but those of ports; those that others jump to first.
-pub(super) fn all() -> Vec<Chain> {
+/// All chains but those of ports; those that others jump to first. What sends frames from port to port is there only where the
+/// kernel can do that.
+pub(super) fn all(shortcuts: bool) -> Vec<Chain> {
     let chain = |name, kind, hook, priority, rules| Chain {
         family: Family::Inet,
         name: Cow::Borrowed(name),
@@ -57,7 +59,7 @@ pub(super) fn all() -> Vec<Chain> {
         device: None,
         rules,
     };
-    vec![
+    let mut all = vec![
         chain("raw", "filter", PREROUTING, RAW, raw()),
         chain("prerouting", "nat", PREROUTING, DNAT, prerouting()),
         chain("output", "nat", OUTPUT, DNAT, output()),
@@ -65,7 +67,11 @@ pub(super) fn all() -> Vec<Chain> {
         chain("postrouting", "nat", POSTROUTING, SNAT, postrouting()),
         of_ports("ipv6", frames::ipv6_senders()),
         of_ports("senders", frames::senders()),
-    ]
+    ];
+    if shortcuts {
+        all.push(of_ports(links::CHAIN, links::rules()));
+    }
+    all
 }
 
 pub(super) fn rule(write: impl Fn(&mut Expressions<'_, '_>) + 'static) -> Rule {

@@ -93,7 +93,7 @@ fn deletion(family: u8, tuple: &[u8]) -> Batch {
 }
 
 /// A connection's first direction as the kernel wrote it, and the port that it was for, if it is UDP's.
-fn destination(message: &Message<'_>) -> Option<(Vec<u8>, u16)> {
+pub(crate) fn destination(message: &Message<'_>) -> Option<(Vec<u8>, u16)> {
     if message.kind != SUBSYSTEM {
         return None;
     }

@@ -4,9 +4,10 @@
 use std::net::IpAddr;
 
 use super::sets::{self, Bytes, Element, OfFamily, Set};
-use super::{Guarded, Place};
+use super::{Guarded, Place, links};
 use crate::{
-    Bridge, DeviceName, Endpoint, GatewayMode, Network, Prefix, Protocol, Published, Subnet,
+    Bridge, DeviceName, Endpoint, GatewayMode, LinkedPorts, Network, Prefix, Protocol, Published,
+    Subnet,
 };
 
 const NFPROTO_IPV4: u8 = 2;
@@ -137,6 +138,31 @@ pub(super) fn of_endpoint(name: &DeviceName, place: Place, endpoint: &Endpoint) 
     elements.extend(endpoint.addresses().map(|address| {
         let key = port().with(&mac).address(address.ip);
         element(&of(address.ip).members, key)
+    }));
+    elements
+}
+
+/// One way of a link: frames that come in by `device` and are for `address` go out by the port of the index `port`.
+pub(super) fn of_link(
+    pick: links::Pick,
+    device: &DeviceName,
+    address: IpAddr,
+    ports: &[LinkedPorts],
+    port: u32,
+) -> Vec<Element> {
+    let (partners, opened) = pick(of(address));
+    let to = |element: Element| Element {
+        value: Some(Bytes::new().index(port)),
+        ..element
+    };
+    let pair = || Bytes::new().device(device.as_str()).address(address);
+    let mut elements = vec![to(element(partners, pair()))];
+    elements.extend(ports.iter().map(|ports| {
+        let key = |number| with_protocol(pair(), ports.protocol).port(number);
+        to(Element {
+            last: Some(key(ports.last)),
+            ..element(opened, key(ports.first))
+        })
     }));
     elements
 }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use super::chains::{Chain, FILTER, ICMP6, Rule, rule};
 use super::expression::{Expressions, Load, Verdict, register};
+use super::links;
 use super::sets::{self, Family};
 use crate::DeviceName;
 
 const ROUTER_ADVERTISEMENT: u8 = 134;
-const NEIGHBOUR_SOLICITATION: u8 = 135;
-const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+pub(super) const NEIGHBOUR_SOLICITATION: u8 = 135;
+pub(super) const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 const REDIRECT: u8 = 137;
 const LINK_LOCAL: [u8; 2] = [0xfe, 0x80];
 const LINK_LOCAL_MASK: [u8; 2] = [0xff, 0xc0];
@@ -22,6 +23,8 @@ pub(super) struct Port {
     pub(super) together: Option<u32>,
     /// Whether what it sends is looked at.
     pub(super) checked: bool,
+    /// Whether links may open a way to others.
+    pub(super) linked: bool,
 }
 
 /// The chain of a port. What is for a container of the same bridge goes straight to its port: past the bridge, and so past
@@ -50,6 +53,11 @@ pub(super) fn of_port(device: DeviceName, port: Port) -> Chain {
                 .send_by(register(0));
         }));
     }
+    if port.linked {
+        rules.push(rule(|e| {
+            e.decide(Verdict::Jump(links::CHAIN));
+        }));
+    }
     Chain {
         family: Family::Netdev,
         name: Cow::Owned(device.to_string()),
@@ -59,11 +67,11 @@ pub(super) fn of_port(device: DeviceName, port: Port) -> Chain {
     }
 }
 
-const IPV4: [u8; 2] = [0x08, 0x00];
-const ARP: [u8; 2] = [0x08, 0x06];
-const IPV6: [u8; 2] = [0x86, 0xdd];
+pub(super) const IPV4: [u8; 2] = [0x08, 0x00];
+pub(super) const ARP: [u8; 2] = [0x08, 0x06];
+pub(super) const IPV6: [u8; 2] = [0x86, 0xdd];
 
-fn ether_type(e: &mut Expressions<'_, '_>, value: [u8; 2]) {
+pub(super) fn ether_type(e: &mut Expressions<'_, '_>, value: [u8; 2]) {
     e.load(Load::EtherType, register(0))
         .compare(register(0), true, &value);
 }
@@ -120,7 +128,7 @@ pub(super) fn senders() -> Vec<Rule> {
     ]
 }
 
-fn icmp6_of_type(e: &mut Expressions<'_, '_>, value: u8) {
+pub(super) fn icmp6_of_type(e: &mut Expressions<'_, '_>, value: u8) {
     e.load(Load::L4Protocol, register(0))
         .compare(register(0), true, &[ICMP6])
         .load(Load::IcmpType, register(0))

@@ -74,7 +74,7 @@ pub(crate) fn obstacles() -> Result<Vec<String>> {
     Ok(found)
 }
 
-fn obstacle(message: &Message<'_>) -> Option<String> {
+pub(crate) fn obstacle(message: &Message<'_>) -> Option<String> {
     const NEWCHAIN: u16 = SUBSYSTEM | 3;
     const FORWARD: u32 = 2;
     const DROP: u32 = 0;
@@ -117,15 +117,22 @@ pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<V
         .text(2, set);
     let mut devices = Vec::new();
     let asked = connection.ask(&batch, |message| {
-        for (_, element) in message.attributes(4).nested(3) {
-            let key = crate::netlink::Attributes::new(element).nested(1);
-            devices.extend(key.get(1).and_then(guarded));
-        }
+        devices.extend(guarded_devices(message));
     });
     match asked {
         Err(error) if error.errno() == Some(linux::Errno::NOENT) => Ok(Vec::new()),
         result => result.map(|()| devices),
     }
+}
+
+/// The elements of that set in a part of the answer.
+pub(crate) fn guarded_devices(message: &Message<'_>) -> Vec<Guarded> {
+    let elements = message.attributes(4).nested(3);
+    let guarded = elements.filter_map(|(_, element)| {
+        let key = crate::netlink::Attributes::new(element).nested(1);
+        guarded(key.get(1)?)
+    });
+    guarded.collect()
 }
 
 /// The family, padded to four bytes, and the device's name.

@@ -85,6 +85,14 @@ const fn map(name: &'static str, key: &'static [Field], value: &'static [Field])
     }
 }
 
+/// A map to the index of a bridge's port.
+const fn to_port(name: &'static str, key: &'static [Field]) -> Set {
+    Set {
+        value: &[Field::Index],
+        ..set(Family::Netdev, name, key)
+    }
+}
+
 const fn of_ranges(set: Set) -> Set {
     Set {
         ranges: true,
@@ -127,6 +135,11 @@ pub(super) struct OfFamily {
     pub(super) open: Set,
     /// A port of the bridge and what may come from it.
     pub(super) members: Set,
+    /// Two ports with a link between them, whichever way: the one, the address behind the other, and where that is.
+    pub(super) partners: Set,
+    /// What a link opens: from a port to the address and ports behind another. And what comes back from those.
+    pub(super) links: Set,
+    pub(super) replies: Set,
 }
 
 pub(super) static V4: OfFamily = OfFamily {
@@ -139,6 +152,9 @@ pub(super) static V4: OfFamily = OfFamily {
     ranges_any: of_ranges(map("ranges4_any", &[Protocol, Port], &[Ipv4])),
     open: of_ranges(set(Family::Inet, "open4", &[Ipv4, Protocol, Port])),
     members: set(Family::Netdev, "members4", &[Device, Mac, Ipv4]),
+    partners: to_port("partners4", &[Device, Ipv4]),
+    links: of_ranges(to_port("links4", &[Device, Ipv4, Protocol, Port])),
+    replies: of_ranges(to_port("replies4", &[Device, Ipv4, Protocol, Port])),
 };
 
 pub(super) static V6: OfFamily = OfFamily {
@@ -151,23 +167,20 @@ pub(super) static V6: OfFamily = OfFamily {
     ranges_any: of_ranges(map("ranges6_any", &[Protocol, Port], &[Ipv6])),
     open: of_ranges(set(Family::Inet, "open6", &[Ipv6, Protocol, Port])),
     members: set(Family::Netdev, "members6", &[Device, Mac, Ipv6]),
+    partners: to_port("partners6", &[Device, Ipv6]),
+    links: of_ranges(to_port("links6", &[Device, Ipv6, Protocol, Port])),
+    replies: of_ranges(to_port("replies6", &[Device, Ipv6, Protocol, Port])),
 };
 
 /// Ports of our bridges whose senders are looked at, and the hardware address each has.
 pub(super) static SENDERS: Set = set(Family::Netdev, "senders", &[Device, Mac]);
 /// Where a bridge's containers are that reach each other: the bridge and the hardware address, and the port.
-pub(super) static NEIGHBOURS: Set = Set {
-    value: &[Field::Index],
-    ..set(Family::Netdev, "neighbours", &[Field::Index, Mac])
-};
+pub(super) static NEIGHBOURS: Set = to_port("neighbours", &[Field::Index, Mac]);
 /// The same by the address that neighbour discovery asks for.
-pub(super) static TARGETS: Set = Set {
-    value: &[Field::Index],
-    ..set(Family::Netdev, "targets6", &[Field::Index, Ipv6])
-};
+pub(super) static TARGETS: Set = to_port("targets6", &[Field::Index, Ipv6]);
 
 /// Every set, in the order in which they are made.
-pub(super) static ALL: [&Set; 28] = [
+pub(super) static ALL: [&Set; 34] = [
     &BRIDGES,
     &TOGETHER,
     &INTERNAL,
@@ -193,6 +206,12 @@ pub(super) static ALL: [&Set; 28] = [
     &V6.open,
     &V4.members,
     &V6.members,
+    &V4.partners,
+    &V6.partners,
+    &V4.links,
+    &V6.links,
+    &V4.replies,
+    &V6.replies,
     &SENDERS,
     &NEIGHBOURS,
     &TARGETS,
@@ -310,6 +329,12 @@ pub(super) struct Element {
 }
 
 impl Element {
+    /// Whether the kernel takes both for one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let of = |one: &Self| (std::ptr::from_ref(one.set), one.last.clone());
+        of(self) == of(other) && (&self.key, &self.value) == (&other.key, &other.value)
+    }
+
     pub(super) fn write(&self, message: &mut MessageWriter<'_>) {
         const INTERVAL_END: u32 = 1;
         let data = |bytes: &Bytes, kind, element: &mut MessageWriter<'_>| {

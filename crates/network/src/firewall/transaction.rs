@@ -76,7 +76,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Both tables, with all chains, rules and sets, but without elements.
-    pub(super) fn make_tables(&mut self) {
+    pub(super) fn make_tables(&mut self, shortcuts: bool) {
         for family in Family::ALL {
             let doing = format!("make the firewall table {}", self.table);
             self.message(NEWTABLE, flag::CREATE, family, doing);
@@ -86,7 +86,7 @@ impl<'a> Transaction<'a> {
             let mut message = self.message(NEWSET, flag::CREATE, set.family, doing);
             set.write(&mut message, id);
         }
-        for chain in chains::all() {
+        for chain in chains::all(shortcuts) {
             self.make_chain(&chain);
         }
     }

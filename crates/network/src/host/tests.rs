@@ -3,6 +3,7 @@
 
 mod isolation;
 mod killing;
+mod linked;
 mod published;
 mod reconciling;
 mod world;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::world::{Container, World, endpoint, network};
-use crate::{Expected, Host, Owner, Protocol, Published};
+use crate::{Expected, Host, Links, Owner, Protocol, Published};
 
 /// Set for the process that is to be killed. Without it, its half of the test does nothing.
 const VICTIM: &str = "TARE_TEST_VICTIM";
@@ -25,6 +25,7 @@ fn whenever_a_daemon_is_killed_the_next_one_cleans_up() {
         let expected = [Expected {
             network: &kept,
             endpoints: &endpoints,
+            links: &Links::new(),
         }];
         let before = world.look();
         for round in 0..ROUNDS {

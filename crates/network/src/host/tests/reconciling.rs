@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use super::world::{Container, World, endpoint, network};
-use crate::{DeviceName, Expected, Host, Owner, Protocol, Published};
+use crate::{DeviceName, Expected, Host, Links, Owner, Protocol, Published};
 
 fn port() -> Published {
     Published {
@@ -44,6 +44,7 @@ fn what_nobody_owns_is_removed_and_the_rest_goes_on() {
             .reconcile(&[Expected {
                 network: &kept,
                 endpoints: &[first.clone(), gone.clone()],
+                links: &Links::new(),
             }])
             .unwrap();
         let of = |e: &crate::Endpoint| DeviceName::of_port(world.owner, &e.id).to_string();
@@ -72,6 +73,7 @@ fn a_bridge_that_is_missing_is_made_again() {
         let expected = [Expected {
             network: &net,
             endpoints: &[],
+            links: &Links::new(),
         }];
         assert_eq!(
             world.host.reconcile(&expected).unwrap().removed,
@@ -105,6 +107,7 @@ fn open_connections_go_on() {
             let expected = [Expected {
                 network: &net,
                 endpoints: &endpoints,
+                links: &Links::new(),
             }];
             daemon.reconcile(&expected).unwrap();
             conversation.say(b"after");
