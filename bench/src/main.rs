@@ -12,6 +12,7 @@ mod image;
 mod logs;
 mod many;
 mod memory;
+mod names;
 mod raw;
 mod registry;
 mod runtimes;
@@ -119,7 +120,7 @@ pub(crate) type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 type Benchmark = fn(&Field<'_>, &mut Table);
 
 fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
-    let benchmarks: [(&str, Benchmark); 14] = [
+    let benchmarks: [(&str, Benchmark); 15] = [
         ("memory-idle", memory::idle),
         ("run", commands::run),
         ("exec", commands::exec),
@@ -130,6 +131,7 @@ fn measure(field: &Field<'_>, only: &str, table: &mut Table) {
         ("leave", many::leave),
         ("memory-shim", memory::shims),
         ("logs", logs::write_and_read),
+        ("names", names::answers),
         ("ps", many::list_of_a_thousand),
         ("archives", archives::load_and_save),
         ("transfers", transfers::push_and_pull),

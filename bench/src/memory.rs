@@ -99,7 +99,7 @@ fn megabytes(pid: u32, file: &str, field: &str) -> f64 {
 }
 
 /// The first process whose command line holds these words and is a daemon's.
-fn find(words: &str) -> Option<u32> {
+pub(crate) fn find(words: &str) -> Option<u32> {
     let pids = fs::read_dir("/proc")
         .ok()?
         .flatten()

@@ -98,11 +98,22 @@ fn a_link_is_a_name_until_it_is_removed() {
     });
 }
 
-/// Whether `from` gets the page of a container by this address, within a patience that a closed port needs whole.
-fn reaches(cli: &Cli, from: &str, address: &str) -> bool {
-    let url = format!("http://{address}/");
-    let line = ["exec", from, "wget", "-q", "-T", "2", "-O", "-", &url];
-    cli.run(&line).out().contains("hello")
+/// Whether `from` gets the page of a container at this address and port, within a patience that a closed port needs whole.
+fn reaches(cli: &Cli, from: &str, address: &str, port: u16) -> bool {
+    let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} {port}");
+    let asked = cli.run(&["exec", from, "sh", "-c", &ask]);
+    asked.out().contains("hello")
+}
+
+/// Where the hosts file of `from` says that this name is.
+fn where_is(cli: &Cli, from: &str, name: &str) -> String {
+    let hosts = cli.ok(&["exec", from, "cat", "/etc/hosts"]);
+    let mut lines = hosts.lines().map(|line| line.split_whitespace());
+    let found = lines.find_map(|mut words| {
+        let address = words.next()?;
+        words.any(|word| word == name).then_some(address)
+    });
+    found.expect("a line for the name").to_owned()
 }
 
 /// Serves a page on ports 80 and 81, and returns when it does.
@@ -126,23 +137,38 @@ fn a_link_opens_exposed_ports_where_containers_are_apart() {
             sleep(&client, "alien", &[]);
             let address = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
             let address = |name: &str| client.ok(&["inspect", "-f", address, name]);
-            assert!(reaches(&client, "web", "base"));
-            assert!(!reaches(&client, "web", "base:81"));
-            assert!(!reaches(&client, "alien", &address("db")));
-            assert!(!reaches(&client, "db", &address("web")));
+            assert!(reaches(
+                &client,
+                "web",
+                &where_is(&client, "web", "base"),
+                80
+            ));
+            assert!(!reaches(&client, "web", &address("db"), 81));
+            assert!(!reaches(&client, "alien", &address("db"), 80));
+            assert!(!reaches(&client, "db", &address("web"), 80));
             // It comes back elsewhere, with and without a daemon that knows of it.
             client.ok(&["stop", "-t", "0", "db"]);
             sleep(&client, "between", &[]);
             client.ok(&["start", "db"]);
             let ready = "until wget -q -O /dev/null http://127.0.0.1:81/; do sleep 0.1; done";
             client.ok(&["exec", "db", "sh", "-c", ready]);
-            assert!(reaches(&client, "web", "base"));
+            assert!(reaches(
+                &client,
+                "web",
+                &where_is(&client, "web", "base"),
+                80
+            ));
             d.crash();
-            assert!(reaches(&client, "web", "base"));
-            assert!(!reaches(&client, "alien", &address("db")));
+            assert!(reaches(
+                &client,
+                "web",
+                &where_is(&client, "web", "base"),
+                80
+            ));
+            assert!(!reaches(&client, "alien", &address("db"), 80));
             let there = address("db");
             client.ok(&["rm", "--link", "web/base"]);
-            assert!(!reaches(&client, "web", &there));
+            assert!(!reaches(&client, "web", &there, 80));
             client.ok(&["rm", "-f", "web", "db", "alien", "between"]);
         }
     });

@@ -10,6 +10,7 @@ mod disk_full;
 mod events;
 mod exec;
 mod footprint;
+mod host_names;
 mod images;
 mod killed;
 mod killed_networks;

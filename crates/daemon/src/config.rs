@@ -5,6 +5,7 @@
 mod file;
 mod flags;
 mod gc;
+mod host_names;
 mod networking;
 mod reader;
 mod registries;
@@ -151,6 +152,8 @@ pub(crate) struct Config {
     pub(crate) no_new_privileges: bool,
     pub(crate) min_api_version: ApiVersion,
     pub(crate) networking: engine::Networking,
+    /// Where the host may ask for names of containers.
+    pub(crate) host_names: Option<engine::HostNames>,
     pub(crate) registries: engine::Registries,
     pub(crate) storage_driver: image::DriverKind,
     /// Bytes of files that one layer may hold.

@@ -220,6 +220,7 @@ fn engine_config(config: &Config) -> Result<engine::Config, StartError> {
         options: config.log_opts.clone(),
     };
     made.networking.clone_from(&config.networking);
+    made.host_names.clone_from(&config.host_names);
     made.registries.clone_from(&config.registries);
     made.seccomp_profile = seccomp_profile(&config.seccomp_profile)?;
     made.ulimits = config

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use shim::keeping::HostNames;
+
 use crate::networks::Networking;
 use crate::options::LogOptions;
 use crate::remote::Registries;
@@ -40,6 +42,8 @@ pub struct Config {
     pub dns: Vec<String>,
     pub dns_options: Vec<String>,
     pub dns_search: Vec<String>,
+    /// Where the host is told names of containers, and below which domain; `None`: nowhere.
+    pub host_names: Option<HostNames>,
     /// Ulimits of containers that do not set them.
     pub ulimits: Vec<crate::options::Ulimit>,
     /// A seccomp profile (JSON) in place of the built-in one; `unconfined` for none.
@@ -81,6 +85,7 @@ impl Config {
             dns: Vec::new(),
             dns_options: Vec::new(),
             dns_search: Vec::new(),
+            host_names: None,
             ulimits: Vec::new(),
             seccomp_profile: None,
             no_new_privileges: false,

@@ -3,6 +3,7 @@
 //! What it was given is kept here too (tables, namespaces, copies of sockets), so that another keeper can be given all of it. Calls block:
 //! for the keeper's answer, which takes some 50 us.
 
+mod host;
 mod link;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use linux::spawn::Command;
 use network::{Identity, NameSockets};
-use shim::keeping::{self, Kept, MAX_FDS, Op, Server, Use, Value, Zone};
+use shim::keeping::{self, HostNames, Kept, MAX_FDS, Op, Server, Use, Value, Zone};
 
 use crate::error::{Context as _, Error, Result};
 use link::{Failure, Link};
@@ -52,12 +53,14 @@ struct Given {
     /// With the containers' namespaces.
     servers: BTreeMap<String, (Server, OwnedFd)>,
     held: BTreeMap<String, Vec<(Use, OwnedFd)>>,
+    host: Option<HostNames>,
 }
 
 impl Given {
     /// Names that nobody asks for need no keeper.
     fn is_empty(&self) -> bool {
-        self.servers.is_empty() && self.held.is_empty()
+        let by_host = self.host.is_some() && !self.zones.is_empty();
+        self.servers.is_empty() && self.held.is_empty() && !by_host
     }
 }
 
@@ -410,7 +413,7 @@ impl Inner {
         }
         tracing::warn!(pid, words = self.last_words(), "the keeper has died");
         lose(&mut state);
-        if state.given.is_empty() {
+        if state.given.is_empty() && state.given.host.is_none() {
             return;
         }
         if let Err(error) = self.link(&mut state) {
@@ -449,6 +452,12 @@ fn give_all(link: &mut Link, given: &Given) -> Result<()> {
                 "a container has no names"
             );
         }
+    }
+    if let Some(names) = &given.host
+        && let Err(error) = host::serve(link, names)
+    {
+        let error = Error::from(error);
+        tracing::error!(error = error.chain(), "the host has no names");
     }
     for (key, sockets) in &given.held {
         for (op, fds) in holding(key, sockets) {

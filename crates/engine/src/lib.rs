@@ -86,6 +86,7 @@ pub use remote::{
     Candidates, Credentials, Distribution, Download, Found, Insecure, InvalidRegistrySetting,
     LoggedIn, Mirror, Proxies, Registries, SearchRequest, without_login,
 };
+pub use shim::keeping::HostNames;
 pub use stream::{ByteReceiver, ByteSender, pipe};
 pub use transfer::{Report, Reporter};
 pub use view::{

@@ -37,7 +37,7 @@ pub(crate) fn names(
 
 /// Tells the keeper a network's names as they are now.
 pub(crate) fn tell(shared: &Shared, network: &Identity) -> Result<()> {
-    if !shared.networks.has_names(network) {
+    if !is_told(shared, network) {
         return Ok(());
     }
     shared.keeper.names(network, || zone(shared, network))?;
@@ -49,6 +49,11 @@ pub(crate) fn tell(shared: &Shared, network: &Identity) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the keeper knows the names in a network: containers ask for them in every one but the default bridge, the host in all.
+fn is_told(shared: &Shared, network: &Identity) -> bool {
+    shared.config.host_names.is_some() || shared.networks.has_names(network)
 }
 
 fn has_links(container: &Container) -> bool {
@@ -117,7 +122,7 @@ pub(crate) fn joined(
     sockets: Option<NameSockets>,
     netns: BorrowedFd<'_>,
 ) -> Result<()> {
-    for network in networks(shared, container) {
+    for network in joined_networks(container) {
         tell(shared, &network)?;
     }
     match sockets {
@@ -153,7 +158,7 @@ pub(crate) fn gone(shared: &Shared, container: &Container, left: &[Identity]) {
 
 /// The container has another name.
 pub(crate) fn renamed(shared: &Shared, container: &Container) {
-    for network in networks(shared, container) {
+    for network in joined_networks(container) {
         if let Err(error) = tell(shared, &network) {
             let id = container.birth.id.as_str();
             tracing::error!(id, error = error.chain(), "cannot tell the new name");
@@ -163,16 +168,20 @@ pub(crate) fn renamed(shared: &Shared, container: &Container) {
 
 /// The networks with names that the container is in, that of its default route first.
 fn networks(shared: &Shared, container: &Container) -> Vec<Identity> {
+    let mut all = joined_networks(container);
+    all.retain(|id| shared.networks.has_names(id));
+    all
+}
+
+/// All networks that the container is in, in the same order.
+fn joined_networks(container: &Container) -> Vec<Identity> {
     let mut places: Vec<Place> = container.live().places.clone();
     places.retain(|place| place.endpoint.is_some());
     places.sort_by(|a, b| {
         let key = |place: &Place| (-place.wish.gateway_priority, place.name.clone());
         key(a).cmp(&key(b))
     });
-    let networks = places.into_iter().filter_map(|place| place.network);
-    networks
-        .filter(|id| shared.networks.has_names(id))
-        .collect()
+    places.into_iter().filter_map(|p| p.network).collect()
 }
 
 fn server(shared: &Shared, container: &Container) -> Server {
@@ -199,6 +208,8 @@ pub(crate) fn adopt(shared: &Arc<Shared>, kept: &Kept) {
     let mut named = BTreeSet::new();
     let mut served = BTreeSet::new();
     for container in &containers {
+        let joined = joined_networks(container);
+        named.extend(joined.into_iter().filter(|id| is_told(shared, id)));
         let networks = networks(shared, container);
         if networks.is_empty()
             && !kept
@@ -208,7 +219,6 @@ pub(crate) fn adopt(shared: &Arc<Shared>, kept: &Kept) {
         {
             continue;
         }
-        named.extend(networks);
         match adopt_one(shared, container, kept) {
             Ok(()) => drop(served.insert(container.birth.id.to_string())),
             Err(error) => {

@@ -23,6 +23,9 @@ const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
                      ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
+/// Where IPv6 is off.
+const HOSTS_V4: &str = "127.0.0.1\tlocalhost\n";
+
 /// Writes all three, with the lines of `linked` containers in the second. A resolv.conf that the user has changed stays.
 pub(crate) fn write(
     folder: &Path,
@@ -93,16 +96,12 @@ pub(crate) fn remove_addresses(
     container: &Container,
     endpoint: &Endpoint,
 ) -> Result<()> {
-    let is_its = |line: &&str| {
-        let address = line
-            .split_whitespace()
-            .next()
-            .and_then(|word| word.parse().ok());
-        endpoint.addresses().any(|own| Some(own.ip) == address)
-    };
+    let options = &container.birth.options;
+    let hostname = crate::launch::hostname(container, None, &shared.host);
+    // What the user has said of the same address stays.
+    let own = lines(endpoint, &hostname, &options.domainname);
     change(shared, container, |text| {
-        let left = text.lines().filter(|line| !is_its(line));
-        left.map(|line| format!("{line}\n")).collect()
+        without(&text, |line| own.lines().any(|one| one == line))
     })
 }
 
@@ -132,14 +131,16 @@ pub(crate) fn relocate(
 
 /// Takes out the lines of the container that these words mean.
 pub(crate) fn forget(shared: &Shared, container: &Container, words: &str) -> Result<()> {
-    let is_its = |line: &&str| {
+    let is_its = |line: &str| {
         line.split_once('\t')
             .is_some_and(|(_, names)| names == words)
     };
-    change(shared, container, |text| {
-        let left = text.lines().filter(|line| !is_its(line));
-        left.map(|line| format!("{line}\n")).collect()
-    })
+    change(shared, container, |text| without(&text, is_its))
+}
+
+fn without(text: &str, is_out: impl Fn(&str) -> bool) -> String {
+    let left = text.lines().filter(|line| !is_out(line));
+    left.map(|line| format!("{line}\n")).collect()
 }
 
 fn change(
@@ -156,7 +157,8 @@ fn change(
 fn hosts(options: &ContainerOptions, gateway: Option<IpAddr>) -> String {
     let mut text = match options.host.network_mode.as_str() {
         "host" => fs::read_to_string("/etc/hosts").unwrap_or_else(|_| HOSTS.to_owned()),
-        _ => HOSTS.to_owned(),
+        _ if has_ipv6(options) => HOSTS.to_owned(),
+        _ => HOSTS_V4.to_owned(),
     };
     for entry in &options.host.extra_hosts {
         if let Some((name, address)) = entry.split_once(':') {
@@ -164,10 +166,25 @@ fn hosts(options: &ContainerOptions, gateway: Option<IpAddr>) -> String {
                 ("host-gateway", Some(gateway)) => gateway.to_string(),
                 _ => address.trim_matches(['[', ']']).to_owned(),
             };
-            text.push_str(&format!("{address}\t{name}\n"));
+            if has_ipv6(options) || address.parse::<std::net::Ipv6Addr>().is_err() {
+                text.push_str(&format!("{address}\t{name}\n"));
+            }
         }
     }
     text
+}
+
+/// Whether the container has IPv6 on loopback: names with addresses of a family that it has not are no help to it, as with Docker.
+fn has_ipv6(options: &ContainerOptions) -> bool {
+    let off = |name: &str| {
+        let name = format!("net.ipv6.conf.{name}.disable_ipv6");
+        options
+            .host
+            .sysctls
+            .get(&name)
+            .is_some_and(|value| value == "1")
+    };
+    !off("all") && !off("lo")
 }
 
 /// What the container, else the daemon, says of resolvers.
@@ -257,5 +274,11 @@ mod tests {
         let mut options = ContainerOptions::default();
         options.host.extra_hosts = vec!["db:10.0.0.1".into(), "six:[::2]".into()];
         assert!(hosts(&options, None).ends_with("ip6-allrouters\n10.0.0.1\tdb\n::2\tsix\n"));
+        let off = "net.ipv6.conf.all.disable_ipv6".to_owned();
+        options.host.sysctls.insert(off, "1".to_owned());
+        assert_eq!(
+            hosts(&options, None),
+            "127.0.0.1\tlocalhost\n10.0.0.1\tdb\n"
+        );
     }
 }

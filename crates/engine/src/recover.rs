@@ -91,6 +91,8 @@ pub(crate) fn look(config: Config) -> Result<Found> {
     });
     shared.volumes.adopt(uses);
     let kept = shared.keeper.find();
+    let host_names = shared.config.host_names.clone();
+    shared.keeper.serve_host(host_names)?;
     let running = running_endpoints(&containers);
     let all: Vec<&Container> = containers.iter().map(|one| &one.container).collect();
     let links = crate::links::all(&all);

@@ -63,9 +63,9 @@ use chains::Chain;
 use sets::Element;
 use transaction::Transaction;
 
+pub(crate) use conntrack::destination as conntrack_destination;
 #[cfg(test)]
 pub(crate) use guard::dump;
-pub(crate) use conntrack::destination as conntrack_destination;
 pub(crate) use guard::{Watcher, guarded_devices, obstacle, obstacles, tables};
 #[cfg(test)]
 pub(crate) use transaction::{add_dropping_chain, flush};

@@ -78,6 +78,11 @@ pub enum Op {
     },
     /// Ends the keeper, whatever it keeps.
     End,
+    /// Answers the host itself, out of all networks. With descriptors: the datagram and the listening socket, then the host's
+    /// namespace; without, it is done already at this very address, or an error.
+    ServeHost(HostNames),
+    /// Answers the host no more.
+    UnserveHost,
     /// What a later version asks for.
     Unknown,
 }
@@ -102,6 +107,14 @@ pub struct Server {
     pub private: Vec<Named>,
     /// Asked in this order for what nobody here has. Nobody: such names are not to be had.
     pub upstreams: Vec<Upstream>,
+}
+
+/// Where the host asks for names of containers, and how they end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostNames {
+    pub at: SocketAddr,
+    /// In lower case, without dots at either end.
+    pub domain: String,
 }
 
 /// A name server elsewhere.

@@ -213,6 +213,8 @@ fn request(kind: Kind, name: &str, wanted: &Wanted) -> Request {
         Kind::Network => Request::get(format!("/networks/{name}")),
         Kind::Volume => Request::get(format!("/volumes/{name}")),
         Kind::Container | Kind::Any => {
+            // As it is shown.
+            let name = name.trim_start_matches('/');
             Request::get(format!("/containers/{name}/json")).query_flag("size", wanted.size)
         }
     }

@@ -32,6 +32,7 @@ impl Reader {
         Ok(Config {
             hosts: self.hosts(&exec_root),
             networking: super::networking::read(&self.0, bridge)?,
+            host_names: super::host_names::read(&self.0)?,
             data_root,
             pidfile: match self.0.get("pidfile") {
                 Some(Given::Text(path)) => PathBuf::from(path),

@@ -322,6 +322,18 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "Daemon socket(s) to connect to (default \"unix:///run/tare/tare.sock\")",
     ),
     yes(
+        "host-names",
+        "host-names",
+        Text,
+        "Loopback address at which the host itself finds containers by name, as 127.0.0.153 or 127.0.0.153:5353",
+    ),
+    yes(
+        "host-names-domain",
+        "host-names-domain",
+        Text,
+        "Domain that these names end in (default \"tare\")",
+    ),
+    yes(
         "http-proxy",
         "http-proxy",
         Text,

@@ -118,6 +118,33 @@ fn a_refused_switch_may_be_turned_off() {
 }
 
 #[test]
+fn names_for_the_host() {
+    let read = |args: &[&str], file: &str| {
+        let names = config(args, file).unwrap().host_names;
+        names.map(|names| format!("{} {}", names.at, names.domain))
+    };
+    assert_eq!(read(&[], ""), None);
+    assert_eq!(
+        read(&["--host-names", "127.0.0.153"], ""),
+        Some("127.0.0.153:53 tare".into())
+    );
+    let file = r#"{"host-names": "[::1]:5353", "host-names-domain": "Tare.Internal"}"#;
+    assert_eq!(read(&[], file), Some("[::1]:5353 tare.internal".into()));
+    let wrong = |args: &[&str]| refusal(args, "");
+    for address in ["0.0.0.0", "192.0.2.1:53", "localhost", "127.0.0.1:0", "x"] {
+        assert!(
+            wrong(&["--host-names", address]).contains("host-names"),
+            "{address}"
+        );
+    }
+    for domain in ["", ".", "a..b", "a b", ".tare", &"a".repeat(64)] {
+        let args = ["--host-names", "::1", "--host-names-domain", domain];
+        assert!(wrong(&args).contains("host-names-domain"), "{domain}");
+    }
+    assert!(wrong(&["--host-names-domain", "tare"]).contains("host-names"));
+}
+
+#[test]
 fn networks() {
     let c = config(
         &["--bip", "10.1.0.1/16", "--icc=false", "--ip", "127.0.0.1"],

@@ -26,32 +26,32 @@ static NOT_BUILT: &[(Method, &str, &str)] = &[
     ),
     (
         GET,
-        "/containers/{name}/stats",
+        "/containers/{name*}/stats",
         "stats (GET /containers/{id}/stats)",
     ),
     (
         GET,
-        "/containers/{name}/attach/ws",
+        "/containers/{name*}/attach/ws",
         "attaching by websocket (GET /containers/{id}/attach/ws)",
     ),
     (
         POST,
-        "/containers/{name}/update",
+        "/containers/{name*}/update",
         "updating a container (POST /containers/{id}/update)",
     ),
     (
         GET,
-        "/containers/{name}/checkpoints",
+        "/containers/{name*}/checkpoints",
         "checkpoints (GET /containers/{id}/checkpoints)",
     ),
     (
         POST,
-        "/containers/{name}/checkpoints",
+        "/containers/{name*}/checkpoints",
         "checkpoints (POST /containers/{id}/checkpoints)",
     ),
     (
         DELETE,
-        "/containers/{name}/checkpoints/{checkpoint}",
+        "/containers/{name*}/checkpoints/{checkpoint}",
         "checkpoints (DELETE /containers/{id}/checkpoints/{checkpoint})",
     ),
     (

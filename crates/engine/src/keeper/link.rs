@@ -33,6 +33,13 @@ pub(super) enum Failure {
     Gone(Error),
 }
 
+impl Failure {
+    /// What went wrong before the keeper was asked.
+    pub(super) fn from_ours(error: &Error) -> Self {
+        Self::Said(error.chain())
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Gone(error)

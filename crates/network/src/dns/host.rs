@@ -62,7 +62,9 @@ fn find(tables: &[&Table], name: &str) -> Option<Vec<std::net::IpAddr>> {
     if !own.is_empty() {
         return Some(own);
     }
-    tables.iter().find_map(|table| table.find_with_network(name))
+    tables
+        .iter()
+        .find_map(|table| table.find_with_network(name))
 }
 
 #[cfg(test)]

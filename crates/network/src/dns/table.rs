@@ -103,19 +103,25 @@ impl Table {
 
     /// The addresses of a name with the network's behind it, both in lower case.
     pub(super) fn find_with_network(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let short = name.strip_suffix(self.network.as_str())?.strip_suffix('.')?;
+        let short = name
+            .strip_suffix(self.network.as_str())?
+            .strip_suffix('.')?;
         self.names.contains_key(short).then(|| self.find(short))?
     }
 
     /// Whether there is a name that ends in this one: then it is none itself, but not nothing either (RFC 8020).
     pub(super) fn has_below(&self, name: &str) -> bool {
-        let is_below = |longer: &str| {
-            longer == name
-                || longer
-                    .strip_suffix(name)
-                    .is_some_and(|front| front.ends_with('.'))
+        let is_below = |longer: &str, name: &str| {
+            let front = longer.strip_suffix(name);
+            front.is_some_and(|front| front.ends_with('.'))
         };
-        is_below(&self.network) || self.names.keys().any(|one| is_below(one))
+        let network = self.network.as_str();
+        let within = name.strip_suffix(network);
+        let within = within.and_then(|front| front.strip_suffix('.'));
+        let is_one = |key: &String| {
+            is_below(key, name) || within.is_some_and(|within| is_below(key, within))
+        };
+        network == name || is_below(network, name) || self.names.keys().any(is_one)
     }
 
     /// The name of who has an address, with the network's.

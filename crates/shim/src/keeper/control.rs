@@ -102,6 +102,8 @@ impl Keeper {
             Op::Unserve { id } => self.names.unserve(watch, &id),
             Op::Hold { key, sockets } => self.held.hold(watch, key, sockets, fds)?,
             Op::Release { key } => self.held.release(watch, &key),
+            Op::ServeHost(names) => self.names.serve_host(watch, names, fds)?,
+            Op::UnserveHost => self.names.unserve_host(watch),
             Op::End => self.done = true,
             Op::Unknown => return Err(Error::Refused("unknown operation".to_owned())),
         }

@@ -1,4 +1,6 @@
-//! Answers to containers' questions for names.
+//! Answers to containers' questions for names, and to the host's.
+
+mod host;
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
@@ -8,7 +10,7 @@ use std::time::Instant;
 use linux::epoll::{Event, EventFlags};
 use network::Identity;
 use network::dns::{self, Answer, Table, Transport};
-use shim::keeping::{self, Zone};
+use shim::keeping::{self, HostNames, Zone};
 
 use super::Error;
 use super::forward::{Asker, Heard, Queries, Question};
@@ -31,11 +33,13 @@ pub(super) struct Names {
     turn: usize,
 }
 
-/// What serves a container.
+/// What serves a container, or the host.
 pub(super) struct Server {
     pub(super) said: keeping::Server,
     private: Table,
     sockets: Sockets,
+    /// What it is for the host.
+    host: Option<HostNames>,
 }
 
 /// In a container's namespace, which is the last of them.
@@ -43,6 +47,23 @@ struct Sockets {
     udp: UdpSocket,
     tcp: TcpListener,
     netns: OwnedFd,
+}
+
+impl Sockets {
+    fn new(fds: Vec<OwnedFd>) -> Result<Option<Self>, Error> {
+        let Ok([udp, tcp, netns]) = <[OwnedFd; 3]>::try_from(fds) else {
+            return Ok(None);
+        };
+        let sockets = Self {
+            udp: UdpSocket::from(udp),
+            tcp: TcpListener::from(tcp),
+            netns,
+        };
+        let nonblocking = |error| Error::Socket("set up a name server's sockets", error);
+        sockets.udp.set_nonblocking(true).map_err(nonblocking)?;
+        sockets.tcp.set_nonblocking(true).map_err(nonblocking)?;
+        Ok(Some(sockets))
+    }
 }
 
 impl Server {
@@ -63,9 +84,10 @@ impl Names {
         })
     }
 
-    /// Tables alone need nobody who keeps them.
+    /// Tables alone need nobody who keeps them, and the host needs no answers when there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.servers.is_empty()
+        let mut servers = self.servers.values();
+        servers.all(|server| server.host.is_some() && self.tables.is_empty())
     }
 
     pub(super) fn networks(&self) -> Vec<Identity> {
@@ -74,7 +96,8 @@ impl Names {
 
     pub(super) fn servers(&self) -> Vec<String> {
         let servers = self.servers.values();
-        servers.map(|server| server.said.id.clone()).collect()
+        let of_containers = servers.filter(|server| server.host.is_none());
+        of_containers.map(|server| server.said.id.clone()).collect()
     }
 
     pub(super) fn set(&mut self, zone: Zone) {
@@ -108,48 +131,41 @@ impl Names {
             (server.said, server.private) = (said, private);
             return Ok(());
         }
-        let Ok([udp, tcp, netns]) = <[OwnedFd; 3]>::try_from(fds) else {
+        let Some(sockets) = Sockets::new(fds)? else {
             return refuse("two sockets and a namespace belong to a server");
         };
-        let sockets = Sockets {
-            udp: UdpSocket::from(udp),
-            tcp: TcpListener::from(tcp),
-            netns,
-        };
-        let nonblocking = |error| Error::Socket("set up a name server's sockets", error);
-        sockets.udp.set_nonblocking(true).map_err(nonblocking)?;
-        sockets.tcp.set_nonblocking(true).map_err(nonblocking)?;
         self.unserve(watch, &said.id);
-        let number = watch.number();
-        watch.add(
-            &sockets.udp,
-            Token::new(Kind::Datagrams, number),
-            EventFlags::IN,
-        )?;
-        watch.add(
-            &sockets.tcp,
-            Token::new(Kind::Streams, number),
-            EventFlags::IN,
-        )?;
         let server = Server {
             said,
             private,
             sockets,
+            host: None,
         };
+        self.insert(watch, server)
+    }
+
+    fn insert(&mut self, watch: &mut Watch, server: Server) -> Result<(), Error> {
+        let number = watch.number();
+        let (udp, tcp) = (&server.sockets.udp, &server.sockets.tcp);
+        watch.add(udp, Token::new(Kind::Datagrams, number), EventFlags::IN)?;
+        watch.add(tcp, Token::new(Kind::Streams, number), EventFlags::IN)?;
         self.servers.insert(number, server);
         Ok(())
     }
 
     fn number_of(&self, id: &str) -> Option<u32> {
         let mut servers = self.servers.iter();
-        let found = servers.find(|(_, server)| server.said.id == id);
+        let found = servers.find(|(_, server)| server.host.is_none() && server.said.id == id);
         found.map(|(number, _)| number)
     }
 
     pub(super) fn unserve(&mut self, watch: &Watch, id: &str) {
-        let Some(number) = self.number_of(id) else {
-            return;
-        };
+        if let Some(number) = self.number_of(id) {
+            self.remove(watch, number);
+        }
+    }
+
+    fn remove(&mut self, watch: &Watch, number: u32) {
         if let Some(server) = self.servers.remove(number) {
             watch.remove(&server.sockets.udp);
             watch.remove(&server.sockets.tcp);
@@ -167,6 +183,9 @@ impl Names {
             let Ok((length, from)) = server.sockets.udp.recv_from(buffer) else {
                 break;
             };
+            if !server.hears(from) {
+                continue;
+            }
             match self.answer(number, &buffer[..length], Transport::Udp) {
                 Answer::Reply(reply) => self.deliver(number, Asker::Datagram(from), &reply),
                 Answer::Forward => {
@@ -181,7 +200,9 @@ impl Names {
     /// Somebody connects.
     pub(super) fn streams_ready(&mut self, watch: &mut Watch, number: u32) {
         if let Some(server) = self.servers.get(number) {
-            self.streams.accept(watch, number, &server.sockets.tcp);
+            let hears = |from| server.hears(from);
+            self.streams
+                .accept(watch, number, &server.sockets.tcp, hears);
         }
     }
 
@@ -216,6 +237,11 @@ impl Names {
         let Some(server) = self.servers.get(number) else {
             return Answer::Ignore;
         };
+        if let Some(names) = &server.host {
+            self.turn = self.turn.wrapping_add(1);
+            let tables: Vec<&Table> = self.tables.values().collect();
+            return dns::answer_host(query, transport, &names.domain, &tables, self.turn);
+        }
         let mut tables = vec![&server.private];
         let networks = server.said.networks.iter();
         tables.extend(networks.filter_map(|network| self.tables.get(network)));

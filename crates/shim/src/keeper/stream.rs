@@ -1,7 +1,7 @@
 //! Containers that ask over connections: what did not fit into a datagram.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use linux::epoll::{Event, EventFlags};
@@ -40,8 +40,18 @@ struct Stream {
 }
 
 impl Streams {
-    pub(super) fn accept(&mut self, watch: &mut Watch, server: u32, listener: &TcpListener) {
-        while let Ok((stream, _)) = listener.accept() {
+    /// Takes connections from addresses that are heard.
+    pub(super) fn accept(
+        &mut self,
+        watch: &mut Watch,
+        server: u32,
+        listener: &TcpListener,
+        hears: impl Fn(SocketAddr) -> bool,
+    ) {
+        while let Ok((stream, from)) = listener.accept() {
+            if !hears(from) {
+                continue;
+            }
             let of_one = self.all.values().filter(|one| one.server == server).count();
             if of_one >= OF_ONE || self.all.len() >= OF_ALL || stream.set_nonblocking(true).is_err()
             {

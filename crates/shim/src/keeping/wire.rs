@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use network::Identity;
 use network::dns::Named;
 
-use super::{Kept, Op, Reply, Request, Server, Side, Upstream, Use, Value, Zone};
+use super::{HostNames, Kept, Op, Reply, Request, Server, Side, Upstream, Use, Value, Zone};
 
 /// Something that travels. `get` takes it from the front of the bytes; `None` for what is none.
 pub trait Wire: Sized {
@@ -61,6 +61,7 @@ fields!(Reply: seq, result);
 fields!(Zone: network, name, entries);
 fields!(Named: endpoint, names, addresses);
 fields!(Server: id, networks, private, upstreams);
+fields!(HostNames: at, domain);
 fields!(Upstream: address, from);
 fields!(Kept: networks, servers, keys);
 
@@ -235,6 +236,11 @@ impl Wire for Op {
                 key.put(out);
             }
             Self::End => tag(10),
+            Self::ServeHost(names) => {
+                tag(11);
+                names.put(out);
+            }
+            Self::UnserveHost => tag(12),
         }
     }
 
@@ -264,6 +270,8 @@ impl Wire for Op {
                 key: Wire::get(bytes)?,
             },
             10 => Self::End,
+            11 => Self::ServeHost(Wire::get(bytes)?),
+            12 => Self::UnserveHost,
             _ => Self::Unknown,
         })
     }

@@ -55,7 +55,14 @@ fn what_is_not_there_is_told_from_what_is_not_ours() {
     check("nobody.front.tare", (3, &[]));
     check("x.web.tare", (3, &[]));
     // Something is below them.
-    for name in ["tare", "front.tare", "back.end.tare", "end.tare", "b.tare"] {
+    for name in [
+        "tare",
+        "front.tare",
+        "back.end.tare",
+        "end.tare",
+        "b.tare",
+        "b.back.end.tare",
+    ] {
         check(name, (0, &[]));
     }
     for name in ["example.org", "xtare", "web.tare.example", "web"] {
