@@ -107,6 +107,8 @@ both!(what_the_process_finds, |d, cli| {
     assert_eq!(ours, first);
     cli.run(&["exec", "-u", "nobody-here", &name, "true"])
         .fails(1, "unable to find user nobody-here");
+    cli.run(&["exec", "-w", "rel", &name, "true"])
+        .fails(128, "Cwd must be an absolute path");
     cli.run(&["exec", "-w", "/no/such", &name, "true"])
         .fails(127, "");
 });

@@ -209,12 +209,6 @@ impl Engine {
         if options.cmd.is_empty() {
             return Err(Error::invalid("No exec command specified"));
         }
-        if !options.working_dir.is_empty() && !options.working_dir.starts_with('/') {
-            return Err(Error::invalid(format!(
-                "the working directory '{}' is invalid, it needs to be an absolute path",
-                options.working_dir
-            )));
-        }
         if !options.user.is_empty() {
             // A user who does not exist is an error now, not once the client has an open stream.
             let (container, user) = (Arc::clone(&handle.container), options.user.clone());

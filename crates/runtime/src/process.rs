@@ -57,10 +57,7 @@ impl ProcessPlan {
             return Err(Error::invalid("process.args must not be empty"));
         }
         if !process.cwd.is_absolute() {
-            return Err(Error::invalid(format!(
-                "cwd must be an absolute path, not {:?}",
-                process.cwd.display()
-            )));
+            return Err(Error::invalid("Cwd must be an absolute path"));
         }
         if !process.selinux_label.is_empty() {
             return Err(Error::invalid(
