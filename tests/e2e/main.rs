@@ -9,6 +9,7 @@ mod copy;
 mod disk_full;
 mod events;
 mod exec;
+mod firewalls;
 mod footprint;
 mod host_names;
 mod images;

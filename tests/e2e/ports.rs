@@ -9,9 +9,9 @@ use serde_json::json;
 use tests::{Daemon, IMAGE, Options, OwnNetwork, oracle};
 
 /// The host as the machine outside sees it.
-const HOST: &str = "198.51.100.1";
+pub(crate) const HOST: &str = "198.51.100.1";
 
-fn with(check: impl FnOnce(&Daemon, &OwnNetwork)) {
+pub(crate) fn with(check: impl FnOnce(&Daemon, &OwnNetwork)) {
     if oracle().is_some() {
         return;
     }
@@ -27,7 +27,7 @@ fn with(check: impl FnOnce(&Daemon, &OwnNetwork)) {
 }
 
 /// A web server that says its name; it answers when this returns.
-fn serve(d: &Daemon, name: &str, flags: &[&str]) {
+pub(crate) fn serve(d: &Daemon, name: &str, flags: &[&str]) {
     // In the background it is when it listens.
     let script = format!(
         "echo {name} >/tmp/index.html; httpd -p 80 -h /tmp && echo ready && exec sleep 1000"
@@ -53,7 +53,7 @@ fn ready(d: &Daemon, name: &str, times: usize) {
 }
 
 /// What a web server says.
-fn ask(to: &str) -> io::Result<String> {
+pub(crate) fn ask(to: &str) -> io::Result<String> {
     let address: SocketAddr = to.parse().expect("an address");
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(20))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;

@@ -23,7 +23,7 @@ pub use fixture::{
 };
 pub use http::{Connection, Response, demux};
 pub use leftovers::Leftovers;
-pub use network::{Outside, OwnNetwork};
+pub use network::{Outside, OwnNetwork, TableWatch};
 pub use own_registry::OwnRegistry;
 pub use registry::Registry;
 pub use terminal::Terminal;

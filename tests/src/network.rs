@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -42,10 +42,10 @@ impl OwnNetwork {
     }
 
     /// A command that will run in it.
-    pub(crate) fn command(&self, program: &Path) -> Command {
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("nsenter");
         let file = format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd());
-        command.arg(format!("--net={file}")).arg(program);
+        command.arg(format!("--net={file}")).arg(program.as_ref());
         command
     }
 
@@ -76,6 +76,16 @@ impl OwnNetwork {
     /// The names of its nftables tables.
     pub fn tables(&self) -> Vec<String> {
         self.inside(nftables).expect("list the tables")
+    }
+
+    /// Hears of tables from now on.
+    pub fn watch_tables(&self) -> TableWatch {
+        let open = || {
+            let socket = netfilter()?;
+            rustix::net::bind(&socket, &SocketAddrNetlink::new(0, CHANGES))?;
+            Ok::<_, std::io::Error>(TableWatch(socket))
+        };
+        self.inside(open).expect("listen for changes of the tables")
     }
 
     /// The names of its devices.
@@ -160,15 +170,54 @@ fn wire(machine: std::os::fd::BorrowedFd<'_>) -> network::Result<network::Host> 
     Ok(host)
 }
 
-/// Asks the kernel for all tables (linux/netfilter/nf_tables.h).
-fn nftables() -> std::io::Result<Vec<String>> {
+/// `NFNLGRP_NFTABLES`, as a bit.
+const CHANGES: u32 = 1 << 6;
+
+/// What is told of changed tables.
+pub struct TableWatch(OwnedFd);
+
+impl TableWatch {
+    /// Until a transaction is over in which a table was made whose name begins so.
+    pub fn wait_for(&self, begin: &str) {
+        let mut buffer = vec![0; 64 << 10];
+        let (mut is_made, mut is_over) = (false, false);
+        while !is_over {
+            let received = recv(&self.0, &mut buffer[..], RecvFlags::empty());
+            let (_, length) = received.expect("hear of changes of the tables");
+            for (kind, message) in messages(&buffer[..length]) {
+                is_made |= kind == 0x0a00 && table_name(message).starts_with(begin);
+                is_over |= is_made && kind == 0x0a0f;
+            }
+        }
+    }
+}
+
+fn netfilter() -> std::io::Result<OwnedFd> {
     let kind = Some(netlink::NETFILTER);
-    let socket = socket_with(
+    let flags = SocketFlags::CLOEXEC;
+    Ok(socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
-        SocketFlags::CLOEXEC,
+        flags,
         kind,
-    )?;
+    )?)
+}
+
+/// The messages of a datagram, each with its kind.
+fn messages(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = rest.first_chunk::<16>()?;
+        let size = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let message = rest.get(..size.max(16)).unwrap_or(rest);
+        let kind = u16::from_ne_bytes([header[4], header[5]]);
+        rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, message))
+    })
+}
+
+/// Asks the kernel for all tables (linux/netfilter/nf_tables.h).
+fn nftables() -> std::io::Result<Vec<String>> {
+    let socket = netfilter()?;
     // NFT_MSG_GETTABLE of the subsystem nftables, as a dump; behind it the header of netfilter, for all families.
     let mut request = 20u32.to_ne_bytes().to_vec();
     request.extend(0x0a01u16.to_ne_bytes());
@@ -184,16 +233,12 @@ fn nftables() -> std::io::Result<Vec<String>> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let (_, length) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
-        let mut rest = &buffer[..length];
-        while let Some(header) = rest.first_chunk::<16>() {
-            let size = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
-            let message = rest.get(..size.max(16)).unwrap_or(rest);
-            match u16::from_ne_bytes([header[4], header[5]]) {
+        for (kind, message) in messages(&buffer[..length]) {
+            match kind {
                 0x0a00 => tables.push(table_name(message)),
                 // Done, or an error: a kernel without nftables has no tables.
                 _ => return Ok(tables),
             }
-            rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
         }
     }
 }

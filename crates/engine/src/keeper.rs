@@ -165,7 +165,9 @@ impl Keeper {
 
     pub(crate) fn unserve(&self, id: &str) -> Result<()> {
         let mut state = self.inner.state();
-        state.given.servers.remove(id);
+        if state.given.servers.remove(id).is_none() {
+            return Ok(());
+        }
         let id = id.to_owned();
         self.inner.tell_if_there(&mut state, &Op::Unserve { id })
     }

@@ -2,14 +2,14 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use crate::error::Context as _;
+use crate::error::{Context as _, check};
 use crate::{Errno, Result};
 
 /// At most this many descriptors travel with a message.
@@ -82,6 +82,26 @@ pub fn allow_rebinding(socket: impl AsFd) -> Result<()> {
 /// Has the kernel ask now and then whether the other side of a connection is still there.
 pub fn keep_alive(socket: impl AsFd) -> Result<()> {
     rustix::net::sockopt::set_socket_keepalive(socket, true).context(|| "setsockopt(SO_KEEPALIVE)")
+}
+
+/// Asks for an option that is a structure. The buffer holds what the question needs, and then the answer; how long that is comes back.
+pub fn ask_option(socket: impl AsFd, level: i32, name: i32, buffer: &mut [u8]) -> Result<usize> {
+    let call = || format!("getsockopt({level}, {name}, {} bytes)", buffer.len());
+    let mut length = libc::socklen_t::try_from(buffer.len())
+        .map_err(|_| Errno::INVAL)
+        .context(call)?;
+    // SAFETY: the kernel reads and writes at most `length` bytes of the buffer, which is borrowed for the call.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            buffer.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    })
+    .context(|| format!("getsockopt({level}, {name})"))?;
+    Ok(length as usize)
 }
 
 /// Sends bytes with descriptors, as one message. Never raises SIGPIPE.

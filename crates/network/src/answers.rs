@@ -1,6 +1,6 @@
 //! Everything that is read of the kernel's answers, for `fuzz/`: a kernel with another layout, or a message cut off, must not end the daemon.
 
-use crate::firewall::{conntrack_destination, guarded_devices, obstacle};
+use crate::firewall::{conntrack_destination, guarded_devices, is_on_the_way};
 use crate::link;
 use crate::netlink::{Messages, refusal, u32_at};
 
@@ -24,7 +24,7 @@ pub fn read(datagram: &[u8]) -> Read {
             link::address(&message, index).is_some(),
             link::route(&message, 4).is_some(),
             link::route(&message, 16).is_some(),
-            obstacle(&message).is_some(),
+            is_on_the_way(&message),
             !guarded_devices(&message).is_empty(),
             conntrack_destination(&message).is_some(),
             refusal(&message).is_some(),

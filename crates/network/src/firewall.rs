@@ -22,17 +22,17 @@
 //! # Hosts that drop what is forwarded
 //!
 //! A packet passes all chains of a hook, whoever owns them; an `accept` ends only the chain that says it, a `drop` is final. So where
-//! another table drops in FORWARD (ufw's policy; Docker's, where it turned forwarding on; firewalld for devices
-//! without a zone), our accepting a packet does not help it, and nothing that we may do does: there is no verdict that skips
+//! another table drops in FORWARD (ufw's policy; Docker's, where it turned forwarding on), our accepting a packet does not help it, and nothing that we may do does: there is no verdict that skips
 //! the chains of others, flowtables take over connections only after their first packets have passed, and what would avoid the
 //! hook altogether (VRF, ipvlan, a translation in BPF) is not in every kernel. We do not change others' tables, so
-//! [`crate::Host::forwarding_obstacles`] names such chains, in words for the user, and
+//! [`crate::Host::forwarding_obstacles`] names such chains, those of iptables-legacy too, in words for the user, and
 //!
 //! - published ports then go through the proxy (`Endpoint::carried`), which is a local process on both sides and so meets INPUT and OUTPUT only;
 //! - what containers send outside could go through the keeper as well: sockets in the container's namespace, as those for names, take TCP and
 //!   UDP over, and the keeper opens the same connection from the host, which meets OUTPUT only (to be built);
-//! - until then, what containers send outside needs a rule of the administrator's (`ufw route allow in on br-...`), or with firewalld
-//!   the bridge in the zone `trusted`, which is asked for over its D-Bus interface, as Docker does;
+//! - until then, what containers send outside needs a rule of the administrator's (`ufw route allow in on br-...`). firewalld lets pass
+//!   what is translated, and what goes from its default zone, which devices without another are in, to a device of the same
+//!   zone; in an other setting the bridge wants to be in the zone `trusted`;
 //! - where connections are established, ufw and firewalld let them pass, so answers need nothing.
 //!
 //! Whoever turns forwarding on makes a router of the host. If it was us, the devices that were there at that moment go on not
@@ -44,7 +44,9 @@ mod elements;
 mod expression;
 mod frames;
 mod guard;
+mod legacy;
 mod links;
+mod obstacles;
 mod sets;
 mod transaction;
 
@@ -66,7 +68,8 @@ use transaction::Transaction;
 pub(crate) use conntrack::destination as conntrack_destination;
 #[cfg(test)]
 pub(crate) use guard::dump;
-pub(crate) use guard::{Watcher, guarded_devices, obstacle, obstacles, tables};
+pub(crate) use guard::{Watcher, guarded_devices, tables};
+pub(crate) use obstacles::{is_on_the_way, obstacles};
 #[cfg(test)]
 pub(crate) use transaction::{add_dropping_chain, flush};
 

@@ -393,7 +393,7 @@ impl Host {
     /// Chains of other tables that drop what is forwarded unless a rule of theirs takes it, each as a sentence for the
     /// user. We cannot overrule them, and do not change them.
     pub fn forwarding_obstacles(&self) -> Result<Vec<String>> {
-        firewall::obstacles()
+        firewall::obstacles(&self.owner.table())
     }
 
     /// Devices and tables with our mark, by name: for those who see to it that nothing is left.

@@ -1,13 +1,12 @@
-//! Looking at the machine's rules: whether somebody has changed ours, and who else drops what is forwarded.
+//! Looking at the machine's rules: whether somebody has changed ours.
 
 use linux::netlink::Protocol;
 
 use super::Guarded;
 use super::transaction::{SUBSYSTEM, generic};
 use crate::Result;
-use crate::netlink::{Batch, Connection, Message, flag};
+use crate::netlink::{Batch, Connection, flag};
 
-const GETCHAIN: u16 = SUBSYSTEM | 4;
 const GETSETELEM: u16 = SUBSYSTEM | 13;
 const NEWGEN: u16 = SUBSYSTEM | 15;
 /// `NFNLGRP_NFTABLES`.
@@ -57,51 +56,6 @@ impl Watcher {
     }
 }
 
-/// Chains on the way of what is forwarded whose policy is to drop. Ours have none.
-pub(crate) fn obstacles() -> Result<Vec<String>> {
-    let mut connection = Connection::open(Protocol::Netfilter)?;
-    let mut batch = Batch::new();
-    batch.message(
-        GETCHAIN,
-        flag::DUMP,
-        &generic(0, 0),
-        "list the machine's firewall chains",
-    );
-    let mut found = Vec::new();
-    connection.ask(&batch, |message| {
-        found.extend(obstacle(message));
-    })?;
-    Ok(found)
-}
-
-pub(crate) fn obstacle(message: &Message<'_>) -> Option<String> {
-    const NEWCHAIN: u16 = SUBSYSTEM | 3;
-    const FORWARD: u32 = 2;
-    const DROP: u32 = 0;
-    let attributes = message.attributes(4);
-    let hook = attributes.nested(4).be32(1)?;
-    let family = match *message.payload.first()? {
-        1 => "inet",
-        2 => "ip",
-        10 => "ip6",
-        _ => return None,
-    };
-    let (table, chain) = (attributes.text(1)?, attributes.text(3)?);
-    if message.kind != NEWCHAIN || hook != FORWARD {
-        return None;
-    }
-    let text = if table == "firewalld" {
-        "firewalld rejects what comes from devices without a zone: put the bridges into the zone trusted".to_owned()
-    } else if attributes.be32(5)? == DROP {
-        format!(
-            "the chain {chain} of the firewall table {family} {table} drops what is forwarded, unless it has a rule that accepts it: containers may not reach other hosts, nor be reached"
-        )
-    } else {
-        return None;
-    };
-    Some(text)
-}
-
 /// The devices in our set `guarded`, if the table is there.
 pub(super) fn read_guarded(connection: &mut Connection, table: &str) -> Result<Vec<Guarded>> {
     let set = super::sets::GUARDED.name;
@@ -148,6 +102,7 @@ fn guarded(key: &[u8]) -> Option<Guarded> {
 /// Every element of our tables, the set and the bytes of the element; and every chain.
 #[cfg(test)]
 pub(crate) fn dump(table: &str) -> Vec<(String, Vec<u8>)> {
+    const GETCHAIN: u16 = SUBSYSTEM | 4;
     let mut connection = Connection::open(Protocol::Netfilter).unwrap();
     let mut found = Vec::new();
     for set in super::sets::ALL {
