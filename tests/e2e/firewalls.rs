@@ -11,7 +11,7 @@ use crate::ports::{HOST, ask, serve, with};
 /// A neighbour, and what the administrator of such a host does for containers.
 struct Neighbour {
     rules: &'static str,
-    /// `nft` commands; `BRIDGE` is the network's.
+    /// `nft` commands; `NEAR` is the network's bridge.
     allowed: &'static str,
     /// Its rules drop what is forwarded, so published ports are sockets of the host's.
     drops: bool,
@@ -19,12 +19,12 @@ struct Neighbour {
 
 const UFW: Neighbour = Neighbour {
     rules: include_str!("firewalls/ufw.nft"),
-    // `ufw allow 8080/tcp`, `ufw allow 53`, `ufw route allow in on BRIDGE`
+    // `ufw allow 8080/tcp`, `ufw route allow in on NEAR`
     allowed: "
         add rule ip filter ufw-user-input tcp dport 8080 counter accept
         add rule ip6 filter ufw6-user-input tcp dport 8080 counter accept
-        add rule ip filter ufw-user-forward iifname BRIDGE counter accept
-        add rule ip6 filter ufw6-user-forward iifname BRIDGE counter accept
+        add rule ip filter ufw-user-forward iifname NEAR counter accept
+        add rule ip6 filter ufw6-user-forward iifname NEAR counter accept
     ",
     drops: true,
 };
@@ -45,10 +45,10 @@ const DOCKER: Neighbour = Neighbour {
     rules: include_str!("firewalls/docker.nft"),
     // Where Docker wants the rules of others.
     allowed: "
-        add rule ip filter DOCKER-USER iifname BRIDGE counter accept
-        add rule ip filter DOCKER-USER oifname BRIDGE ct state related,established counter accept
-        add rule ip6 filter DOCKER-USER iifname BRIDGE counter accept
-        add rule ip6 filter DOCKER-USER oifname BRIDGE ct state related,established counter accept
+        add rule ip filter DOCKER-USER iifname NEAR counter accept
+        add rule ip filter DOCKER-USER oifname NEAR ct state related,established counter accept
+        add rule ip6 filter DOCKER-USER iifname NEAR counter accept
+        add rule ip6 filter DOCKER-USER oifname NEAR ct state related,established counter accept
     ",
     drops: true,
 };
@@ -74,7 +74,7 @@ impl Neighbour {
     fn load(&self, host: &OwnNetwork) {
         let rules = format!("{}\n{}", self.rules, self.allowed);
         let rules = rules.replace("OUTSIDE", "cable");
-        nft(host, &["-f", "-"], &rules.replace("BRIDGE", "br-near"));
+        nft(host, &["-f", "-"], &rules.replace("NEAR", "br-near"));
     }
 }
 
@@ -113,11 +113,13 @@ fn check_traffic(d: &Daemon, host: &OwnNetwork, outside: &Outside<'_>) {
         assert_eq!(host.inside(|| ask(&to)).expect(&to), "web");
     }
     let docker = d.docker();
-    let get = |name: &str, url: &str| docker.ok(&["exec", name, "wget", "-T", "20", "-qO-", url]);
+    let get = |name: &str, url: &str| docker.ok(&["exec", name, "wget", "-qO-", url]);
     // Of the same network directly, of the same and of another by the host's address, and the container itself.
     let of_host = format!("http://{HOST}:8080/");
-    assert_eq!(get("near", "http://web/"), "web");
-    assert_eq!(get("near", "http://[fd09::2]/"), "web");
+    let template = "{{(index .NetworkSettings.Networks \"near\").IPAddress}}";
+    let own = docker.ok(&["inspect", "-f", template, "web"]);
+    assert_eq!(get("near", &format!("http://{own}:80/")), "web");
+    assert_eq!(get("near", "http://[fd09::2]:80/"), "web");
     for name in ["near", "web", "stranger"] {
         assert_eq!(get(name, &of_host), "web", "{name}");
     }
@@ -166,15 +168,18 @@ fn beside(neighbour: &Neighbour) {
         check_traffic(d, host, &outside);
         d.crash();
         check_traffic(d, host, &outside);
+        assert_eq!(tables_of_others(host), before);
         // Somebody starts over with all rules of the host, as some do whose firewall is a file.
         let changes = host.watch_tables();
         nft(host, &["-f", "-"], "flush ruleset");
         changes.wait_for("tare-");
         neighbour.load(host);
+        let before = tables_of_others(host);
         check_traffic(d, host, &outside);
         docker.ok(&["rm", "-f", "web", "near", "stranger"]);
         docker.ok(&["network", "rm", "near", "other"]);
         assert_eq!(tables_of_others(host), before);
+        nft(host, &["-f", "-"], "flush ruleset");
     });
 }
 
@@ -211,5 +216,6 @@ fn ufw_decides_who_comes_in() {
         assert!(tried.is_err());
         assert_eq!(host.inside(|| ask("127.0.0.1:8080")).expect("near"), "web");
         d.docker().ok(&["rm", "-f", "web"]);
+        nft(host, &["-f", "-"], "flush ruleset");
     });
 }

@@ -169,7 +169,7 @@ impl Daemon {
             .expect("open the log");
         let mut command = match &self.network {
             None => std::process::Command::new(binary("tare")),
-            Some(network) => network.command(&binary("tare")),
+            Some(network) => network.command(binary("tare")),
         };
         command
             .args(&self.args)

@@ -5,7 +5,7 @@ use linux::netlink::Protocol;
 use super::Guarded;
 use super::transaction::{SUBSYSTEM, generic};
 use crate::Result;
-use crate::netlink::{Batch, Connection, flag};
+use crate::netlink::{Batch, Connection, Message, flag};
 
 const GETSETELEM: u16 = SUBSYSTEM | 13;
 const NEWGEN: u16 = SUBSYSTEM | 15;
