@@ -71,7 +71,7 @@ struct Kernel {
     thread: JoinHandle<()>,
 }
 
-/// What is in memory; never held over I/O.
+/// What is in memory; never held over I/O, nor while another lock is taken: who holds a container's lock asks for networks.
 #[derive(Debug, Default)]
 struct Members {
     networks: BTreeMap<Identity, Member>,
@@ -294,16 +294,22 @@ impl Networks {
         id: &Identity,
         name_of: &dyn Fn(&ContainerId) -> String,
     ) -> Result<NetworkView> {
-        let members = self.members();
-        if let Some(member) = members.networks.get(id) {
-            let endpoints = member.endpoints.iter();
-            let endpoints = endpoints.map(|(container, endpoint)| EndpointView {
-                container: container.clone(),
-                name: name_of(container),
-                endpoint: endpoint.clone(),
+        let made = {
+            let members = self.members();
+            let member = members.networks.get(id);
+            member.map(|member| (member.record.clone(), member.endpoints.clone()))
+        };
+        if let Some((record, endpoints)) = made {
+            let endpoints = endpoints.into_iter().map(|(container, endpoint)| {
+                let name = name_of(&container);
+                EndpointView {
+                    container,
+                    name,
+                    endpoint,
+                }
             });
             let built_in = self.is_any_built_in(id).is_some();
-            return Ok(member.record.view(built_in, endpoints.collect()));
+            return Ok(record.view(built_in, endpoints.collect()));
         }
         let name = self
             .is_any_built_in(id)

@@ -354,36 +354,38 @@ impl Networks {
     }
 
     fn take_out(&self, id: &Identity, name_of: &dyn Fn(&ContainerId) -> String) -> Result<Member> {
-        let mut members = self.members();
-        let gone = || Error::not_found(format!("network {id} not found"));
-        let member = members.networks.get(id).ok_or_else(gone)?;
-        let name = member.record.name();
-        let mut all = members.networks.values();
-        if let Some(user) = all.find(|other| other.record.request.config_from == name) {
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                format!(
-                    "configuration network {name:?} is in use by {:?}",
-                    user.record.name()
-                ),
-            ));
-        }
-        if !member.endpoints.is_empty() {
-            let users: Vec<_> = member
-                .endpoints
-                .iter()
-                .map(|(container, endpoint)| {
-                    format!("name:{:?} id:{:?}", name_of(container), endpoint.id.short())
-                })
-                .collect();
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                format!(
-                    "error while removing network: network {name} has active endpoints ({})",
-                    users.join(", ")
-                ),
-            ));
-        }
-        members.networks.remove(id).ok_or_else(gone)
+        let (name, endpoints) = {
+            let mut members = self.members();
+            let gone = || Error::not_found(format!("network {id} not found"));
+            let member = members.networks.get(id).ok_or_else(gone)?;
+            let name = member.record.name();
+            let mut all = members.networks.values();
+            if let Some(user) = all.find(|other| other.record.request.config_from == name) {
+                return Err(Error::new(
+                    ErrorKind::Forbidden,
+                    format!(
+                        "configuration network {name:?} is in use by {:?}",
+                        user.record.name()
+                    ),
+                ));
+            }
+            if member.endpoints.is_empty() {
+                return members.networks.remove(id).ok_or_else(gone);
+            }
+            (name.to_owned(), member.endpoints.clone())
+        };
+        let users: Vec<_> = endpoints
+            .iter()
+            .map(|(container, endpoint)| {
+                format!("name:{:?} id:{:?}", name_of(container), endpoint.id.short())
+            })
+            .collect();
+        Err(Error::new(
+            ErrorKind::Forbidden,
+            format!(
+                "error while removing network: network {name} has active endpoints ({})",
+                users.join(", ")
+            ),
+        ))
     }
 }

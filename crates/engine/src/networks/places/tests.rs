@@ -313,3 +313,24 @@ proptest! {
         }
     }
 }
+
+/// Who asks for a container's name takes its lock, and who holds that asks for networks: with both at once everything stood still.
+#[test]
+fn nobody_asks_for_a_container_s_name_while_networks_are_locked() {
+    let world = World::new().plain("net", &["10.9.0.0/24"]);
+    let wish = EndpointOptions::default();
+    let container = ContainerId::random();
+    world
+        .join(&container, &mut [world.place("net", &wish)])
+        .unwrap();
+    let id = world.networks.find("net").unwrap();
+    let name_of = |of: &ContainerId| {
+        assert_eq!(*of, container);
+        assert!(world.networks.members.try_lock().is_ok());
+        "web".to_owned()
+    };
+    let view = world.networks.view(&id, &name_of).unwrap();
+    assert_eq!(view.endpoints[0].name, "web");
+    let refused = world.networks.remove(&id, &name_of).unwrap_err();
+    assert!(refused.to_string().contains("name:\"web\""));
+}
