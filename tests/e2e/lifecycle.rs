@@ -105,6 +105,26 @@ both!(stop_and_restart, |d, cli| {
     );
 });
 
+// What ends at once has ended, as often as not, when the SIGKILL comes that follows at once.
+both!(stop_at_once, |d, cli| {
+    let names: Vec<_> = (0..6).map(|n| d.name(&format!("quick{n}"))).collect();
+    for name in &names {
+        cli.ok(&[
+            "run", "-d", "--init", "--name", name, IMAGE, "sleep", "1000",
+        ]);
+    }
+    let stops: Vec<_> = names
+        .iter()
+        .map(|name| cli.spawn(&["stop", "-t", "0", name]))
+        .collect();
+    for (stop, name) in stops.into_iter().zip(&names) {
+        assert_eq!(stop.end().ok().trim(), name);
+    }
+    for name in &names {
+        cli.ok(&["rm", name]);
+    }
+});
+
 both!(stop_with_another_signal, |d, cli| {
     let name = polite(d, cli, "a");
     cli.ok(&["stop", "-s", "KILL", &name]);

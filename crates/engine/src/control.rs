@@ -215,6 +215,8 @@ impl Engine {
         match self.signal(handle, 9).await {
             Err(_) if !handle.phase().is_active() => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // Its process has ended by itself, and its owner has yet to hear of it.
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
             result => result?,
         }
         let ended = news.wait_for(|news| !news.active || news.removed);
