@@ -23,6 +23,7 @@ mod logs;
 mod lost;
 mod mirrors;
 mod names;
+mod network_forms;
 mod networks;
 mod own_registry;
 mod platforms;

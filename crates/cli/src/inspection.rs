@@ -118,6 +118,12 @@ mod tests {
         assert_eq!(text("{{.b}}", &["{\"b\":1}", "{\"b\":2}"]), "1\n2\n");
         assert_eq!(text("{{.c}}", &["{\"b\":1}"]), "\n");
         assert_eq!(text("{{.c}}", &[]), "\n");
+        // Go's own name of a field, which is no key of a map of the user's, and shows up nowhere else.
+        let document = "{\"Id\":\"x\",\"Labels\":{\"Id\":\"y\"}}";
+        assert_eq!(
+            text("{{.ID}} {{.Id}} {{len .Labels}} {{json .}}", &[document]),
+            format!("x x 1 {document}\n")
+        );
         assert_eq!(
             Inspection::new("{{.c").err().map(|failure| failure.status),
             Some(64)

@@ -146,6 +146,15 @@ fn modes(options: &ContainerOptions) -> Result<()> {
     )?;
     let named = !options.hostname.is_empty();
     let conflicts = [
+        (joins && !host.dns.is_empty(), "dns and the network mode"),
+        (
+            joins && (!host.published.is_empty() || host.publish_all_ports),
+            "port publishing and the container type network mode",
+        ),
+        (
+            joins && !options.exposed_ports.is_empty(),
+            "port exposing and the container type network mode",
+        ),
         (
             joins && !host.extra_hosts.is_empty(),
             "custom host-to-IP mapping and the network mode",

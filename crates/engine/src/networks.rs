@@ -20,6 +20,7 @@ mod filter;
 mod places;
 mod published;
 mod record;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

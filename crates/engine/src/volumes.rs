@@ -13,7 +13,6 @@ mod calls;
 mod device;
 mod users;
 
-pub(crate) use calls::switch;
 pub(crate) use users::HeldVolumes;
 
 use std::collections::{BTreeMap, HashSet};

@@ -32,8 +32,24 @@ pub(crate) fn remove(connection: &mut Connection, owner: Owner, network: &Networ
     };
     match link::find(connection, device)? {
         Some(link) if link.group == owner.group() => delete(connection, device.as_str()),
-        _ => Ok(()),
+        Some(link) => leave(connection, network, &link),
+        None => Ok(()),
     }
+}
+
+/// Takes from a bridge of somebody else the addresses that we have given it; one that it had before stays, though a network had the same.
+fn leave(connection: &mut Connection, network: &Network, link: &Link) -> Result<()> {
+    let Some(bridge) = network.bridge() else {
+        return Ok(());
+    };
+    let wanted = addresses(network, bridge);
+    let mut batch = Batch::new();
+    for (address, by) in link::marked_addresses(connection, link.index)? {
+        if by == link::BY_US && wanted.contains(&address) {
+            link::remove_address(&mut batch, link.index, address);
+        }
+    }
+    connection.run(batch)
 }
 
 /// That it is gone is no error.

@@ -26,7 +26,7 @@ pub(crate) fn configure(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<Op
         let mut batch = Batch::new();
         for &address in endpoint.addresses() {
             let doing = format!("give the container the address {address}");
-            link::add_address(&mut batch, device, address, doing);
+            link::add_unmarked(&mut batch, device, address, doing);
         }
         link::set_up(&mut batch, &endpoint.device);
         add_routes(&mut batch, endpoint, device);

@@ -9,9 +9,14 @@ pub(crate) const NEWLINK: u16 = 16;
 const DELLINK: u16 = 17;
 const GETLINK: u16 = 18;
 const NEWADDR: u16 = 20;
+const DELADDR: u16 = 21;
 const GETADDR: u16 = 22;
 const NEWROUTE: u16 = 24;
 const GETROUTE: u16 = 26;
+
+/// The attribute that says who has given an address (Linux 5.18), and our own answer to it.
+const PROTOCOL: u16 = 11;
+pub(crate) const BY_US: u8 = b'T';
 
 /// Attributes of links.
 pub(crate) mod ifla {
@@ -218,6 +223,20 @@ pub(crate) fn octets(address: IpAddr) -> ([u8; 16], usize) {
 
 /// Gives a link an address, at once usable: nobody else has addresses of our subnets, so duplicates are not looked for.
 pub(crate) fn add_address(batch: &mut Batch, index: u32, address: Address, doing: String) {
+    new_address(batch, index, address, doing).u8(PROTOCOL, BY_US);
+}
+
+/// The same without our mark, which containers need not see.
+pub(crate) fn add_unmarked(batch: &mut Batch, index: u32, address: Address, doing: String) {
+    new_address(batch, index, address, doing);
+}
+
+fn new_address(
+    batch: &mut Batch,
+    index: u32,
+    address: Address,
+    doing: String,
+) -> MessageWriter<'_> {
     const ADDRESS: u16 = 1;
     const LOCAL: u16 = 2;
     const BROADCAST: u16 = 4;
@@ -239,6 +258,7 @@ pub(crate) fn add_address(batch: &mut Batch, index: u32, address: Address, doing
         let (bytes, length) = octets(prefix.last());
         message.bytes(BROADCAST, &bytes[..length]);
     }
+    message
 }
 
 /// Where a route leads.
@@ -293,14 +313,29 @@ pub(crate) fn routes(connection: &mut Connection) -> Result<Vec<(Prefix, u32)>> 
 
 /// The addresses of a link, but for those of its own link only.
 pub(crate) fn addresses(connection: &mut Connection, index: u32) -> Result<Vec<Address>> {
+    let found = marked_addresses(connection, index)?;
+    Ok(found.into_iter().map(|(address, _)| address).collect())
+}
+
+/// The same, and who gave it each.
+pub(crate) fn marked_addresses(
+    connection: &mut Connection,
+    index: u32,
+) -> Result<Vec<(Address, u8)>> {
     let mut found = Vec::new();
     let mut batch = Batch::new();
     batch.message(GETADDR, flag::DUMP, &[0; 8], "list the host's addresses");
-    connection.ask(&batch, |message| found.extend(address(message, index)))?;
+    connection.ask(&batch, |message| {
+        found.extend(marked_address(message, index))
+    })?;
     Ok(found)
 }
 
 pub(crate) fn address(message: &Message<'_>, index: u32) -> Option<Address> {
+    marked_address(message, index).map(|(address, _)| address)
+}
+
+fn marked_address(message: &Message<'_>, index: u32) -> Option<(Address, u8)> {
     const ADDRESS: u16 = 1;
     const LOCAL: u16 = 2;
     const SCOPE_UNIVERSE: u8 = 0;
@@ -315,7 +350,9 @@ pub(crate) fn address(message: &Message<'_>, index: u32) -> Option<Address> {
         16 => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
         _ => return None,
     };
-    Address::new(ip, fixed[1]).ok()
+    let protocol = attributes.get(PROTOCOL).and_then(|bytes| bytes.first());
+    let address = Address::new(ip, fixed[1]).ok()?;
+    Some((address, protocol.copied().unwrap_or(0)))
 }
 
 pub(crate) fn route(message: &Message<'_>, width: usize) -> Option<(Prefix, u32)> {
@@ -338,21 +375,26 @@ pub(crate) fn route(message: &Message<'_>, width: usize) -> Option<(Prefix, u32)
 }
 
 /// Takes an address from a link.
-#[cfg(test)]
-pub(crate) fn forget_address(connection: &mut Connection, device: &str, address: Address) {
-    const DELADDR: u16 = 21;
+pub(crate) fn remove_address(batch: &mut Batch, index: u32, address: Address) {
     const LOCAL: u16 = 2;
-    let index = find(connection, &device.parse().unwrap())
-        .unwrap()
-        .unwrap()
-        .index;
     let mut fixed = [0; 8];
     (fixed[0], fixed[1]) = (family(address.ip), address.length());
     fixed[4..].copy_from_slice(&index.to_ne_bytes());
     let (bytes, length) = octets(address.ip);
-    let mut batch = Batch::new();
+    let doing = format!("remove the address {address}");
     batch
-        .message(DELADDR, flag::ACK, &fixed, "forget an address")
+        .message(DELADDR, flag::ACK, &fixed, doing)
         .bytes(LOCAL, &bytes[..length]);
+}
+
+/// The same in a test, by the device's name.
+#[cfg(test)]
+pub(crate) fn forget_address(connection: &mut Connection, device: &str, address: Address) {
+    let index = find(connection, &device.parse().unwrap())
+        .unwrap()
+        .unwrap()
+        .index;
+    let mut batch = Batch::new();
+    remove_address(&mut batch, index, address);
     connection.run(batch).unwrap();
 }

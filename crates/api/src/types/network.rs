@@ -49,8 +49,8 @@ wire! {
 
     /// `NetworkingConfig` of a create request: the networks to join.
     pub struct NetworkingConfig {
-        /// Settings by the network's name.
-        pub endpoints_config: Option<BTreeMap<String, EndpointSettings>>,
+        /// Settings by the network's name; `null` for none.
+        pub endpoints_config: Option<BTreeMap<String, Option<EndpointSettings>>>,
     }
 
     /// A container's endpoint in one network.

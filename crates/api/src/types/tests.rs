@@ -62,6 +62,10 @@ fn null_and_bare_strings_are_read_as_go_reads_them() {
     let request: CreateRequest = serde_json::from_str(body).expect("readable");
     assert_eq!(request.config.cmd, Some(vec!["echo hi".to_owned()].into()));
     assert_eq!(request.config.hostname, "");
+    let body = r#"{"NetworkingConfig":{"EndpointsConfig":{"one":null,"two":{}}}}"#;
+    let request: CreateRequest = serde_json::from_str(body).expect("readable");
+    let networks = request.networking_config.endpoints_config;
+    assert_eq!(networks.map(|all| all.len()), Some(2));
     let empty: ContainerConfig = serde_json::from_str("{}").expect("readable");
     assert_eq!(empty, ContainerConfig::default());
     assert!(

@@ -4,7 +4,7 @@ use api::client::Request;
 use api::types::network::{EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest};
 
 use super::network_rm::path;
-use crate::command::{Args, Command, Flag, Order, Takes};
+use crate::command::{Args, Command, Flag, Order};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::flags::Matches;
@@ -32,7 +32,11 @@ pub(super) static CONNECT: Command = Command {
         ),
         Flag::text("ip", None, "IPv4 address"),
         Flag::text("ip6", None, "IPv6 address"),
-        Flag::not_built("link-local-ip", None, Takes::Value),
+        Flag::list(
+            "link-local-ip",
+            None,
+            "Further address, such as a link-local one",
+        ),
     ]],
     run: connect,
 };
@@ -60,6 +64,10 @@ fn connect(context: &Context, matches: &Matches) -> Outcome {
         gw_priority: matches.int("gw-priority").unwrap_or(0),
         ..EndpointSettings::default()
     };
+    let link_local = matches.texts("link-local-ip");
+    if !link_local.is_empty() {
+        network::ipam(&mut settings).link_local_ips = link_local;
+    }
     for (flag, is_v4) in [("ip", true), ("ip6", false)] {
         if let Some(text) = matches.text(flag).filter(|text| !text.is_empty()) {
             let ipam = network::ipam(&mut settings);

@@ -262,7 +262,13 @@ pub(crate) static RESOURCES: &[Flag] = &[
 
 /// What it may do, and which namespaces it shares.
 pub(crate) static ISOLATION: &[Flag] = &[
-    Flag::list("add-host", None, "Add a line to /etc/hosts: NAME:ADDRESS"),
+    Flag::checked_list(
+        "add-host",
+        None,
+        "list",
+        network::check_host,
+        "Add a line to /etc/hosts: NAME:ADDRESS, or NAME:host-gateway",
+    ),
     Flag::list("cap-add", None, "Add a capability"),
     Flag::list("cap-drop", None, "Drop a capability"),
     Flag::text("cgroupns", None, "Cgroup namespace: host or private"),
@@ -272,9 +278,22 @@ pub(crate) static ISOLATION: &[Flag] = &[
         None,
         "Allow a kind of device: 'c 1:3 rwm'",
     ),
-    Flag::list("dns", None, "Name server to use"),
+    Flag::checked_list(
+        "dns",
+        None,
+        "list",
+        network::check_server,
+        "Name server to use",
+    ),
     Flag::list("dns-option", None, "Option of the resolver"),
-    Flag::list("dns-search", None, "Domain to search names in"),
+    Flag::hidden_list("dns-opt", |_| Ok(())),
+    Flag::checked_list(
+        "dns-search",
+        None,
+        "list",
+        network::check_domain,
+        "Domain to search names in",
+    ),
     Flag::text(
         "ipc",
         None,
@@ -291,6 +310,11 @@ pub(crate) static ISOLATION: &[Flag] = &[
     Flag::hidden_list("net", network::check),
     Flag::text("ip", None, "IPv4 address in the first network"),
     Flag::text("ip6", None, "IPv6 address in the first network"),
+    Flag::list(
+        "link-local-ip",
+        None,
+        "Further address in the first network, such as a link-local one",
+    ),
     Flag::text("mac-address", None, "Hardware address in the first network"),
     Flag::list("network-alias", None, "Further name in the first network"),
     Flag::hidden_list("net-alias", |_| Ok(())),
@@ -363,7 +387,6 @@ pub(crate) static NOT_BUILT: &[Flag] = &[
         None,
         "Know another container by a name of one's own: CONTAINER[:ALIAS]",
     ),
-    Flag::not_built("link-local-ip", None, Value),
     Flag::not_built("storage-opt", None, Value),
     Flag::not_built("use-api-socket", None, Nothing),
 ];

@@ -198,7 +198,8 @@ fn set_isolation(host: &mut HostConfig, matches: &Matches) -> Result<(), Failure
     host.devices = Some(each(matches, "device", device::parse)?);
     host.device_cgroup_rules = non_empty(matches.texts("device-cgroup-rule"));
     host.dns = Some(matches.texts("dns"));
-    host.dns_options = Some(matches.texts("dns-option"));
+    let options = ["dns-option", "dns-opt"].map(|flag| matches.texts(flag));
+    host.dns_options = Some(options.concat());
     host.dns_search = Some(matches.texts("dns-search"));
     host.privileged = matches.flag("privileged");
     host.sysctls = key_values(matches.list("sysctl"));
@@ -256,7 +257,10 @@ fn networks(matches: &Matches) -> Result<(String, NetworkingConfig), Failure> {
         .all(|settings| *settings == EndpointSettings::default());
     let needed = config.len() > 1 || !is_plain;
     let networking = NetworkingConfig {
-        endpoints_config: needed.then_some(config),
+        endpoints_config: needed.then(|| {
+            let wire = |(name, settings)| (name, Some(settings));
+            config.into_iter().map(wire).collect()
+        }),
     };
     Ok((mode, networking))
 }
@@ -321,6 +325,10 @@ fn one_network(matches: &Matches, first: &mut network::Attachment) -> Result<(),
         }
         text.clone_into(place);
     }
+    let link_local = matches.texts("link-local-ip");
+    if !link_local.is_empty() {
+        network::ipam(&mut first.settings).link_local_ips = link_local;
+    }
     if let Some(text) = matches.text("mac-address").filter(|text| !text.is_empty()) {
         if !first.settings.mac_address.is_empty() {
             return Err(Failure::new(
@@ -366,13 +374,7 @@ fn logging(matches: &Matches) -> Result<LogConfig, Failure> {
 }
 
 fn extra_hosts(matches: &Matches) -> Result<Vec<String>, Failure> {
-    let read = |text: &str| match text.split_once([':', '=']) {
-        Some((name, address)) if !name.is_empty() && !address.is_empty() => {
-            Ok(format!("{name}:{address}"))
-        }
-        _ => Err(Failure::new(format!("bad format for add-host: {text:?}"))),
-    };
-    matches.list("add-host").map(read).collect()
+    each(matches, "add-host", network::host)
 }
 
 /// Every value of a flag, read.

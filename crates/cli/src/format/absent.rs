@@ -70,6 +70,33 @@ const MAPS: &[&str] = &[
     "Volumes",
 ];
 
+/// Maps whose keys are users' own, beside [`MAPS`].
+const OWN_KEYS: &[&str] = &["Annotations", "Containers", "Networks", "Sysctls", "Tmpfs"];
+
+/// Fields that Go calls otherwise than the JSON does. Templates know both: Docker's client tries them on its structs first.
+const GO_NAMES: &[(&str, &str)] = &[
+    ("AuxiliaryAddresses", "AuxAddress"),
+    ("CpuPeriod", "CPUPeriod"),
+    ("CpuQuota", "CPUQuota"),
+    ("CpuRealtimePeriod", "CPURealtimePeriod"),
+    ("CpuRealtimeRuntime", "CPURealtimeRuntime"),
+    ("CpuShares", "CPUShares"),
+    ("Dns", "DNS"),
+    ("DnsOptions", "DNSOptions"),
+    ("DnsSearch", "DNSSearch"),
+    ("Id", "ID"),
+    ("NanoCpus", "NanoCPUs"),
+];
+
+/// The other names of the members of what is called so.
+pub(super) fn go_names(of: &str) -> &'static [(&'static str, &'static str)] {
+    if MAPS.contains(&of) || OWN_KEYS.contains(&of) {
+        &[]
+    } else {
+        GO_NAMES
+    }
+}
+
 /// Members that Go leaves out of the JSON of a struct when they are zero, by the struct's member name, and by a member that
 /// tells it from others of that name.
 type Omitted = (&'static str, &'static str, &'static [(&'static str, Zero)]);

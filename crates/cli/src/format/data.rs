@@ -236,6 +236,11 @@ impl Builder {
             self.remember(&value, &Json::Null);
             map.entry(member.into()).or_insert(value);
         }
+        for (member, go) in absent::go_names(name) {
+            if let Some(value) = map.get(*member).cloned() {
+                map.entry((*go).into()).or_insert(value);
+            }
+        }
         map
     }
 

@@ -1,6 +1,7 @@
 //! `--network`: a name, or `name=...,alias=...` and what else the container is to be like there.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use api::types::network::{EndpointIpam, EndpointSettings};
 
@@ -45,7 +46,7 @@ pub(crate) fn parse(text: &str) -> Result<Attachment, String> {
             "gw-priority" => {
                 settings.gw_priority = value
                     .parse()
-                    .map_err(|_| format!("invalid gw-priority: {value}"))?;
+                    .map_err(|_| format!("invalid gw-priority ({value}): invalid syntax"))?;
             }
             key => return Err(format!("invalid field key {key}")),
         }
@@ -74,6 +75,55 @@ pub(crate) fn mac(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!("{text} is not a valid mac address"))
+    }
+}
+
+/// A line of /etc/hosts as the daemon wants it, `NAME:ADDRESS`; Docker's words if it is none.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    let split = text.split_once([':', '=']);
+    let Some((name, address)) =
+        split.filter(|(name, address)| !name.is_empty() && !address.is_empty())
+    else {
+        return Err(format!("bad format for add-host: {text:?}"));
+    };
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(address);
+    if bare != "host-gateway" && bare.parse::<IpAddr>().is_err() {
+        return Err(format!("invalid IP address in add-host: {address:?}"));
+    }
+    Ok(format!("{name}:{bare}"))
+}
+
+/// Whether it is a line of /etc/hosts.
+pub(crate) fn check_host(text: &str) -> Result<(), String> {
+    host(text).map(drop)
+}
+
+/// Whether it is a name server's address.
+pub(crate) fn check_server(text: &str) -> Result<(), String> {
+    match text.trim().parse::<IpAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("IP address is not correctly formatted: {text}")),
+    }
+}
+
+/// Whether names can be searched in it; `.` is for none.
+pub(crate) fn check_domain(text: &str) -> Result<(), String> {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() < 64
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let trimmed = text.trim();
+    let name = trimmed.strip_suffix('.').unwrap_or(trimmed);
+    if trimmed == "." || name.len() < 254 && name.split('.').all(is_label) {
+        Ok(())
+    } else {
+        Err(format!("{text} is not a valid domain"))
     }
 }
 
@@ -107,6 +157,36 @@ pub(crate) fn settings_by_name(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_etc_hosts() {
+        for (text, line) in [
+            ("a:1.2.3.4", "a:1.2.3.4"),
+            ("a=::1", "a:::1"),
+            ("a:[::2]", "a:::2"),
+            ("a:host-gateway", "a:host-gateway"),
+        ] {
+            assert_eq!(host(text).unwrap(), line);
+        }
+        assert_eq!(host("a").unwrap_err(), "bad format for add-host: \"a\"");
+        assert_eq!(
+            host("a:b").unwrap_err(),
+            "invalid IP address in add-host: \"b\""
+        );
+    }
+
+    #[test]
+    fn servers_and_domains() {
+        assert!(check_server("1.1.1.1").is_ok() && check_server("fd00::1").is_ok());
+        let wrong = check_server("foo").unwrap_err();
+        assert_eq!(wrong, "IP address is not correctly formatted: foo");
+        for domain in [".", "a", "corp.example", "a_b.c.", "x-y.z"] {
+            assert!(check_domain(domain).is_ok(), "{domain}");
+        }
+        for wrong in ["", "a b", "a..b", "a/b"] {
+            assert!(check_domain(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn names_and_fields() {

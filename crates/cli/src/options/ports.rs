@@ -96,9 +96,9 @@ fn plain(text: &str) -> Result<String, String> {
             Some(("published", value)) => published = value,
             Some(("target", value)) => target = value,
             Some(("protocol", value)) => protocol = value,
-            // All ports are of the host here; the other mode is a swarm's.
-            Some(("mode", "host")) => {}
-            Some(("mode", mode)) => return Err(format!("invalid mode {mode:?}: use host")),
+            // All ports are of the host here; as with Docker, a swarm's word for the other kind changes nothing.
+            Some(("mode", "host" | "ingress")) => {}
+            Some(("mode", mode)) => return Err(format!("invalid publish mode value ({mode})")),
             Some((key, _)) if !key.is_empty() => return Err(format!("invalid field key {key}")),
             _ => {
                 return Err(format!(

@@ -82,7 +82,7 @@ fn options(
             .endpoints_config
             .unwrap_or_default()
             .into_iter()
-            .map(|(name, settings)| (name, network::wish(settings)))
+            .map(|(name, settings)| (name, network::wish(settings.unwrap_or_default())))
             .collect(),
     }
 }

@@ -72,6 +72,11 @@ fn subnet(pool: &AddressPool, wrong: &mut Vec<String>) -> Option<Subnet> {
         subnet.range = range(&pool.range, prefix)
             .map_err(|why| wrong.push(format!("invalid ip-range {}: {why}", pool.range)))
             .ok();
+        // What lies outside of the range is somebody else's, so the gateway is the first address within.
+        let first = subnet.range.map(Prefix::first);
+        if first.is_some_and(|first| first != prefix.first()) {
+            subnet.gateway = first;
+        }
     }
     if !pool.gateway.is_empty() {
         subnet.gateway = address(&pool.gateway, &pool.subnet, prefix)
@@ -104,7 +109,7 @@ fn is_masked(text: &str, prefix: Prefix) -> bool {
     ip == Some(prefix.address())
 }
 
-fn family(ip: IpAddr) -> &'static str {
+pub(super) fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
@@ -197,6 +202,17 @@ mod tests {
             "fd00::1",
             "\ninvalid gateway fd00::1: parent subnet is an IPv4 block",
         );
+    }
+
+    #[test]
+    fn the_gateway_is_in_the_range() {
+        let gateway = |range, gateway| {
+            let wanted = read(&pool("10.0.0.0/24", range, gateway)).unwrap();
+            wanted.v4.unwrap().gateway.unwrap().to_string()
+        };
+        assert_eq!(gateway("10.0.0.64/26", ""), "10.0.0.64");
+        assert_eq!(gateway("10.0.0.0/26", ""), "10.0.0.1");
+        assert_eq!(gateway("10.0.0.64/26", "10.0.0.9"), "10.0.0.9");
     }
 
     #[test]

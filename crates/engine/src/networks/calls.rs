@@ -8,7 +8,7 @@ use oci::ContainerId;
 use super::filter::{ListFilter, PruneFilter};
 use super::record::{NetworkRequest, NetworkView, driver};
 use crate::blocking;
-use crate::container::Order;
+use crate::container::{Container, Order};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
 use crate::options::EndpointOptions;
@@ -81,12 +81,15 @@ impl Engine {
     /// Takes a container out of a network.
     pub async fn disconnect(&self, network: &str, container: &str) -> Result<()> {
         let shared = self.shared();
-        let id = shared.networks.find(network)?;
+        let found = shared.networks.find(network);
         let handle = shared.find(container)?;
-        let order = |answer| Order::Disconnect {
-            network: id.to_string(),
-            answer,
+        // A container may still wish to be in a network that is gone.
+        let network = match found {
+            Ok(id) => id.to_string(),
+            Err(error) if !wishes(&handle, network) => return Err(error),
+            Err(_) => network.to_owned(),
         };
+        let order = |answer| Order::Disconnect { network, answer };
         handle.order(order).await
     }
 
@@ -136,6 +139,12 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Whether a container is to be in a network of that name.
+fn wishes(container: &Container, network: &str) -> bool {
+    let live = container.live();
+    live.places.iter().any(|place| place.name == network)
 }
 
 fn remove(shared: &Shared, id: &network::Identity) -> Result<String> {

@@ -14,13 +14,21 @@ fn check(request: &NetworkRequest) -> Result<()> {
     if request.name.trim().is_empty() {
         return Err(Error::invalid("invalid name: name is empty"));
     }
-    if BUILT_IN.contains(&request.name.as_str()) {
+    if BUILT_IN.contains(&request.name.as_str()) || request.name == "default" {
         return Err(Error::new(
             ErrorKind::Forbidden,
             format!(
                 "operation is not permitted on predefined {} network ",
                 request.name
             ),
+        ));
+    }
+    let is_operated = request.ingress || request.internal || request.attachable;
+    if request.config_only && (is_operated || !request.scope.is_empty()) {
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            "configuration network can only contain network specific fields. \
+             Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
         ));
     }
     if request.ingress {
@@ -73,7 +81,8 @@ impl Networks {
                 request.name
             )));
         }
-        let request = self.complete(request)?;
+        let mut request = self.complete(request)?;
+        drivers::read_families(&mut request)?;
         let id: Identity = ContainerId::random().as_str().parse()?;
         let record = Record::new(id.clone(), request);
         if record.request.config_only {
@@ -97,8 +106,13 @@ impl Networks {
                 "a configuration network cannot depend on another configuration network",
             ));
         }
-        let has_own = !request.pools.is_empty() || !request.options.is_empty();
-        if has_own || request.internal || request.enable_ipv6.is_some() {
+        if !request.options.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "network driver options are not supported if the network depends on a configuration network",
+            ));
+        }
+        if !request.pools.is_empty() || request.enable_ipv6.is_some() {
             return Err(Error::new(
                 ErrorKind::Forbidden,
                 "user specified configurations are not supported if the network depends on a configuration network",
@@ -114,14 +128,12 @@ impl Networks {
             .record
             .request;
         if !settings.config_only {
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                format!("{from:?} is not a configuration network"),
-            ));
+            return Err(missing());
         }
         request.pools.clone_from(&settings.pools);
         request.options.clone_from(&settings.options);
-        request.internal = settings.internal;
+        // Records of earlier versions may say it.
+        request.internal |= settings.internal;
         request.enable_ipv4 = settings.enable_ipv4;
         request.enable_ipv6 = settings.enable_ipv6;
         request.labels.extend(settings.labels.clone());
@@ -222,7 +234,7 @@ impl Networks {
         }
     }
 
-    fn give_back(&self, made: &Network) {
+    pub(super) fn give_back(&self, made: &Network) {
         let mut members = self.members();
         for subnet in made.subnets() {
             members.subnets.release(subnet.prefix);
@@ -360,13 +372,11 @@ impl Networks {
             let member = members.networks.get(id).ok_or_else(gone)?;
             let name = member.record.name();
             let mut all = members.networks.values();
-            if let Some(user) = all.find(|other| other.record.request.config_from == name) {
+            if all.any(|other| other.record.request.config_from == name) {
+                let text = "error while removing network: configuration network";
                 return Err(Error::new(
                     ErrorKind::Forbidden,
-                    format!(
-                        "configuration network {name:?} is in use by {:?}",
-                        user.record.name()
-                    ),
+                    format!("{text} {name:?} is in use"),
                 ));
             }
             if member.endpoints.is_empty() {

@@ -17,6 +17,11 @@ const PREFIX: &str = "com.docker.network.container_iface_prefix";
 pub(super) const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 pub(super) const ICC: &str = "com.docker.network.bridge.enable_icc";
 pub(super) const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// Which families the network has, said in the way of older clients and compose files.
+const FAMILIES: [&str; 2] = [
+    "com.docker.network.enable_ipv4",
+    "com.docker.network.enable_ipv6",
+];
 /// How published ports lead to containers; ours alone.
 pub(super) const PUBLISH_MODE: &str = "publish-mode";
 /// The address that ports are published on if they name none.
@@ -45,6 +50,21 @@ pub(super) fn check(request: &NetworkRequest) -> Result<()> {
     }
 }
 
+/// Takes over which families the options ask for, where the request itself says nothing.
+pub(super) fn read_families(request: &mut NetworkRequest) -> Result<()> {
+    let mut options = Options {
+        all: &request.options,
+        left: Vec::new(),
+    };
+    let [v4, v6] = FAMILIES.map(|name| match request.options.contains_key(name) {
+        true => options.switch(name, false).map(Some),
+        false => Ok(None),
+    });
+    request.enable_ipv4 = request.enable_ipv4.or(v4?);
+    request.enable_ipv6 = request.enable_ipv6.or(v6?);
+    Ok(())
+}
+
 /// Reads the options of a network with this id.
 pub(super) fn settings(id: &Identity, request: &NetworkRequest) -> Result<Settings> {
     let mut options = Options {
@@ -52,11 +72,15 @@ pub(super) fn settings(id: &Identity, request: &NetworkRequest) -> Result<Settin
         left: request.options.keys().map(String::as_str).collect(),
     };
     let mtu = options.parsed(MTU)?;
+    for name in FAMILIES {
+        options.take(name);
+    }
     options.take(PREFIX);
     let driver = match driver(request) {
         "macvlan" => Driver::Macvlan(Macvlan {
             mode: macvlan_mode(options.take("macvlan_mode").unwrap_or_default())?,
             parent: parent(
+                "macvlan",
                 id,
                 request.internal,
                 options.take("parent").unwrap_or_default(),
@@ -202,6 +226,7 @@ fn ipvlan(id: &Identity, request: &NetworkRequest, options: &mut Options<'_>) ->
         }
     }
     let parent = parent(
+        "ipvlan",
         id,
         request.internal,
         options.take("parent").unwrap_or_default(),
@@ -210,11 +235,16 @@ fn ipvlan(id: &Identity, request: &NetworkRequest, options: &mut Options<'_>) ->
 }
 
 /// A device of the host, a VLAN of one (`eth0.50`), or one of our own that leads nowhere.
-fn parent(id: &Identity, internal: bool, text: &str) -> Result<Parent> {
+fn parent(kind: &str, id: &Identity, internal: bool, text: &str) -> Result<Parent> {
     let device = |text: &str| {
         let parsed = text.parse::<DeviceName>();
         parsed.map_err(|why| invalid("parent", text, &why))
     };
+    if text == "lo" {
+        return Err(Error::invalid(format!(
+            "loopback interface is not a valid {kind} parent link"
+        )));
+    }
     if internal || text.is_empty() {
         if !text.is_empty() {
             return Err(Error::invalid(
@@ -275,6 +305,22 @@ mod tests {
         assert!(!bridge.inter_container && bridge.masquerade);
         assert_eq!(bridge.gateway_mode_v4, GatewayMode::Routed);
         assert_eq!((bridge.trusted.len(), settings.mtu), (2, Some(1400)));
+    }
+
+    #[test]
+    fn families_by_option_where_the_request_is_silent() {
+        let read = |enable_ipv6, value: &str| {
+            let mut request = NetworkRequest {
+                enable_ipv6,
+                options: BTreeMap::from([("com.docker.network.enable_ipv6".into(), value.into())]),
+                ..NetworkRequest::default()
+            };
+            read_families(&mut request).map(|()| (request.enable_ipv4, request.enable_ipv6))
+        };
+        assert_eq!(read(None, "true").unwrap(), (None, Some(true)));
+        assert_eq!(read(Some(false), "true").unwrap(), (None, Some(false)));
+        assert!(read(None, "perhaps").is_err());
+        assert!(with("", &[("com.docker.network.enable_ipv6", "true")]).is_ok());
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl ListFilter {
         for (key, values) in filters {
             let place = match key.as_str() {
                 "dangling" => {
-                    filter.dangling = Some(crate::volumes::switch(key, values)?);
+                    filter.dangling = Some(dangling(values)?);
                     continue;
                 }
                 "driver" => &mut filter.drivers,
@@ -41,7 +41,7 @@ impl ListFilter {
         }
         let known = |kind: &&String| !matches!(kind.as_str(), "builtin" | "custom");
         match filter.kinds.iter().find(known) {
-            Some(kind) => Err(Error::invalid(format!("invalid filter 'type={kind}'"))),
+            Some(kind) => Err(Error::invalid(format!("invalid filter: 'type'='{kind}'"))),
             None => Ok(filter),
         }
     }
@@ -55,8 +55,8 @@ impl ListFilter {
         let dangling = !is_used && !view.built_in;
         self.dangling.is_none_or(|wanted| wanted == dangling)
             && any(&self.drivers, &|value| view.driver == value)
-            && any(&self.ids, &|value| view.id.contains(value))
-            && any(&self.names, &|value| view.name.contains(value))
+            && any(&self.ids, &|value| is_match(value, &view.id))
+            && any(&self.names, &|value| is_match(value, &view.name))
             && any(&self.scopes, &|value| value == "local")
             && any(&self.kinds, &|value| (value == "builtin") == view.built_in)
             && self
@@ -64,6 +64,21 @@ impl ListFilter {
                 .iter()
                 .all(|label| has_label(&view.labels, label))
     }
+}
+
+fn dangling(values: &[String]) -> Result<bool> {
+    match values {
+        [value] if matches!(value.as_str(), "1" | "true") => Ok(true),
+        [value] if matches!(value.as_str(), "0" | "false") => Ok(false),
+        _ => Err(Error::invalid(
+            "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")",
+        )),
+    }
+}
+
+/// As in Docker, the text itself or a pattern that occurs in it; what is no pattern matches nothing else.
+fn is_match(value: &str, text: &str) -> bool {
+    value == text || regex_lite::Regex::new(value).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 /// The filters of a prune.
@@ -100,5 +115,40 @@ impl PruneFilter {
                 .without
                 .iter()
                 .any(|label| has_label(&view.labels, label))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(key: &str, value: &str) -> Result<ListFilter> {
+        ListFilter::read(&BTreeMap::from([(key.to_owned(), vec![value.to_owned()])]))
+    }
+
+    #[test]
+    fn names_and_ids_are_patterns() {
+        for (pattern, expect) in [
+            ("web.db", true),
+            ("^web", true),
+            ("b\\.d", true),
+            ("web.?db$", true),
+            ("^db", false),
+            ("[", false),
+        ] {
+            assert_eq!(is_match(pattern, "web.db"), expect, "{pattern}");
+        }
+        assert!(is_match("a(b", "a(b"));
+    }
+
+    #[test]
+    fn dockers_words_for_values_that_are_none() {
+        let words = |key, value| read(key, value).unwrap_err().to_string();
+        assert_eq!(words("type", "x"), "invalid filter: 'type'='x'");
+        assert!(
+            words("dangling", "maybe").starts_with("invalid value for filter 'dangling', must")
+        );
+        assert!(read("dangling", "1").is_ok());
+        assert_eq!(words("x", "y"), "invalid filter 'x'");
     }
 }

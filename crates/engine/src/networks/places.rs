@@ -7,15 +7,10 @@ use oci::ContainerId;
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use super::{BRIDGE, Member, Networks, addresses, drivers};
+use super::{BRIDGE, Member, Networks, addresses, drivers, wish};
 use crate::error::{Error, Result};
-use crate::links;
 use crate::options::EndpointOptions;
 use crate::view::PlaceView;
-
-/// The name a device of an endpoint is given, and its settings.
-const DEVICE: &str = "com.docker.network.endpoint.ifname";
-const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
 
 /// A container's wish to be in a network and, while it runs, its place there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +49,11 @@ impl Networks {
         Ok(place)
     }
 
+    /// Whether there is a network of this id.
+    pub(crate) fn is_there(&self, id: &Identity) -> bool {
+        self.members().networks.contains_key(id) || self.is_any_built_in(id).is_some()
+    }
+
     /// A network's name.
     pub(crate) fn name_of(&self, id: &Identity) -> String {
         let members = self.members();
@@ -64,45 +64,14 @@ impl Networks {
 
     /// Docker's checks of what an endpoint is to be like.
     fn check_wish(&self, id: &Identity, wish: &EndpointOptions) -> Result<()> {
-        let mut wrong = Vec::new();
-        let is_default = self.is_any_built_in(id).is_some();
         let members = self.members();
         let record = members.networks.get(id).map(|member| &member.record);
-        if is_default && !wish.aliases.is_empty() {
-            wrong.push(
-                "network-scoped alias is supported only for containers in user defined networks"
-                    .to_owned(),
-            );
-        }
-        if is_default && !wish.links.is_empty() {
-            return Err(Error::unsupported(
-                "links of an endpoint on the default bridge: say them with --link",
-            ));
-        }
-        for link in &wish.links {
-            links::parse(link)?;
-        }
-        let made = record.and_then(|record| record.made.as_ref());
-        let has_ip = !wish.ipv4.is_empty() || !wish.ipv6.is_empty();
-        if has_ip && is_default {
-            wrong.push(
-                "user specified IP address is supported on user defined networks only".to_owned(),
-            );
-        } else if has_ip && !record.is_some_and(Record::has_chosen_subnets) {
-            wrong.push(
-                "user specified IP address is supported only when connecting to networks with user configured subnets"
-                    .to_owned(),
-            );
-        }
-        for (text, is_v4) in [(&wish.ipv4, true), (&wish.ipv6, false)] {
-            if !text.is_empty() && (!is_default || made.is_some()) {
-                check_ip(text, is_v4, made, &mut wrong);
-            }
-        }
-        match addresses::complaint(&wrong) {
-            None => settings(wish).map(drop),
-            Some(text) => Err(Error::invalid(format!("invalid endpoint settings:{text}"))),
-        }
+        wish::check(wish, record, self.is_any_built_in(id).is_some())
+    }
+
+    /// The same for a container that is to be in no network of ours: nobody would give it what it asks for.
+    pub(crate) fn check_without(&self, wish: &EndpointOptions) -> Result<()> {
+        wish::check(wish, None, true)
     }
 
     /// Gives a container that starts its endpoints in all the networks that it is to be in, with addresses nobody else has.
@@ -139,8 +108,9 @@ impl Networks {
         place: &mut Place,
         others: &[Connection],
     ) -> Result<Connection> {
-        let id = match &place.network {
+        let id = match place.network.as_ref().filter(|id| self.is_there(id)) {
             Some(id) => id.clone(),
+            // Not made yet when the container was, or removed and made again since.
             None => self.find(&place.name)?,
         };
         self.ready(&id)?;
@@ -148,10 +118,9 @@ impl Networks {
         let missing = || Error::not_found(format!("network {} not found", place.name));
         let member = members.networks.get_mut(&id).ok_or_else(missing)?;
         let Some(network) = member.record.made.clone() else {
-            return Err(Error::invalid(format!(
-                "network {} is a configuration network and cannot be joined",
-                place.name
-            )));
+            return Err(Error::invalid(
+                "cannot create endpoint on configuration-only network",
+            ));
         };
         let taken: Vec<_> = others
             .iter()
@@ -312,78 +281,15 @@ impl Networks {
     }
 }
 
-fn check_ip(text: &str, is_v4: bool, made: Option<&Network>, wrong: &mut Vec<String>) {
-    let ip: Option<IpAddr> = text
-        .parse()
-        .ok()
-        .filter(|ip: &IpAddr| ip.is_ipv4() == is_v4);
-    if ip.is_none() {
-        let family = if is_v4 { "IPv4" } else { "IPv6" };
-        wrong.push(format!("invalid {family} address: {text}"));
-    }
-    let mut subnets = made.into_iter().flat_map(Network::subnets);
-    let is_in = |ip| subnets.any(|subnet| subnet.prefix.contains(ip));
-    if !ip.is_some_and(is_in) {
-        wrong.push(format!(
-            "no configured subnet or ip-range contain the IP address {text}"
-        ));
-    }
-}
-
-/// What a wish says about the device.
-struct Settings {
-    mac: Option<Mac>,
-    device: Option<DeviceName>,
-    sysctls: Vec<(String, String)>,
-}
-
-fn settings(wish: &EndpointOptions) -> Result<Settings> {
-    let refuse = |present: bool, what: &str| match present {
-        true => Err(Error::unsupported(what)),
-        false => Ok(()),
-    };
-    refuse(
-        !wish.link_local.is_empty(),
-        "a link-local address (--link-local-ip)",
-    )?;
-    let known = |name: &&String| !matches!(name.as_str(), DEVICE | SYSCTLS);
-    if let Some(name) = wish.driver_options.keys().find(known) {
-        return Err(Error::unsupported(format_args!(
-            "the endpoint's option {name:?} (--driver-opt)"
-        )));
-    }
-    let mac = match wish.mac_address.as_str() {
-        "" => None,
-        text => Some(text.parse::<Mac>()?),
-    };
-    let device = wish.driver_options.get(DEVICE);
-    let sysctls = wish.driver_options.get(SYSCTLS).map_or("", String::as_str);
-    let pair = |setting: &str| match setting.split_once('=') {
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Error::invalid(format!(
-            "invalid network interface sysctl {setting:?}"
-        ))),
-    };
-    Ok(Settings {
-        mac,
-        device: device.map(|name| name.parse()).transpose()?,
-        sysctls: sysctls
-            .split(',')
-            .filter(|setting| !setting.is_empty())
-            .map(pair)
-            .collect::<Result<_>>()?,
-    })
-}
-
 impl Member {
     /// An endpoint after a wish; the addresses are taken, if all went well.
     fn endpoint(
         &mut self,
         network: &Network,
-        wish: &EndpointOptions,
+        wanted: &EndpointOptions,
         devices: &[&str],
     ) -> Result<Endpoint> {
-        let settings = settings(wish)?;
+        let settings = wish::settings(wanted)?;
         let id: Identity = ContainerId::random().as_str().parse()?;
         let device = match settings.device {
             Some(name) if devices.contains(&name.as_str()) => {
@@ -394,8 +300,8 @@ impl Member {
             Some(name) => name,
             None => free_device(drivers::device_prefix(&self.record.request), devices)?,
         };
-        let v4 = take(self.v4.as_mut(), &wish.ipv4)?;
-        let v6 = match take(self.v6.as_mut(), &wish.ipv6) {
+        let v4 = take(self.v4.as_mut(), &wanted.ipv4, &self.record)?;
+        let v6 = match take(self.v6.as_mut(), &wanted.ipv6, &self.record) {
             Ok(v6) => v6,
             Err(error) => {
                 if let (Some(pool), Some(address)) = (&mut self.v4, v4) {
@@ -404,8 +310,10 @@ impl Member {
                 return Err(error);
             }
         };
-        let of_address = match v4.map(|address| address.ip) {
-            Some(IpAddr::V4(ip)) => Mac::of(ip),
+        let of_address = match (&network.driver, v4.map(|address| address.ip)) {
+            (Driver::Bridge(_), Some(IpAddr::V4(ip))) => Mac::of(ip),
+            // A new one each time: a link takes none twice, and the kernel removes the device of a container that has ended in its own
+            // time, when the next one has its IP address already.
             _ => Mac::from_seed(u64::from_str_radix(&id.as_str()[..16], 16).unwrap_or(1)),
         };
         debug_assert_eq!(network.id, self.record.id);
@@ -415,7 +323,7 @@ impl Member {
             mac: settings.mac.unwrap_or(of_address),
             v4,
             v6,
-            extra: Vec::new(),
+            extra: settings.link_local,
             gateway_v4: None,
             gateway_v6: None,
             routes: Vec::new(),
@@ -429,7 +337,11 @@ impl Member {
 }
 
 /// The address that is wished for, or the lowest that is free.
-fn take(pool: Option<&mut network::ipam::Pool>, wish: &str) -> Result<Option<Address>> {
+fn take(
+    pool: Option<&mut network::ipam::Pool>,
+    wish: &str,
+    record: &Record,
+) -> Result<Option<Address>> {
     let Some(pool) = pool else {
         return Ok(None);
     };
@@ -438,7 +350,15 @@ fn take(pool: Option<&mut network::ipam::Pool>, wish: &str) -> Result<Option<Add
             pool.claim(ip)?;
             ip
         }
-        Err(_) => pool.take()?,
+        Err(_) => pool.take().map_err(|error| match error {
+            network::Error::NoAddress(prefix) => Error::system(format!(
+                "no available {} addresses on this network's address pools: {} ({})",
+                addresses::family(prefix.address()),
+                record.name(),
+                record.id
+            )),
+            other => other.into(),
+        })?,
     };
     Ok(Some(Address::new(ip, pool.prefix().length())?))
 }

@@ -143,12 +143,10 @@ impl Record {
         &self.request.name
     }
 
-    /// Subnets that the user chose are where fixed addresses may be asked for.
-    pub(super) fn has_chosen_subnets(&self) -> bool {
-        self.request
-            .pools
-            .iter()
-            .any(|pool| !pool.subnet.is_empty())
+    /// The subnets that the user chose: there fixed addresses may be asked for.
+    pub(super) fn chosen_subnets(&self) -> impl Iterator<Item = network::Prefix> {
+        let pools = self.request.pools.iter();
+        pools.filter_map(|pool| pool.subnet.parse().ok())
     }
 
     pub(super) fn view(&self, built_in: bool, endpoints: Vec<EndpointView>) -> NetworkView {
@@ -157,7 +155,13 @@ impl Record {
             id: self.id.to_string(),
             name: request.name.clone(),
             created: self.created,
-            driver: driver(request).to_owned(),
+            // One that only holds settings has none.
+            driver: if request.config_only {
+                "null"
+            } else {
+                driver(request)
+            }
+            .to_owned(),
             internal: request.internal,
             attachable: request.attachable,
             enable_ipv4: request.enable_ipv4.unwrap_or(true),
@@ -177,21 +181,20 @@ impl Record {
         }
     }
 
-    /// What the user said, or else what was chosen.
+    /// What the user said, then what was chosen beside that.
     fn pools(&self) -> Vec<AddressPool> {
-        let made = self.made.iter().flat_map(network::Network::subnets);
-        let chosen = made.map(|subnet| AddressPool {
-            subnet: subnet.prefix.to_string(),
-            gateway: subnet.gateway.map(|ip| ip.to_string()).unwrap_or_default(),
-            range: String::new(),
-            auxiliary: BTreeMap::new(),
-        });
-        let said = |prefix: &str| self.request.pools.iter().find(|pool| pool.subnet == prefix);
-        let mut all: Vec<_> = chosen
-            .map(|pool| said(&pool.subnet).cloned().unwrap_or(pool))
-            .collect();
-        if self.made.is_none() {
-            all.clone_from(&self.request.pools);
+        let mut all = self.request.pools.clone();
+        for subnet in self.made.iter().flat_map(network::Network::subnets) {
+            let prefix = subnet.prefix.to_string();
+            if all.iter().any(|pool| pool.subnet == prefix) {
+                continue;
+            }
+            all.push(AddressPool {
+                subnet: prefix,
+                gateway: subnet.gateway.map(|ip| ip.to_string()).unwrap_or_default(),
+                range: String::new(),
+                auxiliary: BTreeMap::new(),
+            });
         }
         all
     }

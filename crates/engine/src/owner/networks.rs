@@ -181,13 +181,10 @@ fn connect_running(
 }
 
 fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<()> {
-    let network = shared.networks.find(network)?;
     let mut places = container.live().places.clone();
-    let found = places
-        .iter()
-        .position(|place| place.network.as_ref() == Some(&network));
     let id = &container.birth.id;
-    let Some(found) = found else {
+    let Some(found) = place_in(shared, &places, network) else {
+        let network = shared.networks.find(network)?;
         let name = shared.networks.name_of(&network);
         let article = if container.phase().is_active() {
             ""
@@ -199,11 +196,13 @@ fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<(
         )));
     };
     let place = places.remove(found);
-    if let (Some(endpoint), Some(pid)) = (&place.endpoint, container.phase().pid()) {
+    if let (Some(network), Some(endpoint), Some(pid)) =
+        (&place.network, &place.endpoint, container.phase().pid())
+    {
         let netns = namespace(pid)?;
         shared
             .networks
-            .leave(id, &network, endpoint, Some(netns.as_fd()))?;
+            .leave(id, network, endpoint, Some(netns.as_fd()))?;
         let mut joined = shared.networks.joined(&places);
         lead_out(&mut places, &mut joined);
         let host = shared.networks.host()?;
@@ -216,12 +215,31 @@ fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<(
         shared.networks.note(id, &joined);
         netfiles::remove_addresses(shared, container, endpoint)?;
         keep(shared, container, places)?;
-        naming::left(shared, container, &network)?;
+        naming::left(shared, container, network)?;
     } else {
         keep(shared, container, places)?;
     }
     announce(shared, "disconnect", container, &place);
     Ok(())
+}
+
+/// Which of the places is in the network of this id; or, while the place's own network is gone, in one of that name.
+fn place_in(shared: &Shared, places: &[Place], network: &str) -> Option<usize> {
+    let networks = &shared.networks;
+    let found = networks.find(network).ok();
+    let name = match &found {
+        Some(id) => networks.name_of(id),
+        None => network.to_owned(),
+    };
+    let is_lost = |place: &Place| {
+        let own = place.network.as_ref();
+        place.name == name && !own.is_some_and(|id| networks.is_there(id))
+    };
+    let by_id = |place: &Place| found.is_some() && place.network == found;
+    places
+        .iter()
+        .position(by_id)
+        .or_else(|| places.iter().position(is_lost))
 }
 
 /// Where a container's process is.
@@ -245,7 +263,7 @@ pub(crate) fn first_places(
     let host = &options.host;
     let mode: Network = host.network_mode.parse()?;
     let Network::Named(main) = mode else {
-        return other_places(options);
+        return other_places(shared, options);
     };
     let mut wishes = options.networks.clone();
     let mut wish = wishes.remove(&main).unwrap_or_default();
@@ -276,18 +294,23 @@ pub(crate) fn first_places(
     Ok(places)
 }
 
-/// A container without networks of its own has no endpoints either; what clients say about the mode itself is nothing.
-fn other_places(options: &crate::options::ContainerOptions) -> Result<Vec<Place>> {
+/// A container without networks of its own has no endpoints either; a client may name the mode itself, but not ask it for addresses.
+fn other_places(shared: &Shared, options: &crate::options::ContainerOptions) -> Result<Vec<Place>> {
     let mode = options.host.network_mode.as_str();
     let is_mode =
         |name: &String| name == mode || name == "default" || name == "none" || name == "host";
-    match options.networks.keys().find(|name| !is_mode(name)) {
-        None => Ok(Vec::new()),
-        Some(_) if mode == "none" => Err(Error::invalid(
-            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-        )),
-        Some(_) => Err(Error::invalid(
-            "container sharing network namespace with another container or host cannot be connected to any other network",
-        )),
+    if options.networks.keys().all(is_mode) {
+        for wish in options.networks.values() {
+            shared.networks.check_without(wish).map_err(|error| {
+                Error::new(error.kind(), format!("invalid config for network {mode}"))
+                    .caused_by(error.chain())
+            })?;
+        }
+        return Ok(Vec::new());
     }
+    Err(Error::invalid(if mode == "none" {
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+    } else {
+        "container sharing network namespace with another container or host cannot be connected to any other network"
+    }))
 }

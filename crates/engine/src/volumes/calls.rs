@@ -154,7 +154,7 @@ impl ListFilter {
 }
 
 /// A filter that is true or false.
-pub(crate) fn switch(key: &str, values: &[String]) -> Result<bool> {
+fn switch(key: &str, values: &[String]) -> Result<bool> {
     let said = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
     match (said(["1", "true"]), said(["0", "false"])) {
         (true, false) => Ok(true),

@@ -203,8 +203,20 @@ fn a_bridge_of_somebody_else_is_used_and_left() {
         container.connect(world, &network, &endpoint);
         let server = container.serve("10.9.0.2", 80);
         assert_eq!(world.ask("10.9.0.2", 80).unwrap(), server.name());
+        let addresses = || {
+            let found = world.host.bridge_addresses(&"br-mine".parse().unwrap());
+            let all = found.unwrap().unwrap();
+            all.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses(), ["10.9.0.1/16"]);
         world.host.remove(&network).unwrap();
         assert!(world.devices().contains(&"br-mine".to_owned()));
+        assert_eq!(addresses(), Vec::<String>::new());
+        // One that it had before is not ours to take.
+        world.give("br-mine", &["10.9.0.1/16"]);
+        world.host.create(&network).unwrap();
+        world.host.remove(&network).unwrap();
+        assert_eq!(addresses(), ["10.9.0.1/16"]);
         network.driver = Driver::Bridge(crate::Bridge::new("eth0".parse().unwrap()));
         assert!(matches!(
             world.host.create(&network),

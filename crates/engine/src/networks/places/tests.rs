@@ -132,7 +132,7 @@ fn one_network_that_cannot_be_joined_takes_all_back() {
     let (a, b) = (ContainerId::random(), ContainerId::random());
     let mut places = ["one", "two", "settings"].map(|name| world.place(name, &any()));
     let error = world.join(&a, &mut places).unwrap_err().to_string();
-    assert!(error.contains("is a configuration network"), "{error}");
+    assert!(error.contains("on configuration-only network"), "{error}");
     assert_eq!(world.taken(), before);
     assert!(places.iter().all(|place| place.endpoint.is_none()));
     // An IPv6 address that is taken gives the IPv4 one back.
@@ -162,7 +162,7 @@ fn devices_are_numbered_through_all_networks() {
         .collect();
     assert_eq!(names, ["eth0", "lan0", "eth1"]);
     let twice = EndpointOptions {
-        driver_options: [(DEVICE.to_owned(), "eth0".to_owned())].into(),
+        driver_options: [(wish::DEVICE.to_owned(), "eth0".to_owned())].into(),
         ..any()
     };
     let mut places = [world.place("one", &any()), world.place("two", &twice)];
@@ -333,4 +333,52 @@ fn nobody_asks_for_a_container_s_name_while_networks_are_locked() {
     assert_eq!(view.endpoints[0].name, "web");
     let refused = world.networks.remove(&id, &name_of).unwrap_err();
     assert!(refused.to_string().contains("name:\"web\""));
+}
+
+#[test]
+fn a_network_that_was_made_again_is_found_by_its_name() {
+    let world = World::new().plain("one", &["10.0.0.0/24"]);
+    let mut places = [world.place("one", &any())];
+    let old = places[0].network.clone().unwrap();
+    let record = world.networks.members().networks.remove(&old).unwrap();
+    world.networks.give_back(&record.record.made.unwrap());
+    let container = ContainerId::random();
+    let error = world.join(&container, &mut places).unwrap_err();
+    assert_eq!(error.to_string(), "network one not found");
+    let world = world.plain("one", &["10.7.0.0/24"]);
+    assert_eq!(
+        world.join(&container, &mut places).unwrap(),
+        ["10.7.0.2/24"]
+    );
+    assert_ne!(places[0].network, Some(old));
+}
+
+#[test]
+fn a_shared_link_gets_a_new_hardware_address_each_time() {
+    let macvlan = |record: &mut Record| {
+        let made = record.made.as_mut().unwrap();
+        made.driver = Driver::Macvlan(network::Macvlan {
+            parent: network::Parent::Device("eth0".parse().unwrap()),
+            mode: network::MacvlanMode::Bridge,
+        });
+    };
+    let world = World::new()
+        .with("shared", &["10.0.0.0/24"], macvlan)
+        .plain("own", &["10.1.0.0/24"]);
+    let macs = |name: &str| {
+        [(); 2].map(|()| {
+            let container = ContainerId::random();
+            let mut places = [world.place(name, &any())];
+            world.join(&container, &mut places).unwrap();
+            let (id, endpoint) = (places[0].network.clone(), places[0].endpoint.clone());
+            let endpoint = endpoint.unwrap();
+            world.networks.release(&container, &id.unwrap(), &endpoint);
+            (ip(&endpoint), endpoint.mac)
+        })
+    };
+    let [one, two] = macs("shared");
+    assert_eq!(one.0, two.0);
+    assert_ne!(one.1, two.1);
+    let [one, two] = macs("own");
+    assert_eq!(one, two);
 }

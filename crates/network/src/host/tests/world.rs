@@ -267,7 +267,7 @@ fn give(device: &DeviceName, addresses: &[&str], routes: &[(&str, &str)]) {
     let index = link::find(&mut connection, device).unwrap().unwrap().index;
     let mut batch = Batch::new();
     for text in addresses {
-        link::add_address(&mut batch, index, address(text), "address".into());
+        link::add_unmarked(&mut batch, index, address(text), "address".into());
     }
     link::set_up(&mut batch, device);
     for (to, via) in routes {
