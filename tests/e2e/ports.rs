@@ -56,6 +56,10 @@ fn ready(d: &Daemon, name: &str, times: usize) {
 pub(crate) fn ask(to: &str) -> io::Result<String> {
     let address: SocketAddr = to.parse().expect("an address");
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(20))?;
+    converse(&mut stream)
+}
+
+fn converse(stream: &mut TcpStream) -> io::Result<String> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut text = String::new();
@@ -554,11 +558,47 @@ fn ports_that_are_sockets_of_the_host() {
                 .expect("after a crash"),
             "web"
         );
+        // A connection goes on while another port is ended.
+        let open = outside.inside(|| TcpStream::connect((HOST, 8080)));
+        let mut open = open.expect("a connection");
+        d.tare().ok(&["update", "--publish-rm", "20007", "web"]);
+        assert!(is_free(host, 20007) && !is_free(host, 20008));
+        assert_eq!(converse(&mut open).expect("the same connection"), "web");
         docker.ok(&["rm", "-f", "web"]);
         docker.ok(&["network", "rm", "near"]);
         docker
             .run(&["network", "create", "-o", "publish-mode=x", "near"])
             .fails(1, "unknown publish-mode");
+    });
+}
+
+/// Of several addresses of the host, the one that was asked answers.
+#[test]
+fn datagrams_through_sockets_of_the_host() {
+    with(|d, host| {
+        let docker = d.docker();
+        docker.ok(&[
+            "network",
+            "create",
+            "-o",
+            "publish-mode=host-socket",
+            "near",
+        ]);
+        let line = ["run", "-d", "--name", "one", "--network", "near"];
+        let line = [&line[..], &["-p", "5300:53/udp", IMAGE, "sleep", "1000"]].concat();
+        docker.ok(&line);
+        let server = echo(d, "one", 53);
+        let patience = Some(Duration::from_secs(20));
+        for (own, to) in [("127.0.0.1", "127.0.0.9:5300"), ("::1", "[::1]:5300")] {
+            let client = host.inside(|| UdpSocket::bind((own, 0))).expect("a socket");
+            client.set_read_timeout(patience).expect("a patience");
+            client.send_to(b"hello", to).expect("send");
+            let (_, from) = client.recv_from(&mut [0; 16]).expect("an answer");
+            assert_eq!(from.to_string(), to);
+        }
+        drop(server);
+        docker.ok(&["rm", "-f", "one"]);
+        docker.ok(&["network", "rm", "near"]);
     });
 }
 

@@ -201,50 +201,62 @@ impl Keeper {
             *of = new;
         }
         let told = if is_other {
-            let key = key.to_owned();
-            self.inner.tell(&mut state, &Op::Release { key }, &[])
+            self.hold_anew(&mut state, key, &held)
         } else {
             Ok(())
         };
-        let told = told.and_then(|()| {
-            let all = if is_other {
-                holding(key, &held)
-            } else {
-                Vec::new()
-            };
-            all.iter()
-                .try_for_each(|op| self.inner.tell(&mut state, &op.0, &op.1))
-        });
         state.given.held.insert(key.to_owned(), held);
         told
     }
 
-    /// Lets go of some of what is held under a key. What the proxy carries on for the others is cut.
+    /// Lets go of some of what is held under a key. What the proxy carries on for the others goes on.
     pub(crate) fn hold_only(
         &self,
         key: &str,
         is_wanted: impl Fn(BorrowedFd<'_>) -> bool,
     ) -> Result<()> {
         let mut state = self.inner.state();
-        let Some(mut held) = state.given.held.remove(key) else {
+        if !state.given.held.contains_key(key) {
             return Ok(());
-        };
-        let before = held.len();
-        held.retain(|(_, socket)| is_wanted(socket.as_fd()));
-        let told = if held.len() == before {
-            Ok(())
-        } else {
-            let release = Op::Release {
-                key: key.to_owned(),
-            };
-            let all = std::iter::once((release, Vec::new())).chain(holding(key, &held));
-            all.into_iter()
-                .try_for_each(|op| self.inner.tell(&mut state, &op.0, &op.1))
-        };
-        if !held.is_empty() {
-            state.given.held.insert(key.to_owned(), held);
         }
-        told
+        let is_understood = self.inner.link(&mut state)?.version() >= keeping::PARTS;
+        let held = state.given.held.remove(key).unwrap_or_default();
+        let (held, parted): (Vec<_>, Vec<_>) = held
+            .into_iter()
+            .partition(|(_, socket)| is_wanted(socket.as_fd()));
+        if parted.is_empty() {
+            state.given.held.insert(key.to_owned(), held);
+            return Ok(());
+        }
+        if is_understood {
+            // Before it is told: a keeper that takes its place now is given the rest only.
+            let key = key.to_owned();
+            if !held.is_empty() {
+                state.given.held.insert(key.clone(), held);
+            }
+            let part = Op::Part { key };
+            parted.chunks(MAX_FDS).try_for_each(|piece| {
+                let fds: Vec<_> = piece.iter().map(|(_, fd)| fd.as_fd()).collect();
+                self.inner.tell(&mut state, &part, &fds)
+            })
+        } else {
+            let told = self.hold_anew(&mut state, key, &held);
+            if !held.is_empty() {
+                state.given.held.insert(key.to_owned(), held);
+            }
+            told
+        }
+    }
+
+    /// Has these held in place of what is held under the key; what goes through them is cut.
+    fn hold_anew(&self, state: &mut State, key: &str, held: &[(Use, OwnedFd)]) -> Result<()> {
+        let release = Op::Release {
+            key: key.to_owned(),
+        };
+        self.inner.tell(state, &release, &[])?;
+        holding(key, held)
+            .iter()
+            .try_for_each(|op| self.inner.tell(state, &op.0, &op.1))
     }
 
     /// Lets go of what is held under a key.

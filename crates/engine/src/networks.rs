@@ -124,6 +124,13 @@ impl Networks {
         Ok(networks)
     }
 
+    /// What the daemon says of all networks, and no record does.
+    fn open_directly(&self, driver: &mut network::Driver) {
+        if let network::Driver::Bridge(bridge) = driver {
+            bridge.direct = self.setup.direct;
+        }
+    }
+
     fn read_records(&self) -> Result<()> {
         let reading = || format!("read {}", self.folder.display());
         for entry in fs::read_dir(&self.folder).context(reading)? {
@@ -144,12 +151,15 @@ impl Networks {
         Ok(())
     }
 
-    fn take_in(&self, record: Record) -> Result<()> {
+    fn take_in(&self, mut record: Record) -> Result<()> {
         let mut members = self.members();
         if let Some(made) = &record.made {
             for subnet in made.subnets() {
                 members.subnets.claim(subnet.prefix)?;
             }
+        }
+        if let Some(made) = &mut record.made {
+            self.open_directly(&mut made.driver);
         }
         let member = Member::new(record)?;
         members.networks.insert(member.record.id.clone(), member);

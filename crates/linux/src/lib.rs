@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod caps;
 pub mod clone;
+pub mod datagram;
 pub mod durable;
 pub mod epoll;
 mod error;

@@ -50,7 +50,7 @@ mod obstacles;
 mod sets;
 mod transaction;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use linux::Errno;
@@ -270,8 +270,22 @@ impl Firewall {
                 .collect()
         };
         let (added, removed) = (not_in(ports, &before), not_in(&before, ports));
-        let new = of_ports(network, known, &added);
-        let old = of_ports(network, known, &removed);
+        // Not of what was added and removed: several ports may be one element.
+        let new: HashSet<_> = elements::of_ports(network, known, ports)
+            .into_iter()
+            .collect();
+        let old: HashSet<_> = elements::of_ports(network, known, &before)
+            .into_iter()
+            .collect();
+        let in_order = |some: std::collections::hash_set::Difference<'_, Element, _>| {
+            let mut all: Vec<_> = some.cloned().collect();
+            all.sort_by_key(|element| (element.set.family, element.set.name));
+            all
+        };
+        let (new, old) = (
+            in_order(new.difference(&old)),
+            in_order(old.difference(&new)),
+        );
         let result = self.apply(|transaction| {
             transaction.remove(&old);
             transaction.add(&new);
@@ -397,7 +411,7 @@ impl Firewall {
         let mut all = plugged.place.map_or_else(Vec::new, |place| {
             elements::of_endpoint(&name, place, endpoint)
         });
-        all.extend(of_ports(network, endpoint, &endpoint.ports));
+        all.extend(elements::of_ports(network, endpoint, &endpoint.ports));
         all
     }
 
@@ -494,9 +508,4 @@ fn unknown(network: &Identity) -> crate::Error {
         "the network {} or its endpoint is not there",
         network.short()
     ))
-}
-
-fn of_ports(network: &Network, endpoint: &Endpoint, ports: &[Published]) -> Vec<Element> {
-    let of_port = |port| elements::of_port(network, endpoint, port);
-    ports.iter().flat_map(of_port).collect()
 }

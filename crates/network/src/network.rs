@@ -69,10 +69,13 @@ pub struct Bridge {
     /// The bridge gets no IPv4 address (`com.docker.network.bridge.inhibit_ipv4`).
     #[serde(default)]
     pub inhibit_v4: bool,
-    /// Devices through which containers are reached although their ports are not published
+    /// Devices through which published ports are reached by the containers' own addresses
     /// (`com.docker.network.bridge.trusted_host_interfaces`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted: Vec<DeviceName>,
+    /// The same for all devices (`--allow-direct-routing`). In no record: it is the daemon's to say.
+    #[serde(skip)]
+    pub direct: bool,
 }
 
 fn yes() -> bool {
@@ -173,6 +176,7 @@ impl Bridge {
             gateway_mode_v6: GatewayMode::Nat,
             inhibit_v4: false,
             trusted: Vec::new(),
+            direct: false,
         }
     }
 }

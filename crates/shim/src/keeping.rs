@@ -21,7 +21,9 @@ pub use frame::{Decoder, FrameError, MAX_FDS, MAX_FRAME, receive, send};
 pub use wire::Wire;
 
 /// The version this library speaks.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The first version that knows [`Op::Part`].
+pub const PARTS: u32 = 2;
 
 /// The name that makes `tare-shim` the keeper.
 pub const PROGRAM: &str = "tare-keeper";
@@ -83,6 +85,11 @@ pub enum Op {
     ServeHost(HostNames),
     /// Answers the host no more.
     UnserveHost,
+    /// Closes some of what it holds under the key, and what goes through them ends: those sockets of which descriptors come along. What it
+    /// does not hold is no error. Of version 2.
+    Part {
+        key: String,
+    },
     /// What a later version asks for.
     Unknown,
 }

@@ -51,6 +51,7 @@ pub(super) fn read(settings: &Settings, own_name: &str) -> Result<Networking, Co
                 .parse()
                 .map_err(|error: engine::Error| ConfigError::Network(error.chain()))?,
         },
+        direct: on("allow-direct-routing", false),
         proxy: on("userland-proxy", true),
         pools: pools(settings)?,
     };

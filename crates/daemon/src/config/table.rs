@@ -192,6 +192,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
     yes("iptables", "iptables", Switch, "Always on: rules for IPv4"),
     yes("ipv6", "ipv6", Switch, "Give the default bridge IPv6"),
     yes(
+        "allow-direct-routing",
+        "allow-direct-routing",
+        Switch,
+        "Let others reach published ports by the containers' own addresses",
+    ),
+    yes(
         "publish-mode",
         "publish-mode",
         Text,
@@ -496,12 +502,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
     ),
     yes("", "proxies", Table, ""),
     yes("", "min-api-version", Text, ""),
-    no(
-        "allow-direct-routing",
-        "allow-direct-routing",
-        Switch,
-        NETWORK,
-    ),
     no(
         "authorization-plugin",
         "authorization-plugins",

@@ -19,6 +19,7 @@ pub(super) struct Link {
     decoder: Decoder,
     seq: u64,
     pid: u32,
+    version: u32,
     process: Option<PidFd>,
     /// Ends the thread that waits for the keeper's death.
     _watched: Option<std::io::PipeWriter>,
@@ -73,14 +74,23 @@ impl Link {
             decoder: Decoder::default(),
             seq: 0,
             pid: 0,
+            version: 0,
             process: None,
             _watched: None,
         };
         match link.call(Op::Hello { version: VERSION }, &[])? {
-            (Value::Welcome { pid, .. }, _) => link.pid = pid,
+            (Value::Welcome { pid, version }, _) => {
+                link.pid = pid;
+                link.version = version;
+            }
             _ => return Err(Error::system("the keeper does not greet").into()),
         }
         Ok(link)
+    }
+
+    /// What it understands.
+    pub(super) fn version(&self) -> u32 {
+        self.version
     }
 
     pub(super) fn pid(&self) -> u32 {

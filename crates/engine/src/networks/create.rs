@@ -143,7 +143,8 @@ impl Networks {
     /// Chooses addresses, then writes the record, then makes devices and rules: whatever a crash leaves of these, the record
     /// completes. The caller holds `making`.
     fn make(&self, mut record: Record) -> Result<()> {
-        let settings = drivers::settings(&record.id, &record.request)?;
+        let mut settings = drivers::settings(&record.id, &record.request)?;
+        self.open_directly(&mut settings.driver);
         let wanted = addresses::read(&record.request)?;
         self.check_device(&settings.driver)?;
         let host = self.host()?;

@@ -41,6 +41,8 @@ pub struct Networking {
     pub forwarding: bool,
     /// How published ports lead to containers. For all networks that say nothing else.
     pub publish_mode: PublishMode,
+    /// Whether published ports are reached by the containers' own addresses too (`--allow-direct-routing`). For all networks.
+    pub direct: bool,
     /// Whether what the kernel cannot translate is carried on by the keeper (`--userland-proxy`).
     pub proxy: bool,
     /// Where subnets come from that nobody chose: a prefix, and the length of the parts that it is cut into. None: Docker's.
@@ -92,6 +94,7 @@ impl Default for Networking {
             ip: IpAddr::from([0, 0, 0, 0]),
             forwarding: true,
             publish_mode: PublishMode::Auto,
+            direct: false,
             proxy: true,
             pools: Vec::new(),
         }

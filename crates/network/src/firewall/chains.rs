@@ -218,7 +218,6 @@ fn forward() -> Vec<Rule> {
                 .compare(register(0), false, &[0; 4])
                 .decide(Verdict::Accept);
         }),
-        in_set(sets::TRUSTED.name, both, Verdict::Accept),
         rule(move |e| {
             e.load(incoming, register(0))
                 .lookup(sets::BRIDGES.name, register(0), false);
@@ -228,12 +227,25 @@ fn forward() -> Vec<Rule> {
         }),
     ];
     for side in [SIDE4, SIDE6] {
+        rules.push(direct(side));
         rules.extend(routed(side));
     }
     rules.push(rule(|e| {
         e.decide(Verdict::Drop);
     }));
     rules
+}
+
+/// A trusted device reaches published ports by the containers' own addresses.
+fn direct(side: Side) -> Rule {
+    rule(move |e| {
+        side.is(e);
+        e.load_all(&[Load::InDevice, Load::OutDevice]);
+        e.lookup(sets::TRUSTED.name, register(0), true);
+        e.load_all(&[side.destination, Load::L4Protocol, Load::DestinationPort]);
+        e.lookup(side.sets.direct.name, register(0), true)
+            .decide(Verdict::Accept);
+    })
 }
 
 fn routed(side: Side) -> [Rule; 2] {

@@ -167,34 +167,98 @@ pub(super) fn of_link(
     elements
 }
 
-/// What one entry of an endpoint's published ports is. Ports of the host are translated, those of a routed network opened. An entry
+/// What an endpoint's published ports are. Ports of the host are translated, those of a routed network opened. An entry
 /// for which the endpoint has no address of its family is the proxy's.
-pub(super) fn of_port(network: &Network, endpoint: &Endpoint, port: &Published) -> Vec<Element> {
+pub(super) fn of_ports(
+    network: &Network,
+    endpoint: &Endpoint,
+    ports: &[Published],
+) -> Vec<Element> {
     let (Some(bridge), false) = (network.bridge(), network.internal) else {
         return Vec::new();
     };
-    let (address, mode) = match port.address {
-        IpAddr::V4(_) => (endpoint.v4, bridge.gateway_mode_v4),
-        IpAddr::V6(_) => (endpoint.v6, bridge.gateway_mode_v6),
-    };
-    match (address, mode) {
-        (None, _) | (_, GatewayMode::Isolated) => Vec::new(),
-        (Some(own), GatewayMode::Routed) => vec![opened(own.ip, port)],
-        (Some(_), GatewayMode::Nat | GatewayMode::NatUnprotected) if endpoint.carried => Vec::new(),
-        (Some(own), GatewayMode::Nat | GatewayMode::NatUnprotected) => translated(own.ip, port),
+    let mut elements = Vec::new();
+    let mut opened = Vec::new();
+    for port in ports {
+        let (own, mode) = match port.address {
+            IpAddr::V4(_) => (endpoint.v4, bridge.gateway_mode_v4),
+            IpAddr::V6(_) => (endpoint.v6, bridge.gateway_mode_v6),
+        };
+        let Some(own) = own else {
+            continue;
+        };
+        let is_translated = matches!(mode, GatewayMode::Nat | GatewayMode::NatUnprotected);
+        if is_translated && !endpoint.carried {
+            elements.extend(translated(own.ip, port));
+        }
+        if let Some(set) = opening(bridge, mode, of(own.ip)) {
+            opened.push(Opened {
+                name: set.name,
+                set,
+                own: own.ip,
+                protocol: port.protocol,
+                first: port.container,
+                last: port.last_of_container(),
+            });
+        }
     }
+    elements.extend(joined(opened).iter().map(Opened::element));
+    elements
+}
+
+/// In which set a port is that is reached by the container's own address.
+fn opening(bridge: &Bridge, mode: GatewayMode, sets: &'static OfFamily) -> Option<&'static Set> {
+    match mode {
+        GatewayMode::Isolated => None,
+        GatewayMode::Routed => Some(&sets.open),
+        GatewayMode::Nat | GatewayMode::NatUnprotected if bridge.direct => Some(&sets.open),
+        GatewayMode::Nat | GatewayMode::NatUnprotected => {
+            (!bridge.trusted.is_empty()).then_some(&sets.direct)
+        }
+    }
+}
+
+/// Ports of a container in one of these sets.
+struct Opened {
+    name: &'static str,
+    set: &'static Set,
+    own: IpAddr,
+    protocol: Protocol,
+    first: u16,
+    last: u16,
+}
+
+impl Opened {
+    fn element(&self) -> Element {
+        let own = || with_protocol(Bytes::new().address(self.own), self.protocol);
+        Element {
+            last: Some(own().port(self.last)),
+            ..element(self.set, own().port(self.first))
+        }
+    }
+
+    fn kind(&self) -> (&'static str, IpAddr, Protocol) {
+        (self.name, self.own, self.protocol)
+    }
+}
+
+/// Several ports of the host may lead to one of the container, but ranges of a set must not overlap.
+fn joined(mut all: Vec<Opened>) -> Vec<Opened> {
+    all.sort_by_key(|one| (one.kind(), one.first));
+    let mut joined: Vec<Opened> = Vec::new();
+    for one in all {
+        match joined.last_mut() {
+            Some(last) if last.kind() == one.kind() && one.first <= last.last.saturating_add(1) => {
+                last.last = last.last.max(one.last);
+            }
+            _ => joined.push(one),
+        }
+    }
+    joined
 }
 
 fn with_protocol(key: Bytes, protocol: Protocol) -> Bytes {
     key.with(&[protocol.number()])
-}
-
-fn opened(own: IpAddr, port: &Published) -> Element {
-    let key = |number| with_protocol(Bytes::new().address(own), port.protocol).port(number);
-    Element {
-        last: Some(key(port.last_of_container())),
-        ..element(&of(own).open, key(port.container))
-    }
 }
 
 fn translated(own: IpAddr, port: &Published) -> Vec<Element> {
@@ -229,4 +293,40 @@ fn translated(own: IpAddr, port: &Published) -> Vec<Element> {
         ),
     };
     (0..port.count).map(single).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn opened(first: u16, count: u16) -> Opened {
+        Opened {
+            name: sets::V4.open.name,
+            set: &sets::V4.open,
+            own: [10, 9, 0, 2].into(),
+            protocol: Protocol::Tcp,
+            first,
+            last: first.saturating_add(count),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn joined_ranges_do_not_touch_and_hold_the_same_ports(
+            ranges in prop::collection::vec((0u16..300, 0u16..20), 0..12)
+        ) {
+            let all = || ranges.iter().map(|(first, count)| opened(*first, *count));
+            let joined = joined(all().collect());
+            for pair in joined.windows(2) {
+                prop_assert!(pair[0].last + 1 < pair[1].first);
+            }
+            let holds = |one: &Opened, port: u16| (one.first..=one.last).contains(&port);
+            for port in 0..330 {
+                let before = all().any(|one| holds(&one, port));
+                prop_assert_eq!(joined.iter().any(|one| holds(one, port)), before);
+            }
+        }
+    }
 }

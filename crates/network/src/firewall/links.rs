@@ -174,7 +174,7 @@ impl Firewall {
                 let to = member.endpoints.get(&link.to);
                 let new = to.map_or_else(Vec::new, |to| self.of_link(from, to, link));
                 for element in new {
-                    if !all.iter().any(|one| one.is_same(&element)) {
+                    if !all.contains(&element) {
                         all.push(element);
                     }
                 }
@@ -208,7 +208,7 @@ pub(super) type Pick = fn(&'static OfFamily) -> (&'static Set, &'static Set);
 
 /// What of `all` is not in `others`.
 pub(super) fn missing(all: &[Element], others: &[Element]) -> Vec<Element> {
-    let is_there = |one: &&Element| others.iter().any(|other| other.is_same(one));
+    let is_there = |one: &&Element| others.contains(one);
     let all = all.iter();
     all.filter(|one| !is_there(one)).cloned().collect()
 }

@@ -110,7 +110,7 @@ pub(super) static TOGETHER: Set = set(Family::Inet, "together", &[Device, Device
 pub(super) static INTERNAL: Set = set(Family::Inet, "internal", &[Device]);
 /// Devices that did not forward among each other before we turned forwarding on.
 pub(super) static GUARDED: Set = set(Family::Inet, "guarded", &[Field::Family, Device]);
-/// A device of the host's and a bridge that it is trusted by.
+/// A device of the host's and a bridge whose published ports it reaches by the containers' own addresses.
 pub(super) static TRUSTED: Set = set(Family::Inet, "trusted", &[Device, Device]);
 /// Bridges into which everything from outside may go.
 pub(super) static UNPROTECTED: Set = set(Family::Inet, "unprotected", &[Field::Family, Device]);
@@ -131,8 +131,10 @@ pub(super) struct OfFamily {
     pub(super) ports_any: Set,
     pub(super) ranges: Set,
     pub(super) ranges_any: Set,
-    /// Ports of containers in routed networks.
+    /// Ports that everybody reaches by the container's own address: published ones of routed networks.
     pub(super) open: Set,
+    /// The same for trusted devices only.
+    pub(super) direct: Set,
     /// A port of the bridge and what may come from it.
     pub(super) members: Set,
     /// Two ports with a link between them, whichever way: the one, the address behind the other, and where that is.
@@ -151,6 +153,7 @@ pub(super) static V4: OfFamily = OfFamily {
     ranges: of_ranges(map("ranges4", &[Ipv4, Protocol, Port], &[Ipv4])),
     ranges_any: of_ranges(map("ranges4_any", &[Protocol, Port], &[Ipv4])),
     open: of_ranges(set(Family::Inet, "open4", &[Ipv4, Protocol, Port])),
+    direct: of_ranges(set(Family::Inet, "direct4", &[Ipv4, Protocol, Port])),
     members: set(Family::Netdev, "members4", &[Device, Mac, Ipv4]),
     partners: to_port("partners4", &[Device, Ipv4]),
     links: of_ranges(to_port("links4", &[Device, Ipv4, Protocol, Port])),
@@ -166,6 +169,7 @@ pub(super) static V6: OfFamily = OfFamily {
     ranges: of_ranges(map("ranges6", &[Ipv6, Protocol, Port], &[Ipv6])),
     ranges_any: of_ranges(map("ranges6_any", &[Protocol, Port], &[Ipv6])),
     open: of_ranges(set(Family::Inet, "open6", &[Ipv6, Protocol, Port])),
+    direct: of_ranges(set(Family::Inet, "direct6", &[Ipv6, Protocol, Port])),
     members: set(Family::Netdev, "members6", &[Device, Mac, Ipv6]),
     partners: to_port("partners6", &[Device, Ipv6]),
     links: of_ranges(to_port("links6", &[Device, Ipv6, Protocol, Port])),
@@ -180,7 +184,7 @@ pub(super) static NEIGHBOURS: Set = to_port("neighbours", &[Field::Index, Mac]);
 pub(super) static TARGETS: Set = to_port("targets6", &[Field::Index, Ipv6]);
 
 /// Every set, in the order in which they are made.
-pub(super) static ALL: [&Set; 34] = [
+pub(super) static ALL: [&Set; 36] = [
     &BRIDGES,
     &TOGETHER,
     &INTERNAL,
@@ -196,6 +200,7 @@ pub(super) static ALL: [&Set; 34] = [
     &V4.ranges,
     &V4.ranges_any,
     &V4.open,
+    &V4.direct,
     &V6.local,
     &V6.masquerade,
     &V6.source,
@@ -204,6 +209,7 @@ pub(super) static ALL: [&Set; 34] = [
     &V6.ranges,
     &V6.ranges_any,
     &V6.open,
+    &V6.direct,
     &V4.members,
     &V6.members,
     &V4.partners,
@@ -270,7 +276,7 @@ impl Set {
 }
 
 /// A key, value, or end of a range being put together, each part padded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Bytes(Vec<u8>);
 
 impl Bytes {
@@ -328,11 +334,25 @@ pub(super) struct Element {
     pub(super) value: Option<Bytes>,
 }
 
+impl PartialEq for Element {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Element {}
+
+impl std::hash::Hash for Element {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
 impl Element {
-    /// Whether the kernel takes both for one.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let of = |one: &Self| (std::ptr::from_ref(one.set), one.last.clone());
-        of(self) == of(other) && (&self.key, &self.value) == (&other.key, &other.value)
+    /// Everything by which elements differ; no two sets have one name.
+    fn parts(&self) -> (&'static str, &Bytes, Option<&Bytes>, Option<&Bytes>) {
+        let (last, value) = (self.last.as_ref(), self.value.as_ref());
+        (self.set.name, &self.key, last, value)
     }
 
     pub(super) fn write(&self, message: &mut MessageWriter<'_>) {

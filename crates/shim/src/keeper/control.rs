@@ -104,6 +104,7 @@ impl Keeper {
             Op::Release { key } => self.held.release(watch, &key),
             Op::ServeHost(names) => self.names.serve_host(watch, names, fds)?,
             Op::UnserveHost => self.names.unserve_host(watch),
+            Op::Part { key } => self.held.part(watch, &key, &fds)?,
             Op::End => self.done = true,
             Op::Unknown => return Err(Error::Refused("unknown operation".to_owned())),
         }

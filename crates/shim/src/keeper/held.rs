@@ -1,7 +1,7 @@
 //! Sockets that are held so that nobody else on the host takes their ports. Some of them lead to containers.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use shim::keeping::{MAX_FDS, Use};
 
@@ -58,8 +58,30 @@ impl Held {
         held.iter().skip(skip).take(MAX_FDS).map(copy).collect()
     }
 
+    /// Closes those of a key's sockets that these descriptors are copies of.
+    pub(super) fn part(
+        &mut self,
+        watch: &Watch,
+        key: &str,
+        copies: &[OwnedFd],
+    ) -> Result<(), Error> {
+        // Each socket has a number, which its copies have too.
+        let number = |fd: BorrowedFd<'_>| linux::file::stat(fd).map(|stat| stat.st_ino);
+        let meant = copies.iter().map(|fd| number(fd.as_fd()));
+        let meant = meant.collect::<linux::Result<Vec<_>>>()?;
+        let is_meant = |fd: BorrowedFd<'_>| number(fd).is_ok_and(|one| meant.contains(&one));
+        self.proxies.shut(watch, key, is_meant);
+        if let Some(held) = self.all.get_mut(key) {
+            held.retain(|(_, fd)| !is_meant(fd.as_fd()));
+            if held.is_empty() {
+                self.all.remove(key);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn release(&mut self, watch: &Watch, key: &str) {
-        self.proxies.shut(watch, key);
+        self.proxies.shut(watch, key, |_| true);
         self.all.remove(key);
     }
 }

@@ -70,7 +70,16 @@ impl Proxies {
                 linux::socket::allow_rebinding(socket)?;
                 (Socket::Tcp(copy()?.into()), to)
             }
-            Use::ProxyUdp { to } => (Socket::Udp(copy()?.into()), to),
+            Use::ProxyUdp { to } => {
+                let door = UdpSocket::from(copy()?);
+                let at = door.local_addr();
+                let at = at.map_err(|error| Error::Socket("ask for a socket's address", error))?;
+                // One that has a single address answers from there anyway.
+                if at.ip().is_unspecified() {
+                    linux::datagram::say_here(&door, at.is_ipv4())?;
+                }
+                (Socket::Udp(door), to)
+            }
         };
         let key = key.to_owned();
         let door = Door { key, socket, to };
@@ -81,9 +90,15 @@ impl Proxies {
         Ok(())
     }
 
-    /// Shuts the doors of a key; whatever goes through them ends.
-    pub(super) fn shut(&mut self, watch: &Watch, key: &str) {
-        for number in self.doors.numbers_of(|door| door.key == key) {
+    /// Shuts the doors of a key that are meant; whatever goes through them ends.
+    pub(super) fn shut(
+        &mut self,
+        watch: &Watch,
+        key: &str,
+        is_meant: impl Fn(BorrowedFd<'_>) -> bool,
+    ) {
+        let is_one = |door: &Door| door.key == key && is_meant(door.fd());
+        for number in self.doors.numbers_of(is_one) {
             if let Some(door) = self.doors.remove(number) {
                 watch.remove(door.fd());
             }

@@ -143,6 +143,7 @@ fn op() -> impl Strategy<Value = Op> {
         any::<u32>().prop_map(|version| Op::Hello { version }),
         Just(Op::Kept),
         Just(Op::End),
+        ".{0,9}".prop_map(|key| Op::Part { key }),
         (".{0,9}", named()).prop_map(|(name, entries)| Op::Names(Zone {
             network: id(3),
             name,

@@ -241,6 +241,10 @@ impl Wire for Op {
                 names.put(out);
             }
             Self::UnserveHost => tag(12),
+            Self::Part { key } => {
+                tag(13);
+                key.put(out);
+            }
         }
     }
 
@@ -272,6 +276,9 @@ impl Wire for Op {
             10 => Self::End,
             11 => Self::ServeHost(Wire::get(bytes)?),
             12 => Self::UnserveHost,
+            13 => Self::Part {
+                key: Wire::get(bytes)?,
+            },
             _ => Self::Unknown,
         })
     }

@@ -224,9 +224,28 @@ fn gateway_modes() {
         bridge(&mut net).gateway_mode_v4 = GatewayMode::Nat;
         world.host.create(&net).unwrap();
         assert!(world.outside.is_silent("10.9.0.2", 81));
+        // What is trusted reaches what is published, and so does everybody where direct routing is allowed.
+        let published = container.serve("10.9.0.2", 80);
+        let reaches = || world.outside.ask("10.9.0.2", 80).unwrap() == published.name();
+        assert!(world.outside.is_silent("10.9.0.2", 80));
         bridge(&mut net).trusted = vec!["eth0".parse().unwrap()];
         world.host.create(&net).unwrap();
-        assert_eq!(world.outside.ask("10.9.0.2", 81).unwrap(), v4.name());
+        assert!(reaches() && world.outside.is_silent("10.9.0.2", 81));
+        bridge(&mut net).trusted = vec!["eth7".parse().unwrap()];
+        world.host.create(&net).unwrap();
+        assert!(world.outside.is_silent("10.9.0.2", 80));
+        bridge(&mut net).direct = true;
+        world.host.create(&net).unwrap();
+        assert!(reaches() && world.outside.is_silent("10.9.0.2", 81));
+        // Two ports of the host that lead to one of the container; it stays open for the second.
+        let more = Published {
+            host: 8081,
+            ..super::isolation::published("0.0.0.0", 8080, 80)
+        };
+        world.host.publish(&net, &one.id, &[more]).unwrap();
+        assert!(reaches());
+        world.host.unpublish(&net, &one.id, &[more]).unwrap();
+        assert!(reaches());
     });
 }
 

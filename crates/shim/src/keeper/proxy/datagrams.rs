@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use linux::datagram::{self, Here};
 use linux::epoll::EventFlags;
 
 use super::super::numbered::Numbered;
@@ -22,13 +23,16 @@ const BURST: usize = 64;
 #[derive(Default)]
 pub(super) struct Flows {
     all: Numbered<Flow>,
-    numbers: BTreeMap<(u32, SocketAddr), u32>,
+    numbers: BTreeMap<(u32, Client), u32>,
     sweep: Option<Instant>,
 }
 
+/// Who sends, and to which of the host's addresses: the answers come from there.
+type Client = (SocketAddr, Option<Here>);
+
 struct Flow {
     door: u32,
-    client: SocketAddr,
+    client: Client,
     /// Connected to the container.
     socket: UdpSocket,
     used: Instant,
@@ -43,22 +47,23 @@ impl Flows {
         buffer: &mut [u8],
     ) {
         for _ in 0..BURST {
-            let Ok((length, client)) = socket.recv_from(buffer) else {
+            let Ok(received) = datagram::receive(socket, buffer) else {
                 return;
             };
+            let client = (received.from, received.here);
             let Some(flow) = self.flow(watch, (door, client), to) else {
                 continue;
             };
             flow.used = Instant::now();
             // Refused: what the container said to an earlier one. Datagrams may be lost.
-            let _sent = flow.socket.send(&buffer[..length]);
+            let _sent = flow.socket.send(&buffer[..received.length]);
         }
     }
 
     fn flow(
         &mut self,
         watch: &mut Watch,
-        (door, client): (u32, SocketAddr),
+        (door, client): (u32, Client),
         to: SocketAddr,
     ) -> Option<&mut Flow> {
         if let Some(number) = self.numbers.get(&(door, client)) {
@@ -125,7 +130,8 @@ impl Flows {
             match flow.socket.recv(buffer) {
                 Ok(length) => {
                     flow.used = Instant::now();
-                    let _sent = door.send_to(&buffer[..length], flow.client);
+                    let (client, here) = flow.client;
+                    let _sent = datagram::send(door, &buffer[..length], client, here);
                 }
                 // Nothing more; or nobody listens in the container, which reading has told once.
                 Err(_) => return,
