@@ -98,6 +98,16 @@ fn megabytes(pid: u32, file: &str, field: &str) -> f64 {
         / 1024.0
 }
 
+/// A child of a process, by its name.
+pub(crate) fn child(parent_of: u32, name: &str) -> Option<u32> {
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find(|pid| {
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        comm.trim() == name && parent(*pid) == parent_of
+    })
+}
+
 /// The first process whose command line holds these words and is a daemon's.
 pub(crate) fn find(words: &str) -> Option<u32> {
     let pids = fs::read_dir("/proc")

@@ -16,11 +16,18 @@ const RATE: u32 = 20_000;
 /// What has no answer after this long never will.
 const LOST: Duration = Duration::from_secs(1);
 
+/// By whom datagrams are answered.
 struct Measured {
     /// Answers a second when all that can be are asked for.
     rate: f64,
     /// Answers in a second of the answering process's processor time.
     per_core: f64,
+    times: Times,
+    /// Of somebody who sends back what comes, in the same namespace at the same time: what the machine takes for it.
+    floor: Times,
+}
+
+struct Times {
     /// Of single questions, one after the other.
     alone: Percentiles,
     /// At [`RATE`] questions a second.
@@ -33,11 +40,7 @@ struct Percentiles {
 }
 
 pub(crate) fn answers(field: &Field<'_>, table: &mut Table) {
-    let keeper = || {
-        let processes = field.daemon.leftovers().processes().into_iter();
-        let mut keepers = processes.filter(|(_, words)| words.contains("tare-keeper"));
-        keepers.next().map(|(pid, _)| pid)
-    };
+    let keeper = || memory::child(field.daemon.pid(), "tare-keeper");
     let mut all = vec![("tare", measure(field, &field.tare, keeper))];
     if let (Some(peer), Some(host)) = (&field.peer, &field.peer_host) {
         let socket = host.trim_start_matches("unix://");
@@ -58,10 +61,16 @@ pub(crate) fn answers(field: &Field<'_>, table: &mut Table) {
         &values(&|one| one.per_core),
     );
     let us = |time: Duration| time.as_secs_f64() * 1e6;
+    let floor = all.first().map(|(_, one)| ("an echo", &one.floor));
+    let times = all.iter().map(|(who, one)| (*who, &one.times));
+    let times: Vec<_> = floor.into_iter().chain(times).collect();
+    let values = |of: &dyn Fn(&Times) -> f64| -> Vec<(&str, f64)> {
+        times.iter().map(|(who, one)| (*who, of(one))).collect()
+    };
     for (what, of) in [
         (
             "one after the other",
-            (|one| &one.alone) as fn(&Measured) -> &Percentiles,
+            (|one| &one.alone) as fn(&Times) -> &Percentiles,
         ),
         ("at 20,000 a second", |one| &one.at_rate),
     ] {
@@ -102,13 +111,37 @@ fn measure(field: &Field<'_>, cli: &Cli, server: impl FnOnce() -> Option<u32>) -
         Measured {
             rate: f64::from(answers) / took.as_secs_f64(),
             per_core: f64::from(answers) / used.max(0.01),
-            alone: asker.one_by_one(time),
-            at_rate: asker.at_rate(time),
+            times: asker.times(time),
+            floor: echo(&asker.query, time),
         }
     });
     cli.ok(&["rm", "-f", &asked, &asks]);
     cli.ok(&["network", "rm", &network]);
     measured
+}
+
+/// The times of somebody who only sends back, but for the bits that make it an answer.
+fn echo(query: &[u8], time: Duration) -> Times {
+    let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let at = server.local_addr().expect("its address");
+    socket.connect(at).expect("connect");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut message = [0; 512];
+            while let Ok((length, from)) = server.recv_from(&mut message)
+                && length > 0
+            {
+                message[7] = 1;
+                server.send_to(&message[..length], from).expect("answer");
+            }
+        });
+        let query = query.to_vec();
+        let asker = Asker { socket, query };
+        let times = asker.times(time);
+        asker.socket.send(&[]).expect("end it");
+        times
+    })
 }
 
 /// Seconds that a process has used, of all its threads.
@@ -182,6 +215,13 @@ impl Asker {
         while self.hear().is_some() {}
     }
 
+    fn times(&self, time: Duration) -> Times {
+        Times {
+            alone: self.one_by_one(time),
+            at_rate: self.at_rate(time),
+        }
+    }
+
     fn one_by_one(&self, time: Duration) -> Percentiles {
         self.socket.set_nonblocking(false).expect("wait");
         self.socket.set_read_timeout(Some(LOST)).expect("a timeout");
@@ -199,32 +239,43 @@ impl Asker {
         percentiles(times)
     }
 
-    /// Asks when it is time, whether there was an answer or not; so an answer that takes long delays none of the questions behind it.
+    /// Asks when it is time, whether there was an answer or not; so an answer that takes long delays none of the questions behind it. Nobody
+    /// here spins: on two cores that would take one from who answers.
     fn at_rate(&self, time: Duration) -> Percentiles {
-        self.socket.set_nonblocking(true).expect("do not wait");
+        self.socket.set_nonblocking(false).expect("wait");
+        self.socket.set_read_timeout(Some(LOST)).expect("a timeout");
         let count = (time.as_secs_f64() * f64::from(RATE)) as usize;
         let begun = Instant::now();
         let due = |index: usize| begun + Duration::from_secs(1) / RATE * index as u32;
-        let mut asked = 0;
-        // By when each was due, not by when it was sent: a generator that is late must not hide it.
+        // By when each was due, not by when it was sent: who asks late must not hide it.
         let mut times = vec![LOST; count];
-        let end = due(count) + LOST;
-        let mut missing = count;
-        while missing > 0 && Instant::now() < end {
-            if asked < count && Instant::now() >= due(asked) {
-                self.ask(asked as u16);
-                asked += 1;
-            }
-            if let Some(number) = self.hear() {
-                // The latest question of that number.
-                let behind = usize::from((asked.wrapping_sub(1) as u16).wrapping_sub(number));
-                if let Some(index) = (asked - 1).checked_sub(behind) {
-                    times[index] = due(index).elapsed();
-                    missing -= 1;
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.ask_when_due(count, due));
+            let (mut missing, mut last) = (count, 0usize);
+            while missing > 0
+                && let Some(number) = self.hear()
+            {
+                // The question of that number that is nearest to the last one.
+                let step = number.wrapping_sub(last as u16).cast_signed();
+                last = last.saturating_add_signed(isize::from(step));
+                if let Some(time) = times.get_mut(last) {
+                    *time = due(last).elapsed();
                 }
+                missing -= 1;
             }
-        }
+        });
         percentiles(times)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "what is due is a matter of time")]
+    fn ask_when_due(&self, count: usize, due: impl Fn(usize) -> Instant) {
+        for index in 0..count {
+            let left = due(index).saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                std::thread::sleep(left);
+            }
+            self.ask(index as u16);
+        }
     }
 }
 

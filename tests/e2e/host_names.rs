@@ -60,12 +60,15 @@ fn ask_at(d: &Daemon, at: &str, name: &str, kind: u16) -> Heard {
     let network = d.network().expect("a namespace");
     let reply = network.inside(|| {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a timeout");
-        socket.send_to(&query, at).expect("ask");
+        let patience = Some(Duration::from_secs(1));
+        socket.set_read_timeout(patience).expect("a timeout");
         let mut reply = vec![0; 2000];
-        let length = socket.recv(&mut reply).expect("an answer");
+        // As resolvers do: a datagram may be lost with the keeper that was about to read it.
+        let mut tries = (0..30).map(|_| {
+            socket.send_to(&query, at).expect("ask");
+            socket.recv(&mut reply)
+        });
+        let length = tries.find_map(Result::ok).expect("an answer");
         reply.truncate(length);
         reply
     });

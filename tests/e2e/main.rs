@@ -12,6 +12,7 @@ mod exec;
 mod firewalls;
 mod footprint;
 mod host_names;
+mod hosts;
 mod images;
 mod killed;
 mod killed_networks;
