@@ -572,6 +572,47 @@ fn ports_that_are_sockets_of_the_host() {
     });
 }
 
+/// By a container's own address nobody comes in from elsewhere, unless the daemon allows it; then to published ports, no further.
+#[test]
+fn direct_routing() {
+    if oracle().is_some() {
+        return;
+    }
+    let allowed = Options {
+        own_network: true,
+        args: vec!["--allow-direct-routing".to_owned()],
+        ..Options::default()
+    };
+    let usual = Options {
+        own_network: true,
+        ..Options::default()
+    };
+    for (options, is_allowed) in [(usual, false), (allowed, true)] {
+        Daemon::with(options, |d| {
+            let host = d.network().expect("a namespace");
+            host.bring_loopback_up();
+            let outside = host.outside();
+            serve(d, "web", &["-p", "8080:80"]);
+            let reaches = |port: u16| {
+                let to = SocketAddr::from(([172, 17, 0, 2], port));
+                let is_expected = is_allowed && port == 80;
+                // Where an answer has to come, a busy machine is no failure.
+                let patience = Duration::from_millis(if is_expected { 20_000 } else { 400 });
+                outside.inside(|| TcpStream::connect_timeout(&to, patience))
+            };
+            let is_open = |port| match reaches(port) {
+                Ok(_) => true,
+                // Nobody listens there, but the packet has come through.
+                Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+            };
+            assert_eq!((is_open(80), is_open(81)), (is_allowed, false));
+            d.crash();
+            assert_eq!((is_open(80), is_open(81)), (is_allowed, false));
+            d.docker().ok(&["rm", "-f", "web"]);
+        });
+    }
+}
+
 /// Of several addresses of the host, the one that was asked answers.
 #[test]
 fn datagrams_through_sockets_of_the_host() {

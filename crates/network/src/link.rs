@@ -326,7 +326,7 @@ pub(crate) fn marked_addresses(
     let mut batch = Batch::new();
     batch.message(GETADDR, flag::DUMP, &[0; 8], "list the host's addresses");
     connection.ask(&batch, |message| {
-        found.extend(marked_address(message, index))
+        found.extend(marked_address(message, index));
     })?;
     Ok(found)
 }
