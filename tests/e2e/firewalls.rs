@@ -158,6 +158,12 @@ fn beside(neighbour: &Neighbour) {
         docker.ok(NETWORK);
         serve(d, "web", &["--network", "near", "-p", "8080:80"]);
         assert_eq!(is_carried(host), neighbour.drops);
+        let warned = docker.ok(&["info", "-f", "{{.Warnings}}"]);
+        assert_eq!(
+            warned.contains("drops what is forwarded"),
+            neighbour.drops,
+            "{warned}"
+        );
         let sleep = |name: &str, network: &str| {
             let line = ["run", "-d", "--name", name, "--network", network, IMAGE];
             docker.ok(&[&line[..], &["sleep", "1000"]].concat());

@@ -133,6 +133,11 @@ impl Engine {
         Ok(pruned)
     }
 
+    /// What of this machine keeps containers from other hosts, each as a sentence. Blocks.
+    pub fn obstacles(&self) -> Vec<String> {
+        self.shared().networks.obstacles()
+    }
+
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for handle in self.shared().containers() {

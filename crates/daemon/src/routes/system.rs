@@ -162,7 +162,7 @@ fn gather(app: &App) -> Result<Info, Failure> {
             ..Default::default()
         },
         security_options: security_options(&config, &cgroups),
-        warnings: warnings(&cgroups),
+        warnings: warnings(&cgroups, &app.engine.obstacles()),
         ..Default::default()
     })
 }
@@ -244,8 +244,8 @@ fn security_options(config: &Config, cgroups: &Cgroups) -> Vec<String> {
     options
 }
 
-/// Docker's texts for limits that the machine cannot set.
-fn warnings(cgroups: &Cgroups) -> Option<Vec<String>> {
+/// Docker's texts for limits that the machine cannot set, and what its firewall keeps from containers.
+fn warnings(cgroups: &Cgroups, obstacles: &[String]) -> Option<Vec<String>> {
     let checks = [
         (cgroups.has("memory"), "WARNING: No memory limit support"),
         (cgroups.limits_swap(), "WARNING: No swap limit support"),
@@ -253,10 +253,10 @@ fn warnings(cgroups: &Cgroups) -> Option<Vec<String>> {
         (cgroups.has("cpuset"), "WARNING: No cpuset support"),
         (cgroups.has("pids"), "WARNING: No pids limit support"),
     ];
-    let warnings: Vec<String> = checks
-        .into_iter()
-        .filter(|(has, _)| !has)
+    let limits = checks.into_iter().filter(|(has, _)| !has);
+    let warnings: Vec<String> = limits
         .map(|(_, text)| text.to_owned())
+        .chain(obstacles.iter().map(|text| format!("WARNING: {text}")))
         .collect();
     (!warnings.is_empty()).then_some(warnings)
 }

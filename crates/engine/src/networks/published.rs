@@ -1,7 +1,7 @@
 //! What networks know of published ports.
 
 use std::net::IpAddr;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use network::{Identity, Published};
 
@@ -63,6 +63,18 @@ impl Networks {
                 Ok(!obstacles.is_empty())
             }
         }
+    }
+
+    /// What of other firewalls drops what our containers send and are sent, as sentences; nothing before the first
+    /// network is in use.
+    pub(crate) fn obstacles(&self) -> Vec<String> {
+        let host = self
+            .kernel()
+            .as_ref()
+            .map(|kernel| Arc::clone(&kernel.host));
+        let obstacles = host.map(|host| host.forwarding_obstacles());
+        // Who asks has no use for a reason why they cannot be found.
+        obstacles.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether there is a proxy for what the kernel cannot translate.
