@@ -55,6 +55,8 @@ fn own_addresses_come_and_go_with_networks() {
             // A start writes it anew.
             client.ok(&["restart", "-t", "0", "box"]);
             assert_eq!(hosts(&client, "box"), [same, six, now]);
+            // Nothing is left of a container that ends without a network: no name server, and so no keeper.
+            client.ok(&["network", "disconnect", "one", "box"]);
             client.ok(&["rm", "-f", "box"]);
         }
     });

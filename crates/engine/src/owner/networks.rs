@@ -16,8 +16,9 @@ use crate::{naming, netfiles, ports};
 impl Owner {
     /// The run is over: the container's ports pass no frame any more, and its addresses are free.
     pub(super) async fn leave_networks(&self, shared: &Arc<Shared>) {
-        let is_in = |place: &Place| place.endpoint.is_some();
-        if !self.me.live().places.iter().any(is_in) {
+        // Also where it has left its last network: its name server is still there.
+        let mode = self.me.birth.options.host.network_mode.parse();
+        if !matches!(mode, Ok(Network::Named(_))) {
             return;
         }
         let (work, me) = (Arc::clone(shared), Arc::clone(&self.me));
