@@ -464,11 +464,16 @@ fn what_a_network_makes_of_ports() {
         );
         assert!(is_free(host, 8080));
         docker.ok(&["rm", "-f", "web"]);
-        network(
+        let isolated = "com.docker.network.bridge.gateway_mode_ipv4=isolated";
+        let internal = [
+            "network",
+            "create",
+            "--internal",
+            "-o",
+            isolated,
             "isolated",
-            "com.docker.network.bridge.gateway_mode_ipv4=isolated",
-            "10.9.3.0/24",
-        );
+        ];
+        docker.ok(&internal);
         serve(d, "web", &["--network", "isolated", "-p", "8080:80"]);
         assert_eq!(docker.ok(&["port", "web"]), "");
         docker.ok(&["rm", "-f", "web"]);

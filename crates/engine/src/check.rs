@@ -3,6 +3,7 @@
 //! Nothing passes here that would be ignored later.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ pub(crate) fn check(options: &ContainerOptions, config: &Config) -> Result<()> {
     process(options)?;
     unsupported_process(options)?;
     let host = &options.host;
+    hosts(&options.host)?;
     resolver(&options.host)?;
     modes(options)?;
     unsupported_host(host)?;
@@ -112,11 +114,34 @@ fn unsupported_process(options: &ContainerOptions) -> Result<()> {
     refuse(runs_check, "a health check (--health-cmd)")
 }
 
+/// What goes into the hosts file, a line each: `name:address`.
+fn hosts(host: &HostOptions) -> Result<()> {
+    for entry in &host.extra_hosts {
+        let (name, address) = entry
+            .split_once(':')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| Error::invalid(format!("bad format for add-host: {entry:?}")))?;
+        let bare = address.trim_matches(['[', ']']);
+        let is_address = address == "host-gateway" || bare.parse::<IpAddr>().is_ok();
+        if !is_address {
+            return Err(Error::invalid(format!(
+                "invalid IP address in add-host: {address:?}"
+            )));
+        }
+        if name.contains(|c: char| c.is_control()) {
+            return Err(Error::invalid(format!(
+                "bad format for add-host: {entry:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What goes into resolv.conf, a line each.
 fn resolver(host: &HostOptions) -> Result<()> {
     let is_address = |text: &String| {
         let address = text.split('%').next().unwrap_or_default();
-        address.parse::<std::net::IpAddr>().is_ok()
+        address.parse::<IpAddr>().is_ok()
     };
     if let Some(wrong) = host.dns.iter().find(|text| !is_address(text)) {
         return Err(Error::invalid(format!("bad nameserver address {wrong:?}")));
@@ -146,6 +171,19 @@ fn modes(options: &ContainerOptions) -> Result<()> {
     )?;
     let named = !options.hostname.is_empty();
     let conflicts = [
+        (joins && !host.dns.is_empty(), "dns and the network mode"),
+        (
+            joins && (!host.published.is_empty() || host.publish_all_ports),
+            "port publishing and the container type network mode",
+        ),
+        (
+            joins && !options.exposed_ports.is_empty(),
+            "port exposing and the container type network mode",
+        ),
+        (
+            joins && !host.links.is_empty(),
+            "container type network can't be used with links. This would result in undefined behavior",
+        ),
         (joins && !host.dns.is_empty(), "dns and the network mode"),
         (
             joins && (!host.published.is_empty() || host.publish_all_ports),

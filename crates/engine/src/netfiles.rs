@@ -2,7 +2,8 @@
 
 mod resolv;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use shim::keeping::Upstream;
 
 use crate::config::Config;
 use crate::container::Container;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::options::ContainerOptions;
 use crate::shared::Shared;
 use resolv::{HostFile, Overrides, Resolver};
@@ -22,6 +23,9 @@ const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
                      ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
+/// How much is read of a file that the container can write.
+const MOST: u64 = 1 << 20;
 
 /// Where IPv6 is off.
 const HOSTS_V4: &str = "127.0.0.1\tlocalhost\n";
@@ -149,8 +153,23 @@ fn change(
     change: impl FnOnce(String) -> String,
 ) -> Result<()> {
     let path = shared.paths.container(&container.birth.id).join("hosts");
-    let text = fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
+    let bytes = read_bounded(&path)?.ok_or_else(|| {
+        Error::invalid(format!(
+            "{} has become larger than {MOST} bytes: it is left alone",
+            path.display()
+        ))
+    })?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     fs::write(&path, change(text)).context(|| format!("write {}", path.display()))
+}
+
+/// A file that the container can write as it likes; `None` if it is larger than any that is of use.
+fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
+        .context(|| format!("read {}", path.display()))?;
+    Ok((bytes.len() as u64 <= MOST).then_some(bytes))
 }
 
 /// The host's with the host's network, else loopback; then what `--add-host` says.
@@ -240,9 +259,12 @@ fn write_resolv_conf(
 ) -> Result<()> {
     let (path, note) = (folder.join("resolv.conf"), folder.join("resolv.conf.hash"));
     let hash = |text: &[u8]| oci::Digest::sha256(text).to_string();
-    if let Ok(there) = fs::read(&path)
-        && fs::read_to_string(&note).ok() != Some(hash(&there))
-    {
+    let is_changed = match read_bounded(&path) {
+        Ok(Some(there)) => fs::read_to_string(&note).ok() != Some(hash(&there)),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    if is_changed {
         return Ok(());
     }
     let mut host = HostFile::read(&of_host());
@@ -280,5 +302,17 @@ mod tests {
             hosts(&options, None),
             "127.0.0.1\tlocalhost\n10.0.0.1\tdb\n"
         );
+    }
+
+    /// A container that fills its hosts file is not to fill the daemon's memory.
+    #[test]
+    fn only_so_much_is_read_of_a_file_that_a_container_writes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, b"\xff\n").unwrap();
+        assert_eq!(read_bounded(file.path()).unwrap().unwrap(), b"\xff\n");
+        file.as_file().set_len(MOST).unwrap();
+        assert_eq!(read_bounded(file.path()).unwrap().unwrap().len(), 1 << 20);
+        file.as_file().set_len(1 << 40).unwrap();
+        assert!(read_bounded(file.path()).unwrap().is_none());
     }
 }

@@ -75,3 +75,43 @@ fn what_is_not_here_yet_is_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn the_hosts_file_gets_addresses_and_whole_lines() {
+    let with = |entry: &str| refusal(|o| o.host.extra_hosts = vec![entry.into()]);
+    for good in [
+        "a:1.2.3.4",
+        "a:::1",
+        "a:[::1]",
+        "a:host-gateway",
+        "a b:1.2.3.4",
+    ] {
+        assert_eq!(with(good), "accepted", "{good}");
+    }
+    assert_eq!(with("a"), "bad format for add-host: \"a\"");
+    assert_eq!(with(":1.2.3.4"), "bad format for add-host: \":1.2.3.4\"");
+    assert_eq!(
+        with("a:1.2.3.4\n6.6.6.6 bank"),
+        "invalid IP address in add-host: \"1.2.3.4\\n6.6.6.6 bank\""
+    );
+    assert!(with("a\n6.6.6.6 bank:1.2.3.4").starts_with("bad format"));
+}
+
+#[test]
+fn what_belongs_to_a_namespace_is_not_said_in_another_one_s_mode() {
+    let joins = |change: fn(&mut ContainerOptions)| {
+        refusal(|o| {
+            o.host.network_mode = "container:web".into();
+            change(o);
+        })
+    };
+    assert_eq!(joins(|_| ()), "accepted");
+    assert_eq!(
+        joins(|o| o.host.dns = vec!["1.1.1.1".into()]),
+        "conflicting options: dns and the network mode"
+    );
+    assert_eq!(
+        joins(|o| o.host.publish_all_ports = true),
+        "conflicting options: port publishing and the container type network mode"
+    );
+}

@@ -87,7 +87,16 @@ pub(super) fn settings(id: &Identity, request: &NetworkRequest) -> Result<Settin
             )?,
         }),
         "ipvlan" => Driver::Ipvlan(ipvlan(id, request, &mut options)?),
-        _ => Driver::Bridge(bridge(id, &mut options)?),
+        _ => {
+            let bridge = bridge(id, &mut options)?;
+            let modes = [bridge.gateway_mode_v4, bridge.gateway_mode_v6];
+            if !request.internal && modes.contains(&GatewayMode::Isolated) {
+                return Err(Error::invalid(
+                    "gateway mode 'isolated' can only be used for an internal network",
+                ));
+            }
+            Driver::Bridge(bridge)
+        }
     };
     match options.left.first() {
         Some(unknown) => Err(Error::unsupported(format_args!(

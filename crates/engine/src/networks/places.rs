@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Record;
 use super::{BRIDGE, Member, Networks, addresses, drivers, wish};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::EndpointOptions;
 use crate::view::PlaceView;
 
@@ -282,6 +282,11 @@ impl Networks {
 }
 
 impl Member {
+    /// Frames for an address of two containers would find one of them only.
+    fn has(&self, mac: Mac) -> bool {
+        self.endpoints.values().any(|other| other.mac == mac)
+    }
+
     /// An endpoint after a wish; the addresses are taken, if all went well.
     fn endpoint(
         &mut self,
@@ -300,6 +305,15 @@ impl Member {
             Some(name) => name,
             None => free_device(drivers::device_prefix(&self.record.request), devices)?,
         };
+        if let Some(mac) = settings.mac.filter(|mac| self.has(*mac)) {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                format!(
+                    "the MAC address {mac} is in use in the network {}",
+                    self.record.name()
+                ),
+            ));
+        }
         let v4 = take(self.v4.as_mut(), &wanted.ipv4, &self.record)?;
         let v6 = match take(self.v6.as_mut(), &wanted.ipv6, &self.record) {
             Ok(v6) => v6,
@@ -311,7 +325,8 @@ impl Member {
             }
         };
         let of_address = match (&network.driver, v4.map(|address| address.ip)) {
-            (Driver::Bridge(_), Some(IpAddr::V4(ip))) => Mac::of(ip),
+            // Unless somebody has chosen it already.
+            (Driver::Bridge(_), Some(IpAddr::V4(ip))) if !self.has(Mac::of(ip)) => Mac::of(ip),
             // A new one each time: a link takes none twice, and the kernel removes the device of a container that has ended in its own
             // time, when the next one has its IP address already.
             _ => Mac::from_seed(u64::from_str_radix(&id.as_str()[..16], 16).unwrap_or(1)),

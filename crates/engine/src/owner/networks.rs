@@ -166,14 +166,14 @@ fn connect_running(
             return Err(left.err().unwrap_or(error));
         }
     };
-    let new = &joined[last];
-    netfiles::add_addresses(shared, container, &new.endpoint)?;
     let place = places.last().cloned();
     shared.networks.note(id, &joined);
     keep(shared, container, places)?;
+    let mut written = netfiles::add_addresses(shared, container, &joined[last].endpoint);
     if connected.names.is_some() {
-        netfiles::use_own_server(shared, container)?;
+        written = written.and(netfiles::use_own_server(shared, container));
     }
+    tell_of_files(container, written);
     naming::joined(shared, container, connected.names, netns.as_fd())?;
     if let Some(place) = place {
         announce(shared, "connect", container, &place);
@@ -214,8 +214,11 @@ fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<(
             host.set_default_routes(&one.endpoint, netns.as_fd())?;
         }
         shared.networks.note(id, &joined);
-        netfiles::remove_addresses(shared, container, endpoint)?;
         keep(shared, container, places)?;
+        tell_of_files(
+            container,
+            netfiles::remove_addresses(shared, container, endpoint),
+        );
         naming::left(shared, container, network)?;
     } else {
         keep(shared, container, places)?;
@@ -241,6 +244,18 @@ fn place_in(shared: &Shared, places: &[Place], network: &str) -> Option<usize> {
         .iter()
         .position(by_id)
         .or_else(|| places.iter().position(is_lost))
+}
+
+/// The files are the container's to write: whatever it has made of them, its networks are as the user wants them.
+fn tell_of_files(container: &Container, written: Result<()>) {
+    if let Err(error) = written {
+        let id = container.birth.id.as_str();
+        tracing::warn!(
+            id,
+            error = error.chain(),
+            "cannot write a container's addresses"
+        );
+    }
 }
 
 /// Where a container's process is.
@@ -273,6 +288,10 @@ pub(crate) fn first_places(
     }
     if wish.mac_address.is_empty() {
         wish.mac_address.clone_from(&options.mac_address);
+    } else if !options.mac_address.is_empty() && options.mac_address != wish.mac_address {
+        return Err(Error::invalid(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
+        ));
     }
     let all = std::iter::once((main, wish)).chain(wishes);
     let mut places: Vec<Place> = Vec::new();

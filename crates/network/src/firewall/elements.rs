@@ -135,9 +135,16 @@ pub(super) fn of_endpoint(name: &DeviceName, place: Place, endpoint: &Endpoint) 
         return elements;
     }
     elements.push(element(&sets::SENDERS, port().with(&mac)));
-    elements.extend(endpoint.addresses().map(|address| {
-        let key = port().with(&mac).address(address.ip);
-        element(&of(address.ip).members, key)
+    let has_v6 = endpoint.addresses().any(|address| address.ip.is_ipv6());
+    // What the kernel gives a device that has IPv6.
+    let on_link = has_v6.then(|| endpoint.mac.link_local().into());
+    let own = endpoint
+        .addresses()
+        .map(|address| address.ip)
+        .chain(on_link);
+    elements.extend(own.map(|address| {
+        let key = port().with(&mac).address(address);
+        element(&of(address).members, key)
     }));
     elements
 }

@@ -12,8 +12,9 @@ const ROUTER_ADVERTISEMENT: u8 = 134;
 pub(super) const NEIGHBOUR_SOLICITATION: u8 = 135;
 pub(super) const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 const REDIRECT: u8 = 137;
-const LINK_LOCAL: [u8; 2] = [0xfe, 0x80];
-const LINK_LOCAL_MASK: [u8; 2] = [0xff, 0xc0];
+/// Who listens to which multicast groups (MLD).
+const GROUP_REPORT: u8 = 131;
+const GROUP_REPORT_2: u8 = 143;
 const INGRESS: u32 = 0;
 
 /// A port of a bridge of ours.
@@ -87,10 +88,9 @@ fn own_mac(e: &mut Expressions<'_, '_>) {
     e.lookup(sets::SENDERS.name, register(0), true);
 }
 
-fn link_local(e: &mut Expressions<'_, '_>, address: Load) {
-    e.load(address, register(0))
-        .mask(register(0), &LINK_LOCAL_MASK)
-        .compare(register(0), true, &LINK_LOCAL);
+fn unspecified(e: &mut Expressions<'_, '_>) {
+    e.load(Load::Source6, register(0))
+        .compare(register(0), true, &[0; 16]);
 }
 
 /// What comes from a port has the hardware address and an address of its endpoint. A port without an endpoint sends nothing.
@@ -135,12 +135,21 @@ pub(super) fn icmp6_of_type(e: &mut Expressions<'_, '_>, value: u8) {
         .compare(register(0), true, &[value]);
 }
 
-/// No container is a router (CVE-2020-13401), and each speaks for its own addresses only.
+/// No container is a router (CVE-2020-13401), and each speaks for its own addresses only, that on the link among them: with the bridge's one
+/// could take what others send to the host.
 pub(super) fn ipv6_senders() -> Vec<Rule> {
     let dropped = move |value: u8| {
         rule(move |e| {
             icmp6_of_type(e, value);
             e.decide(Verdict::Drop);
+        })
+    };
+    let reports = |value: u8| {
+        rule(move |e| {
+            icmp6_of_type(e, value);
+            own_mac(e);
+            unspecified(e);
+            e.decide(Verdict::Return);
         })
     };
     let members = sets::V6.members.name;
@@ -151,25 +160,16 @@ pub(super) fn ipv6_senders() -> Vec<Rule> {
             icmp6_of_type(e, NEIGHBOUR_ADVERTISEMENT);
             let_member(e, members, Load::EtherSource, Load::NeighbourTarget);
         }),
-        rule(move |e| {
-            icmp6_of_type(e, NEIGHBOUR_ADVERTISEMENT);
-            own_mac(e);
-            link_local(e, Load::NeighbourTarget);
-            e.decide(Verdict::Return);
-        }),
         dropped(NEIGHBOUR_ADVERTISEMENT),
         rule(move |e| let_member(e, members, Load::EtherSource, Load::Source6)),
-        rule(|e| {
-            own_mac(e);
-            link_local(e, Load::Source6);
-            e.decide(Verdict::Return);
+        // Without an address yet, one asks whether anybody has that which is to be one's own, and reports groups.
+        rule(move |e| {
+            icmp6_of_type(e, NEIGHBOUR_SOLICITATION);
+            unspecified(e);
+            let_member(e, members, Load::EtherSource, Load::NeighbourTarget);
         }),
-        rule(|e| {
-            own_mac(e);
-            e.load(Load::Source6, register(0))
-                .compare(register(0), true, &[0; 16])
-                .decide(Verdict::Return);
-        }),
+        reports(GROUP_REPORT),
+        reports(GROUP_REPORT_2),
         rule(|e| {
             e.decide(Verdict::Drop);
         }),

@@ -382,3 +382,35 @@ fn a_shared_link_gets_a_new_hardware_address_each_time() {
     let [one, two] = macs("own");
     assert_eq!(one, two);
 }
+
+#[test]
+fn no_two_containers_of_a_network_have_one_hardware_address() {
+    let world = World::new().plain("net", &["10.9.0.0/24"]);
+    let mac = |text: &str| EndpointOptions {
+        mac_address: text.into(),
+        ..EndpointOptions::default()
+    };
+    let (first, second, third) = (
+        ContainerId::random(),
+        ContainerId::random(),
+        ContainerId::random(),
+    );
+    // What the address 10.9.0.3 would give.
+    let chosen = mac("02:42:0a:09:00:03");
+    world
+        .join(&first, &mut [world.place("net", &chosen)])
+        .unwrap();
+    let refused = world
+        .join(&second, &mut [world.place("net", &chosen)])
+        .unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the MAC address 02:42:0a:09:00:03 is in use in the network net"
+    );
+    let mut places = [world.place("net", &mac(""))];
+    world.join(&third, &mut places).unwrap();
+    let given = places[0].endpoint.as_ref().unwrap();
+    assert_eq!(ip(given), "10.9.0.3/24");
+    assert_ne!(given.mac.to_string(), "02:42:0a:09:00:03");
+    assert_eq!(world.taken().0, 2);
+}

@@ -154,6 +154,24 @@ fn a_container_has_no_addresses_but_its_own() {
     });
 }
 
+/// With the address of the bridge on the link, it could take what others send to the host.
+#[test]
+fn a_container_has_no_address_on_the_link_but_its_own() {
+    World::run(|world| {
+        let net = network(1, "10.9.0.0/24", Some("fd09::/64"));
+        world.host.create(&net).unwrap();
+        let liar = Container::new();
+        liar.connect(world, &net, &endpoint(2, "10.9.0.3/24", Some("fd09::3/64")));
+        liar.give("eth0", &["fe80::66/64"]);
+        let heard = world.hear("fd09::1", 99);
+        liar.send("fd09::3", "fd09::1", 99, b"first").unwrap();
+        assert_eq!(heard.next(), b"first");
+        let _ = liar.send("fe80::66%eth0", "fd09::1", 99, b"false");
+        liar.send("fd09::3", "fd09::1", 99, b"second").unwrap();
+        assert_eq!(heard.next(), b"second");
+    });
+}
+
 #[test]
 fn the_host_s_loopback_is_no_container_s() {
     World::run(|world| {

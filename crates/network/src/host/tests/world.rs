@@ -1,7 +1,7 @@
 //! A host, a machine outside of it, and containers: each a network namespace that ends with the test.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -213,8 +213,17 @@ impl Changes {
 }
 
 fn send(from: &str, to: &str, port: u16, bytes: &[u8]) -> io::Result<()> {
-    let socket = UdpSocket::bind((ip(from), 0))?;
-    socket.send_to(bytes, (ip(to), port)).map(drop)
+    let from = match from.split_once('%') {
+        None => SocketAddr::from((ip(from), 0)),
+        Some((from, device)) => {
+            let device = link::find(&mut here(), &device.parse().unwrap());
+            let index = device.unwrap().unwrap().index;
+            SocketAddrV6::new(from.parse().unwrap(), 0, 0, index).into()
+        }
+    };
+    UdpSocket::bind(from)?
+        .send_to(bytes, (ip(to), port))
+        .map(drop)
 }
 
 /// Datagrams that arrive.
