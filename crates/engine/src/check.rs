@@ -171,15 +171,6 @@ fn modes(options: &ContainerOptions) -> Result<()> {
     )?;
     let named = !options.hostname.is_empty();
     let conflicts = [
-        (joins && !host.dns.is_empty(), "dns and the network mode"),
-        (
-            joins && (!host.published.is_empty() || host.publish_all_ports),
-            "port publishing and the container type network mode",
-        ),
-        (
-            joins && !options.exposed_ports.is_empty(),
-            "port exposing and the container type network mode",
-        ),
         (
             joins && !host.links.is_empty(),
             "container type network can't be used with links. This would result in undefined behavior",

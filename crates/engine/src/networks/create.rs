@@ -37,13 +37,6 @@ fn check(request: &NetworkRequest) -> Result<()> {
             "Ingress network can only be global scope network",
         ));
     }
-    if request.config_only && (request.internal || request.attachable || !request.scope.is_empty())
-    {
-        return Err(Error::new(
-            ErrorKind::Forbidden,
-            "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
-        ));
-    }
     match request.scope.as_str() {
         "" | "local" => {}
         "swarm" => {
