@@ -95,6 +95,9 @@ fn lists_by_pattern() {
                 let line = format!("network ls --filter {filter} --format {{{{.Name}}}}");
                 assert_eq!(ok(&client, &line), names, "{filter}");
             }
+            // As people write it for curl.
+            let found = d.api("GET", "/networks?filters={\"name\":[\"^web.db$\"]}", "");
+            assert_eq!(found.json()[0]["Name"], "web.db", "{}", found.text());
             let wrong = "network ls --filter type=x";
             fails(&client, wrong, "invalid filter: 'type'='x'");
             ok(&client, "network rm web.db web-cache");
@@ -187,6 +190,37 @@ fn addresses_in_all_forms() {
             ok(&client, "rm -f aa bb cc dd");
             ok(&client, "network rm one");
         }
+    });
+}
+
+#[test]
+fn what_is_always_there_is_as_old_as_it_was() {
+    with(|d| {
+        let born = || {
+            ok(
+                &d.docker(),
+                "network inspect -f {{.Created}} bridge host none",
+            )
+        };
+        let before = born();
+        d.crash();
+        assert_eq!(born(), before);
+        let docker = d.docker();
+        ok(
+            &docker,
+            "run -d --name aa --hostname a.b --domainname c IMAGE sleep 1000",
+        );
+        let hosts = ok(&docker, "exec aa cat /etc/hosts");
+        assert!(hosts.trim().ends_with("a.b.c a"), "{hosts}");
+        ok(&docker, "rm -f aa");
+        let body = json!({"Image": IMAGE, "MacAddress": "02:11:00:00:00:01", "NetworkingConfig": {
+            "EndpointsConfig": {"bridge": {"MacAddress": "02:11:00:00:00:02"}, "one": null}}});
+        let two = d.api("POST", "/containers/create", &body.to_string());
+        assert_eq!(two.status, 400);
+        assert!(
+            two.message()
+                .starts_with("the container-wide MAC address must match")
+        );
     });
 }
 

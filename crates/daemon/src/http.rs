@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod failure;
 pub(crate) mod filters;
+mod lenient;
 pub(crate) mod query;
 pub(crate) mod read;
 pub(crate) mod router;

@@ -72,7 +72,10 @@ fn lines(endpoint: &Endpoint, hostname: &str, domain: &str) -> String {
     let names = match (domain, hostname.split_once('.')) {
         ("", Some((first, _))) => format!("{hostname} {first}"),
         ("", None) => hostname.to_owned(),
-        (domain, _) => format!("{hostname}.{domain} {hostname}"),
+        (domain, first) => {
+            let first = first.map_or(hostname, |(first, _)| first);
+            format!("{hostname}.{domain} {first}")
+        }
     };
     let addresses = endpoint.addresses();
     addresses

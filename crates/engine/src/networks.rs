@@ -111,7 +111,7 @@ impl Networks {
             owner: Owner::of(&config.id),
             pools,
             setup: config.networking.clone(),
-            created: jiff::Timestamp::now(),
+            created: born(&folder),
             built_in,
             kernel: Mutex::default(),
             making: Mutex::default(),
@@ -359,6 +359,13 @@ impl Networks {
         }
         view
     }
+}
+
+/// When the engine began to have networks: that is how old those are that are always there.
+fn born(folder: &Path) -> jiff::Timestamp {
+    let born = fs::metadata(folder).and_then(|found| found.created()).ok();
+    born.and_then(|time| jiff::Timestamp::try_from(time).ok())
+        .unwrap_or_else(jiff::Timestamp::now)
 }
 
 impl Member {

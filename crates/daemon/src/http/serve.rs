@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, In
 use tokio::sync::{oneshot, watch};
 
 use super::body::Answer;
+use super::lenient::Lenient;
 
 /// How long a connection whose answer is out waits for its client to close. A client that reads its answer at all
 /// does so within a round trip.
@@ -138,12 +139,13 @@ pub(crate) async fn connection<S: Duplex>(
     let slot: Slot = Arc::new(Mutex::new(Some(sender)));
     let mut http = http1::Builder::new()
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), Door { handler, slot });
+        .serve_connection(TokioIo::new(Lenient::new(stream)), Door { handler, slot });
     let hijack = drive(&mut http, hijacked, closing.clone()).await;
     let parts = http.into_parts();
+    let (stream, early) = parts.io.into_inner().into_parts(parts.read_buf);
     match hijack {
-        Some(hijack) => take_over(parts.io.into_inner(), parts.read_buf, hijack).await,
-        None => linger(parts.io.into_inner(), closing).await,
+        Some(hijack) => take_over(stream, early, hijack).await,
+        None => linger(stream, closing).await,
     }
 }
 
@@ -173,7 +175,7 @@ fn leave(slot: &Slot, hijack: Hijack) {
 
 /// Runs hyper until the connection ends (`None`) or a handler takes it over.
 async fn drive<S: Duplex>(
-    http: &mut http1::Connection<TokioIo<S>, Door>,
+    http: &mut http1::Connection<TokioIo<Lenient<S>>, Door>,
     hijacked: oneshot::Receiver<Hijack>,
     mut closing: watch::Receiver<bool>,
 ) -> Option<Hijack> {
