@@ -8,8 +8,8 @@ use crate::host::Owner;
 use crate::link::{self, Link, ifla};
 use crate::netlink::{Batch, Connection};
 use crate::{
-    Address, Bridge, DeviceName, Driver, Endpoint, Error, GatewayMode, Ipvlan, IpvlanMode, Mac,
-    Macvlan, MacvlanMode, Network, Parent, Result, Subnet,
+    Address, Bridge, DeviceName, Driver, Endpoint, Error, GatewayMode, Identity, Ipvlan,
+    IpvlanMode, Mac, Macvlan, MacvlanMode, Network, Parent, Result, Subnet,
 };
 
 /// Makes a network's devices, as far as they are not there. True if there is something to take back.
@@ -358,6 +358,16 @@ fn pair(
     // Its own IPv6 address would make it speak before anybody has asked.
     let mut message = link::change(&mut batch, &port, doing);
     link::without_link_local(&mut message);
+    port_settings(&mut message, bridge);
+    drop(message);
+    // Before it is up: then others would have to be waited for.
+    link::ask_for(&mut batch, &port);
+    link::set_up(&mut batch, &port);
+    batch
+}
+
+/// What a port is like in its bridge.
+fn port_settings(message: &mut crate::netlink::MessageWriter<'_>, bridge: &Bridge) {
     // Where br_netfilter translates, a container that reaches itself by a published port does so within the bridge.
     let isolated = u8::from(!bridge.inter_container);
     message.nest(ifla::LINKINFO, |info| {
@@ -367,11 +377,29 @@ fn pair(
                     .u8(ifla::BRPORT_ISOLATED, isolated);
             });
     });
-    drop(message);
-    // Before it is up: then others would have to be waited for.
-    link::ask_for(&mut batch, &port);
-    link::set_up(&mut batch, &port);
-    batch
+}
+
+/// Puts the ports of endpoints into a bridge, as far as there are any.
+pub(crate) fn attach(
+    connection: &mut Connection,
+    owner: Owner,
+    bridge: &Bridge,
+    endpoints: &[Identity],
+) -> Result<()> {
+    let master = existing(connection, &bridge.device)?.index;
+    for endpoint in endpoints {
+        let port = DeviceName::of_port(owner, endpoint);
+        let doing = format!("put the port {port} into {}", bridge.device);
+        let mut batch = Batch::new();
+        link::change(&mut batch, &port, doing.clone()).u32(ifla::MASTER, master);
+        port_settings(&mut link::change(&mut batch, &port, doing), bridge);
+        match connection.run(batch) {
+            // Its container has ended.
+            Err(error) if error.errno() == Some(Errno::NODEV) => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// What the container's device has in any case.

@@ -310,6 +310,13 @@ impl Firewall {
             .ok_or_else(|| unknown(&network.id))
     }
 
+    pub(crate) fn endpoints_of(&self, network: &Identity) -> Vec<Identity> {
+        let member = self.model.networks.get(network);
+        member.map_or_else(Vec::new, |member| {
+            member.endpoints.keys().cloned().collect()
+        })
+    }
+
     fn endpoints(&mut self, network: &Identity) -> Result<&mut BTreeMap<Identity, Plugged>> {
         let member = self.model.networks.get_mut(network);
         member

@@ -187,11 +187,52 @@ impl Host {
         };
         settled
             .and_then(|()| self.forward_for(network))
+            .and_then(|()| match is_new {
+                true => self.attach_ports(network),
+                false => Ok(()),
+            })
             .map_err(|error| {
                 let undo =
                     is_new.then(|| devices::remove(&mut locked(&self.route), self.owner, network));
                 error.with_undo(undo.into_iter().filter_map(Result::err).collect())
             })
+    }
+
+    /// Puts the ports that a bridge had which somebody has removed into the one that is in its place.
+    fn attach_ports(&self, network: &Network) -> Result<()> {
+        let endpoints = self.firewall().endpoints_of(&network.id);
+        let (Some(bridge), false) = (network.bridge(), endpoints.is_empty()) else {
+            return Ok(());
+        };
+        devices::attach(&mut locked(&self.route), self.owner, bridge, &endpoints)?;
+        // The rules know the bridge by its index.
+        self.firewall().restore()
+    }
+
+    /// Makes an endpoint's device; and the network's before, if somebody has removed it.
+    fn plug(
+        &self,
+        network: &Network,
+        endpoint: &Endpoint,
+        netns: BorrowedFd<'_>,
+    ) -> Result<Option<devices::Plug>> {
+        let plug = || {
+            let route = &mut locked(&self.route);
+            devices::plug(route, self.owner, network, endpoint, netns)
+        };
+        let plugged = plug();
+        match (plugged, network.bridge()) {
+            (Err(_), Some(bridge)) if !self.is_there(&bridge.device)? => {
+                self.make_devices(network)?;
+                plug()
+            }
+            (plugged, _) => plugged,
+        }
+    }
+
+    fn is_there(&self, device: &DeviceName) -> Result<bool> {
+        let found = link::find(&mut locked(&self.route), device)?;
+        Ok(found.is_some())
     }
 
     /// The guard is there before forwarding is.
@@ -223,14 +264,7 @@ impl Host {
         endpoint: &Endpoint,
         netns: BorrowedFd<'_>,
     ) -> Result<Connected> {
-        let plugged = devices::plug(
-            &mut locked(&self.route),
-            self.owner,
-            network,
-            endpoint,
-            netns,
-        );
-        let plug = plugged?;
+        let plug = self.plug(network, endpoint, netns)?;
         // Before the container's end is up: nothing is ever sent that nobody looks at.
         let done = self
             .firewall()

@@ -17,7 +17,7 @@ use super::Error;
 use super::numbered::Numbered;
 use super::watch::{Kind, Token, Watch};
 use datagrams::Flows;
-use pairs::{Pairs, Side};
+use pairs::{Pairs, Room, Side};
 
 /// How many connections wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -114,17 +114,19 @@ impl Proxies {
         };
         match &door.socket {
             Socket::Udp(socket) => self.flows.arrive(watch, (number, socket, door.to), buffer),
-            Socket::Tcp(listener) => {
-                if !self.pairs.accept(watch, (number, listener, door.to)) {
-                    self.rest(watch);
-                }
-            }
+            Socket::Tcp(listener) => match self.pairs.accept(watch, (number, listener, door.to)) {
+                Room::Left => {}
+                Room::NoneHere => self.rest(watch, |of| of == number),
+                Room::None => self.rest(watch, |_| true),
+            },
         }
     }
 
-    fn rest(&mut self, watch: &Watch) {
-        self.resting = Some(Instant::now() + REST);
-        for door in self.doors.values() {
+    /// Nobody is accepted at these doors for a while.
+    fn rest(&mut self, watch: &Watch, rests: impl Fn(u32) -> bool) {
+        self.resting.get_or_insert(Instant::now() + REST);
+        let resting = self.doors.iter().filter(|(number, _)| rests(*number));
+        for (_, door) in resting {
             watch.remove(door.fd());
         }
     }

@@ -86,6 +86,39 @@ fn a_bridge_that_is_missing_is_made_again() {
     });
 }
 
+#[test]
+fn a_bridge_that_somebody_removed_comes_back_with_its_ports() {
+    World::run(|world| {
+        let net = network(1, "10.9.0.0/24", Some("fd09::/64"));
+        world.host.create(&net).unwrap();
+        let (one, two) = (Container::new(), Container::new());
+        let mut first = endpoint(1, "10.9.0.2/24", Some("fd09::2/64"));
+        first.ports = vec![port()];
+        one.connect(world, &net, &first);
+        world.delete("br-1");
+        two.connect(world, &net, &endpoint(2, "10.9.0.3/24", Some("fd09::3/64")));
+        for address in ["10.9.0.2", "fd09::2"] {
+            let server = one.serve(address, 80);
+            assert_eq!(two.ask(address, 80).unwrap(), server.name());
+            assert_eq!(world.ask(address, 80).unwrap(), server.name());
+        }
+        // The same by a daemon that starts.
+        world.delete("br-1");
+        let expected = [Expected {
+            network: &net,
+            endpoints: std::slice::from_ref(&first),
+            links: &Links::new(),
+        }];
+        let daemon = Host::open(world.owner).unwrap();
+        daemon.reconcile(&expected).unwrap();
+        let server = one.serve("10.9.0.2", 80);
+        assert_eq!(
+            world.outside.ask("198.51.100.1", 8080).unwrap(),
+            server.name()
+        );
+    });
+}
+
 /// A connection that is open while the tables are replaced goes on.
 #[test]
 fn open_connections_go_on() {

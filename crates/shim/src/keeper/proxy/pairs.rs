@@ -8,14 +8,34 @@ use linux::epoll::{Event, EventFlags};
 use super::super::numbered::Numbered;
 use super::super::watch::{Kind, Token, Watch};
 
-/// How many connections are carried on at once.
-const MOST: usize = 8192;
+/// How many connections are carried on at once, if so many descriptors may be open: a connection takes two, and as many stay for the rest.
+const MOST: u64 = 65536;
+const DESCRIPTORS: u64 = 4;
+/// A door has at most one in so many of them: whoever holds all of its connections shuts no other one.
+const SHARE: usize = 4;
 /// How many are accepted at one door before others have their turn.
 const BURST: usize = 64;
 
-#[derive(Default)]
 pub(super) struct Pairs {
     all: Numbered<Pair>,
+    most: usize,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        let limit = linux::rlimit::resource("NOFILE").map(|limit| limit.get().0);
+        let most = limit.map_or(MOST, |limit| MOST.min(limit / DESCRIPTORS));
+        Self::with_most(usize::try_from(most).unwrap_or(0))
+    }
+}
+
+/// Whether there is room for another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Left,
+    /// Not for this door.
+    NoneHere,
+    None,
 }
 
 struct Pair {
@@ -46,15 +66,25 @@ pub(super) enum Side {
 }
 
 impl Pairs {
-    /// Accepts whoever waits at a door. False when there is no room for more.
+    fn with_most(most: usize) -> Self {
+        let all = Numbered::default();
+        Self { all, most }
+    }
+
+    /// Accepts whoever waits at a door.
     pub(super) fn accept(
         &mut self,
         watch: &mut Watch,
         (door, listener, to): (u32, &TcpListener, SocketAddr),
-    ) -> bool {
-        for _ in 0..BURST {
-            if self.all.len() >= MOST {
-                return false;
+    ) -> Room {
+        let of_door = self.all.values().filter(|pair| pair.door == door).count();
+        let room_of_door = (self.most / SHARE).saturating_sub(of_door);
+        for accepted in 0..BURST {
+            if self.all.len() >= self.most {
+                return Room::None;
+            }
+            if accepted >= room_of_door {
+                return Room::NoneHere;
             }
             match listener.accept() {
                 Ok((client, _)) => {
@@ -65,12 +95,12 @@ impl Pairs {
                         self.settle(watch, number);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Room::Left,
                 Err(error) if is_of_connection(&error) => {}
-                Err(_) => return false,
+                Err(_) => return Room::None,
             }
         }
-        true
+        Room::Left
     }
 
     /// Something can be read from, or written to, one side.
@@ -271,4 +301,34 @@ fn written(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
 
 fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_that_is_full_leaves_room_for_others() {
+        let mut watch = Watch::new().unwrap();
+        let target = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = target.local_addr().unwrap();
+        let doors = [(); 2].map(|()| {
+            let door = TcpListener::bind("127.0.0.1:0").unwrap();
+            door.set_nonblocking(true).unwrap();
+            door
+        });
+        let connect = |door: usize| TcpStream::connect(doors[door].local_addr().unwrap()).unwrap();
+        let mut pairs = Pairs::with_most(3 * SHARE);
+        let held = [(); 5].map(|()| connect(0));
+        assert_eq!(pairs.accept(&mut watch, (1, &doors[0], to)), Room::NoneHere);
+        assert_eq!(pairs.all.len(), 3);
+        let _other = connect(1);
+        assert_eq!(pairs.accept(&mut watch, (2, &doors[1], to)), Room::Left);
+        assert_eq!(pairs.all.len(), 4);
+        // Whoever waited comes in when somebody has gone.
+        pairs.forget(1);
+        assert_eq!(pairs.accept(&mut watch, (1, &doors[0], to)), Room::Left);
+        assert_eq!(pairs.all.len(), 3);
+        drop(held);
+    }
 }
