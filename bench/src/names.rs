@@ -101,7 +101,7 @@ fn measure(field: &Field<'_>, cli: &Cli, server: impl FnOnce() -> Option<u32>) -
     let processor = || server.map_or(0.0, processor_time);
     let measured = inside.inside(|| {
         // Whoever asks stays on one core: on two he would at times have the one that answers, and wait for himself.
-        linux::process::set_cpu_affinity(&[0]).expect("stay on a core");
+        tests::stay_on_core(0);
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
         socket.connect("127.0.0.11:53").expect("connect");
         let asker = Asker { socket, query };

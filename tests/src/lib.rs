@@ -31,6 +31,13 @@ pub use wait::{now, process_end, until_change};
 
 use std::io::Write as _;
 
+/// Keeps the calling thread, and those it starts, on one core of the machine.
+pub fn stay_on_core(core: usize) {
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(core);
+    rustix::thread::sched_setaffinity(None, &cores).expect("stay on a core");
+}
+
 /// The address of the real Docker, when the tests are to run against that one.
 pub fn oracle() -> Option<String> {
     std::env::var("TARE_E2E_ORACLE")
