@@ -10,50 +10,104 @@ use tests::{Connection, Daemon, IMAGE, Options, oracle};
 
 use crate::killed::Moments;
 use crate::lost::AtEnd;
+use crate::names::addresses;
 
 const WORKERS: u16 = 3;
 const PORTS: std::ops::Range<u16> = 7000..7000 + WORKERS * 2;
+/// Is in the network `more` all the time, and asks for names.
+const ASKER: &str = "asker";
 
-/// Makes, connects, disconnects and removes containers until told to stop; the daemon may go away within any of these.
-fn churn(d: &Daemon, worker: u16, stop: &AtomicBool) {
-    let name = format!("w{worker}");
-    let port = 7000 + worker * 2;
-    let binding = |port: u16| json!([{"HostPort": port.to_string()}]);
-    let body = json!({
-        "Image": IMAGE, "Cmd": ["sleep", "1000"], "StopTimeout": 0,
-        "HostConfig": {"PortBindings": {"80/tcp": binding(port), "53/udp": binding(port + 1)}, "AutoRemove": worker == 1},
-    });
-    let ask = |method: &str, path: &str, body: &Value| {
+/// What one worker does again and again.
+struct Worker<'a> {
+    d: &'a Daemon,
+    number: u16,
+    /// Its container's.
+    name: String,
+}
+
+impl Worker<'_> {
+    /// The daemon may go away within any request.
+    fn ask(&self, method: &str, path: &str, body: &Value) {
         let headers = [("Content-Type", "application/json")];
         let text = if body.is_null() {
             String::new()
         } else {
             body.to_string()
         };
-        if let Ok(mut connection) = Connection::try_open(d.host()) {
+        if let Ok(mut connection) = Connection::try_open(self.d.host()) {
             let _cut_off = connection.request(method, path, &headers, text.as_bytes());
         }
-    };
-    let other = json!({"Container": name});
-    while !stop.load(Ordering::Relaxed) {
-        ask("POST", &format!("/containers/create?name={name}"), &body);
-        ask("POST", &format!("/containers/{name}/start"), &Value::Null);
-        ask("POST", "/networks/more/connect", &other);
-        ask("POST", "/networks/bridge/disconnect", &other);
-        ask("POST", "/networks/bridge/connect", &other);
-        if worker == 2 {
-            ask(
-                "POST",
-                &format!("/containers/{name}/restart?t=0"),
-                &Value::Null,
-            );
-        }
-        ask(
-            "DELETE",
-            &format!("/containers/{name}?force=1"),
-            &Value::Null,
-        );
     }
+
+    /// A container with two ports, which joins this network.
+    fn start(&self, network: &str) {
+        let port = 7000 + self.number * 2;
+        let binding = |port: u16| json!([{"HostPort": port.to_string()}]);
+        let body = json!({
+            "Image": IMAGE, "Cmd": ["sleep", "1000"], "StopTimeout": 0,
+            "HostConfig": {
+                "PortBindings": {"80/tcp": binding(port), "53/udp": binding(port + 1)},
+                "AutoRemove": self.number == 1, "NetworkMode": network,
+            },
+        });
+        let name = &self.name;
+        self.ask("POST", &format!("/containers/create?name={name}"), &body);
+        self.ask("POST", &format!("/containers/{name}/start"), &Value::Null);
+    }
+
+    fn remove(&self) {
+        let path = format!("/containers/{}?force=1", self.name);
+        self.ask("DELETE", &path, &Value::Null);
+    }
+}
+
+/// Joins networks and leaves them.
+fn joins(worker: &Worker<'_>) {
+    let other = json!({"Container": worker.name});
+    worker.start("bridge");
+    worker.ask("POST", "/networks/more/connect", &other);
+    worker.ask("POST", "/networks/bridge/disconnect", &other);
+    worker.ask("POST", "/networks/bridge/connect", &other);
+    if worker.number == 2 {
+        let path = format!("/containers/{}/restart?t=0", worker.name);
+        worker.ask("POST", &path, &Value::Null);
+    }
+    worker.remove();
+}
+
+/// Starts with names and ports, and ends.
+fn starts(worker: &Worker<'_>) {
+    worker.start("more");
+    if worker.number == 2 {
+        let path = format!("/containers/{}/kill", worker.name);
+        worker.ask("POST", &path, &Value::Null);
+    }
+    worker.remove();
+}
+
+/// Publishes a further port while it runs, and gives its first one up.
+fn publishes(worker: &Worker<'_>) {
+    // The next worker's second one, so that it may also be taken.
+    let port = 7000 + (worker.number * 2 + 3) % (WORKERS * 2);
+    let bound = |port: u16| json!([{"HostPort": port.to_string()}]);
+    worker.start("more");
+    let path = format!("/tare/containers/{}/ports", worker.name);
+    worker.ask("POST", &path, &json!({"Add": {"81/udp": bound(port)}}));
+    let first = bound(7000 + worker.number * 2);
+    worker.ask("POST", &path, &json!({"Remove": {"80/tcp": first}}));
+    worker.remove();
+}
+
+/// Makes a network, and removes it.
+fn makes(worker: &Worker<'_>) {
+    let network = format!("net-{}", worker.name);
+    let made = json!({"Name": network, "EnableIPv6": worker.number == 2});
+    worker.ask("POST", "/networks/create", &made);
+    worker.start(&network);
+    let other = json!({"Container": worker.name});
+    worker.ask("POST", "/networks/more/connect", &other);
+    worker.remove();
+    worker.ask("DELETE", &format!("/networks/{network}"), &Value::Null);
 }
 
 /// What containers have is in the kernel, and nothing else is.
@@ -64,11 +118,21 @@ fn invariants(d: &Daemon) {
     let mut devices = BTreeSet::from([owner.table()]);
     let mut published = BTreeSet::new();
     let mut members = 0;
+    let mut names = Vec::new();
     for container in running.as_array().expect("a list") {
         let id = container["Id"].as_str().expect("an id");
         let shown = d.api("GET", &format!("/containers/{id}/json"), "").json();
         let settings = &shown["NetworkSettings"];
-        for place in settings["Networks"].as_object().expect("networks").values() {
+        let places = settings["Networks"].as_object().expect("networks");
+        if let Some(place) = places.get("more") {
+            let name = shown["Name"]
+                .as_str()
+                .expect("a name")
+                .trim_start_matches('/');
+            let address = place["IPAddress"].as_str().expect("an address");
+            names.push((name.to_owned(), address.to_owned()));
+        }
+        for place in places.values() {
             let endpoint = place["EndpointID"]
                 .as_str()
                 .expect("an endpoint")
@@ -78,20 +142,27 @@ fn invariants(d: &Daemon) {
             members += 1;
         }
         for bindings in settings["Ports"].as_object().expect("ports").values() {
-            let port = bindings[0]["HostPort"].as_str().expect("a port");
-            published.insert(port.parse::<u16>().expect("a number"));
+            // A port that is not published any more is shown without a binding.
+            if let Some(port) = bindings[0]["HostPort"].as_str() {
+                published.insert(port.parse::<u16>().expect("a number"));
+            }
         }
     }
     let mut bridges = BTreeSet::new();
-    for name in ["bridge", "more"] {
-        let network = d.api("GET", &format!("/networks/{name}"), "").json();
-        if let Some(id) = network["Id"].as_str() {
-            let option = network["Options"]["com.docker.network.bridge.name"].as_str();
+    for network in d
+        .api("GET", "/networks", "")
+        .json()
+        .as_array()
+        .expect("a list")
+    {
+        let id = network["Id"].as_str().expect("an id");
+        let shown = d.api("GET", &format!("/networks/{id}"), "").json();
+        if shown["Driver"] == "bridge" {
+            let option = shown["Options"]["com.docker.network.bridge.name"].as_str();
             bridges.insert(option.map_or_else(|| format!("br-{}", &id[..12]), str::to_owned));
-            members -= network["Containers"]
-                .as_object()
-                .map_or(0, serde_json::Map::len);
         }
+        let endpoints = shown["Containers"].as_object();
+        members -= endpoints.map_or(0, serde_json::Map::len);
     }
     devices.extend(bridges);
     // The pairs of containers that have ended go in the kernel's own time; what belongs to nobody would never go.
@@ -111,10 +182,21 @@ fn invariants(d: &Daemon) {
         });
         assert_eq!(is_free, !published.contains(&port), "port {port}");
     }
+    check_names(d, &names);
 }
 
-#[test]
-fn killed_while_networks_are_joined_and_left() {
+/// Names lead where their containers are, and those of nobody nowhere.
+fn check_names(d: &Daemon, known: &[(String, String)]) {
+    let workers = (0..WORKERS).map(|number| format!("worker{number}"));
+    for name in workers {
+        let owner = known.iter().filter(|(of, _)| *of == name);
+        let expect: Vec<_> = owner.map(|(_, address)| address.clone()).collect();
+        assert_eq!(addresses(d, ASKER, &name), expect, "{name}");
+    }
+}
+
+/// Kills the daemon so many times while workers do something.
+fn killed(rounds: usize, kills: usize, work: fn(&Worker<'_>)) {
     if oracle().is_some() {
         return;
     }
@@ -124,17 +206,35 @@ fn killed_while_networks_are_joined_and_left() {
     };
     Daemon::with(options, |d| {
         d.network().expect("a namespace").bring_loopback_up();
-        d.docker().ok(&["network", "create", "more"]);
+        let docker = d.docker();
+        docker.ok(&["network", "create", "more"]);
+        docker.ok(&[
+            "run",
+            "-d",
+            "--name",
+            ASKER,
+            "--network",
+            "more",
+            IMAGE,
+            "sleep",
+            "1000",
+        ]);
         let mut moments = Moments::new();
-        for _ in 0..3 {
+        for _ in 0..rounds {
             let stop = AtomicBool::new(false);
             std::thread::scope(|scope| {
                 let _end = AtEnd(&stop);
-                for worker in 0..WORKERS {
+                for number in 0..WORKERS {
+                    let name = format!("worker{number}");
+                    let worker = Worker { d, number, name };
                     let stop = &stop;
-                    scope.spawn(move || churn(d, worker, stop));
+                    scope.spawn(move || {
+                        while !stop.load(Ordering::Relaxed) {
+                            work(&worker);
+                        }
+                    });
                 }
-                for _ in 0..10 {
+                for _ in 0..kills {
                     moments.pass(150_000);
                     d.crash();
                 }
@@ -143,11 +243,42 @@ fn killed_while_networks_are_joined_and_left() {
             d.crash();
             invariants(d);
         }
-        let docker = d.docker();
         for id in docker.ok(&["ps", "-aq"]).lines() {
-            docker.ok(&["rm", "-f", id]);
+            if docker.run(&["rm", "-f", id]).code != 0 {
+                // Its own end may have removed it.
+                assert_eq!(
+                    d.api("GET", &format!("/containers/{id}/json"), "").status,
+                    404
+                );
+            }
         }
-        invariants(d);
-        docker.ok(&["network", "rm", "more"]);
+        docker.ok(&["network", "prune", "-f"]);
+        let left = d.network_remains();
+        let is_expected = |name: &String| name.starts_with("tare");
+        assert!(left.iter().all(is_expected), "{left:?}");
     });
+}
+
+/// Each a fifth of the hundred times, so that none takes long on a busy machine.
+macro_rules! killed_while {
+    ($($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                killed(2, 9, $work);
+            }
+        )*
+    };
+}
+
+killed_while! {
+    killed_while_networks_are_joined_and_left: joins;
+    killed_while_containers_with_names_and_ports_start: starts;
+    killed_while_networks_are_made_and_removed: makes;
+    killed_while_ports_are_published_and_not: publishes;
+    killed_while_everybody_does_something_else: |worker| match worker.number {
+        0 => joins(worker),
+        1 => publishes(worker),
+        _ => makes(worker),
+    };
 }

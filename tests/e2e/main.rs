@@ -22,6 +22,8 @@ mod links;
 mod listing;
 mod logs;
 mod lost;
+mod macvlan;
+mod many_networks;
 mod mirrors;
 mod names;
 mod network_forms;

@@ -26,7 +26,7 @@ fn sleep(d: &Daemon, name: &str, more: &[&str]) {
 }
 
 /// The addresses of a name as a container sees them, in the order of the answer.
-fn addresses(d: &Daemon, from: &str, name: &str) -> Vec<String> {
+pub(crate) fn addresses(d: &Daemon, from: &str, name: &str) -> Vec<String> {
     let asked = d.docker().run(&["exec", from, "nslookup", name]);
     let text = asked.out();
     let answers = text.split("Name:").skip(1);

@@ -145,6 +145,7 @@ fn wire(machine: std::os::fd::BorrowedFd<'_>) -> network::Result<network::Host> 
         driver: network::Driver::Bridge(bridge),
         v4: Some(network::Subnet::new("198.51.100.0/24".parse()?)),
         v6: Some(network::Subnet::new("2001:db8::/64".parse()?)),
+        more: Vec::new(),
         internal: false,
         mtu: None,
     };

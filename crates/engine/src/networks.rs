@@ -17,6 +17,7 @@ mod create;
 mod default;
 mod drivers;
 mod filter;
+mod member;
 mod places;
 mod published;
 mod record;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use network::ipam::{Pool, PoolSpec, Subnets};
+use network::ipam::{PoolSpec, Subnets};
 use network::{Endpoint, Expected, Host, Identity, Links, Owner};
 use oci::ContainerId;
 
@@ -39,6 +40,7 @@ pub use record::{AddressPool, EndpointView, NetworkRequest, NetworkView};
 
 use crate::config::Config;
 use crate::error::{Context as _, Error, ErrorKind, Result};
+use member::Member;
 use record::Record;
 
 /// The name of the default bridge network.
@@ -77,14 +79,6 @@ struct Kernel {
 struct Members {
     networks: BTreeMap<Identity, Member>,
     subnets: Subnets,
-}
-
-#[derive(Debug)]
-struct Member {
-    record: Record,
-    v4: Option<Pool>,
-    v6: Option<Pool>,
-    endpoints: BTreeMap<ContainerId, Endpoint>,
 }
 
 impl Networks {
@@ -368,32 +362,6 @@ fn born(folder: &Path) -> jiff::Timestamp {
         .unwrap_or_else(jiff::Timestamp::now)
 }
 
-impl Member {
-    fn new(record: Record) -> Result<Self> {
-        let pool = |subnet: Option<&network::Subnet>| subnet.map(Pool::new).transpose();
-        let made = record.made.as_ref();
-        Ok(Self {
-            v4: pool(made.and_then(|made| made.v4.as_ref()))?,
-            v6: pool(made.and_then(|made| made.v6.as_ref()))?,
-            endpoints: BTreeMap::new(),
-            record,
-        })
-    }
-
-    /// An endpoint that is there already.
-    fn adopt(&mut self, container: ContainerId, endpoint: Endpoint) {
-        let addresses = [(&mut self.v4, endpoint.v4), (&mut self.v6, endpoint.v6)];
-        for (pool, address) in addresses {
-            if let (Some(pool), Some(address)) = (pool, address)
-                && pool.claim(address.ip).is_err()
-            {
-                tracing::warn!(%container, %address, "two running containers have one address");
-            }
-        }
-        self.endpoints.insert(container, endpoint);
-    }
-}
-
 /// Watches over the rules on a thread of its own, until the descriptor is dropped.
 fn watch(host: Arc<Host>) -> Result<(OwnedFd, JoinHandle<()>)> {
     let making = || "watch over the firewall".to_owned();
@@ -425,7 +393,9 @@ impl From<network::Error> for Error {
             (_, network::Error::Overlap { .. } | network::Error::AddressInUse(_)) => {
                 ErrorKind::Forbidden
             }
-            (network::Kind::Invalid, _) => ErrorKind::InvalidParameter,
+            (network::Kind::Invalid, _) | (_, network::Error::NoSubnet) => {
+                ErrorKind::InvalidParameter
+            }
             (network::Kind::Unsupported, _) => ErrorKind::NotImplemented,
             (network::Kind::Conflict | network::Kind::Exhausted | network::Kind::System, _) => {
                 ErrorKind::System

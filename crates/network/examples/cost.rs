@@ -98,6 +98,7 @@ fn measure(rounds: u32) -> Outcome {
         driver: Driver::Bridge(Bridge::new("tare0".parse()?)),
         v4: Some(Subnet::new("172.17.0.0/16".parse()?)),
         v6: None,
+        more: Vec::new(),
         internal: false,
         mtu: None,
     };

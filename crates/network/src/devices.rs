@@ -24,12 +24,7 @@ pub(crate) fn make(connection: &mut Connection, owner: Owner, network: &Network)
 
 /// Removes a network's devices that are ours. That they are gone is no error.
 pub(crate) fn remove(connection: &mut Connection, owner: Owner, network: &Network) -> Result<()> {
-    let device = match &network.driver {
-        Driver::Bridge(bridge) => &bridge.device,
-        Driver::Macvlan(Macvlan { parent, .. }) | Driver::Ipvlan(Ipvlan { parent, .. }) => {
-            parent.device()
-        }
-    };
+    let device = network.device();
     match link::find(connection, device)? {
         Some(link) if link.group == owner.group() => delete(connection, device.as_str()),
         Some(link) => leave(connection, network, &link),

@@ -147,6 +147,14 @@ impl Firewall {
         self.model.networks.contains_key(network)
     }
 
+    /// Whether another network has the same device.
+    pub(crate) fn shares_device(&self, network: &Network) -> bool {
+        let mut others = self.model.networks.values();
+        others.any(|other| {
+            other.network.id != network.id && other.network.device() == network.device()
+        })
+    }
+
     /// Knows the network from now on; a network that is known is changed.
     pub(crate) fn add_network(&mut self, network: &Network) -> Result<()> {
         let known = self.model.networks.get_mut(&network.id);

@@ -249,7 +249,12 @@ impl Host {
 
     /// Takes a network without endpoints away. Goes on after an error and tells the first.
     pub fn remove(&self, network: &Network) -> Result<()> {
-        let devices = devices::remove(&mut locked(&self.route), self.owner, network);
+        // Several networks may share a VLAN of ours: it goes with the last of them.
+        let devices = if self.firewall().shares_device(network) {
+            Ok(())
+        } else {
+            devices::remove(&mut locked(&self.route), self.owner, network)
+        };
         let rules = self.firewall().remove_network(&network.id);
         first_error([devices, rules])
     }
@@ -388,12 +393,7 @@ impl Host {
     fn wanted(&self, expected: &[Expected<'_>]) -> HashSet<String> {
         let mut names = HashSet::new();
         for one in expected {
-            let device = match &one.network.driver {
-                Driver::Bridge(bridge) => &bridge.device,
-                Driver::Macvlan(shared) => shared.parent.device(),
-                Driver::Ipvlan(shared) => shared.parent.device(),
-            };
-            names.insert(device.to_string());
+            names.insert(one.network.device().to_string());
             for endpoint in one.endpoints {
                 names.insert(DeviceName::of_port(self.owner, &endpoint.id).to_string());
             }

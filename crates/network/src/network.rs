@@ -17,6 +17,9 @@ pub struct Network {
     pub v4: Option<Subnet>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<Subnet>,
+    /// Further ones of either family: where containers share a device of the host, its link may have several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Subnet>,
     /// Nothing outside is reached, and nobody outside reaches it.
     #[serde(default)]
     pub internal: bool,
@@ -149,9 +152,29 @@ pub enum Parent {
 }
 
 impl Network {
-    /// The subnets of both families.
+    /// The subnets of both families, IPv4 first.
     pub fn subnets(&self) -> impl Iterator<Item = &Subnet> {
-        self.v4.iter().chain(&self.v6)
+        self.subnets_of(true).chain(self.subnets_of(false))
+    }
+
+    /// The subnets of IPv4, else of IPv6.
+    pub fn subnets_of(&self, v4: bool) -> impl Iterator<Item = &Subnet> {
+        let first = if v4 { &self.v4 } else { &self.v6 };
+        let more = self.more.iter();
+        first
+            .iter()
+            .chain(more.filter(move |subnet| subnet.prefix.is_ipv4() == v4))
+    }
+
+    /// The bridge, or the device that containers share.
+    #[must_use]
+    pub const fn device(&self) -> &DeviceName {
+        match &self.driver {
+            Driver::Bridge(bridge) => &bridge.device,
+            Driver::Macvlan(Macvlan { parent, .. }) | Driver::Ipvlan(Ipvlan { parent, .. }) => {
+                parent.device()
+            }
+        }
     }
 
     #[must_use]

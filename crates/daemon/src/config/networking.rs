@@ -1,5 +1,6 @@
 //! What flags and file say about networks.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use engine::Networking;
@@ -54,6 +55,7 @@ pub(super) fn read(settings: &Settings, own_name: &str) -> Result<Networking, Co
         direct: on("allow-direct-routing", false),
         proxy: on("userland-proxy", true),
         pools: pools(settings)?,
+        options: options(settings)?,
     };
     networking
         .check()
@@ -95,6 +97,39 @@ fn mtu(settings: &Settings) -> Result<Option<u32>, ConfigError> {
             why: "not a number from 68 to 65535".to_owned(),
         }),
     }
+}
+
+/// `bridge=com.docker.network.driver.mtu=1400` as often as one likes, or the file's options by driver.
+fn options(settings: &Settings) -> Result<BTreeMap<String, BTreeMap<String, String>>, ConfigError> {
+    let bad = |value: &str, why: &str| ConfigError::Value {
+        option: "default-network-opt",
+        value: value.to_owned(),
+        why: why.to_owned(),
+    };
+    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    match settings.get("default-network-opt") {
+        Some(Given::List(words)) => {
+            for word in words {
+                let said = word
+                    .split_once('=')
+                    .and_then(|(driver, option)| Some((driver, option.split_once('=')?)));
+                let Some((driver, (name, value))) = said else {
+                    return Err(bad(word, "write it as DRIVER=OPTION=VALUE"));
+                };
+                let of_driver = all.entry(driver.to_owned()).or_default();
+                of_driver.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Some(Given::Table(table)) => {
+            for (driver, options) in table {
+                let options = serde_json::from_value(options.clone())
+                    .map_err(|_| bad(driver, "its options are to be an object of strings"))?;
+                all.insert(driver.clone(), options);
+            }
+        }
+        _ => {}
+    }
+    Ok(all)
 }
 
 /// `base=10.0.0.0/8,size=24`, as often as one likes; the file's objects have been turned into such words.

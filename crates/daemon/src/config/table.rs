@@ -135,6 +135,12 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "Where subnets are taken from, as base=10.0.0.0/8,size=24",
     ),
     yes(
+        "default-network-opt",
+        "default-network-opts",
+        Table,
+        "Options of new networks by driver, as bridge=com.docker.network.driver.mtu=1400",
+    ),
+    yes(
         "default-gateway",
         "default-gateway",
         Text,
@@ -536,12 +542,6 @@ pub(crate) static OPTIONS: &[Opt] = &[
     no("cpu-rt-period", "cpu-rt-period", Number, REALTIME),
     no("cpu-rt-runtime", "cpu-rt-runtime", Number, REALTIME),
     no("cri-containerd", "cri-containerd", Switch, CONTAINERD),
-    no(
-        "default-network-opt",
-        "default-network-opts",
-        Table,
-        NETWORK,
-    ),
     no(
         "experimental",
         "experimental",

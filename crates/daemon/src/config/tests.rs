@@ -192,6 +192,36 @@ fn runtimes_from_both_places() {
 }
 
 #[test]
+fn options_of_new_networks_by_driver() {
+    let options = |args: &[&str], file: &str| config(args, file).unwrap().networking.options;
+    let flag = "--default-network-opt";
+    let said = options(
+        &[
+            flag,
+            "bridge=a.b=1=2",
+            flag,
+            "bridge=c=3",
+            flag,
+            "macvlan=d=",
+        ],
+        "",
+    );
+    assert_eq!(said["bridge"]["a.b"], "1=2");
+    assert_eq!(said["bridge"]["c"], "3");
+    assert_eq!(said["macvlan"]["d"], "");
+    let file = r#"{"default-network-opts":{"bridge":{"com.docker.network.driver.mtu":"1400"}}}"#;
+    assert_eq!(
+        options(&[], file)["bridge"]["com.docker.network.driver.mtu"],
+        "1400"
+    );
+    for wrong in ["bridge", "bridge=mtu"] {
+        assert!(refusal(&[flag, wrong], "").contains("DRIVER=OPTION=VALUE"));
+    }
+    let file = r#"{"default-network-opts":{"bridge":{"com.docker.network.driver.mtu":1400}}}"#;
+    assert!(refusal(&[], file).contains("object of strings"));
+}
+
+#[test]
 fn ulimits_labels_and_log_options() {
     let c = config(
         &[

@@ -2,46 +2,57 @@
 
 use std::net::IpAddr;
 
+use network::ipam::Pool;
 use network::{Prefix, Subnet};
 
 use super::record::{AddressPool, NetworkRequest};
 use crate::error::{Error, Result};
 
-/// The subnets that were asked for, one a family.
+/// The subnets that were asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) v4: Option<Subnet>,
     pub(super) v6: Option<Subnet>,
+    /// Further ones, for drivers that can have several of a family.
+    pub(super) more: Vec<Subnet>,
 }
 
 /// Checks all pools and tells everything that is wrong with them at once, as Docker does.
 pub(super) fn read(request: &NetworkRequest) -> Result<Wanted> {
     let (mut wanted, mut wrong) = (Wanted::default(), Vec::new());
     for pool in &request.pools {
-        let Some(subnet) = subnet(pool, &mut wrong) else {
+        let Some(mut subnet) = subnet(pool, &mut wrong) else {
             continue;
         };
+        if pool.gateway.is_empty() && is_without_gateway(request) {
+            subnet.gateway = None;
+        }
         let place = if subnet.prefix.is_ipv4() {
             &mut wanted.v4
         } else {
             &mut wanted.v6
         };
-        if place.replace(subnet).is_some() {
-            return Err(match super::record::driver(request) {
-                "bridge" => Error::new(
-                    crate::ErrorKind::Forbidden,
-                    "bridge driver doesn't support multiple subnets",
-                ),
-                name => Error::unsupported(format_args!(
-                    "a {name} network with several subnets of one family (--subnet)"
-                )),
-            });
+        if place.is_none() {
+            *place = Some(subnet);
+        } else if super::record::driver(request) == "bridge" {
+            return Err(Error::new(
+                crate::ErrorKind::Forbidden,
+                "bridge driver doesn't support multiple subnets",
+            ));
+        } else {
+            wanted.more.push(subnet);
         }
     }
     match complaint(&wrong) {
         Some(text) => Err(Error::invalid(format!("invalid network config:{text}"))),
         None => Ok(wanted),
     }
+}
+
+/// Where nothing leads outside, nobody is the gateway unless the user says so, and its address is a container's. A bridge of ours has it
+/// all the same.
+pub(super) fn is_without_gateway(request: &NetworkRequest) -> bool {
+    request.internal && super::record::driver(request) != "bridge"
 }
 
 /// Docker's way to join several errors: one stands on a line of its own, several get bullets.
@@ -72,11 +83,7 @@ fn subnet(pool: &AddressPool, wrong: &mut Vec<String>) -> Option<Subnet> {
         subnet.range = range(&pool.range, prefix)
             .map_err(|why| wrong.push(format!("invalid ip-range {}: {why}", pool.range)))
             .ok();
-        // What lies outside of the range is somebody else's, so the gateway is the first address within.
-        let first = subnet.range.map(Prefix::first);
-        if first.is_some_and(|first| first != prefix.first()) {
-            subnet.gateway = first;
-        }
+        subnet.gateway = first_of_range(&subnet);
     }
     if !pool.gateway.is_empty() {
         subnet.gateway = address(&pool.gateway, &pool.subnet, prefix)
@@ -102,6 +109,15 @@ fn subnet(pool: &AddressPool, wrong: &mut Vec<String>) -> Option<Subnet> {
         ));
     }
     Some(subnet)
+}
+
+/// The gateway that nobody has chosen, with Docker, is the first address that is handed out.
+fn first_of_range(subnet: &Subnet) -> Option<IpAddr> {
+    let bare = Subnet {
+        gateway: None,
+        ..subnet.clone()
+    };
+    Pool::new(&bare).and_then(|mut pool| pool.take()).ok()
 }
 
 fn is_masked(text: &str, prefix: Prefix) -> bool {
@@ -216,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn one_subnet_a_family() {
+    fn one_subnet_a_family_of_a_bridge() {
         let mut request = pool("10.0.0.0/24", "10.0.0.128/25", "10.0.0.9");
         request.pools.extend(pool("fd00:1::/64", "", "").pools);
         let wanted = read(&request).unwrap();
@@ -226,5 +242,11 @@ mod tests {
         assert_eq!(wanted.v6.unwrap().gateway.unwrap().to_string(), "fd00:1::1");
         request.pools.extend(pool("10.1.0.0/24", "", "").pools);
         assert!(read(&request).is_err());
+        request.driver = "macvlan".into();
+        let wanted = read(&request).unwrap();
+        assert_eq!(wanted.v4.unwrap().prefix.to_string(), "10.0.0.0/24");
+        assert_eq!(wanted.more[0].gateway.unwrap().to_string(), "10.1.0.1");
+        request.internal = true;
+        assert_eq!(read(&request).unwrap().more[0].gateway, None);
     }
 }

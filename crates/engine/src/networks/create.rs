@@ -1,7 +1,7 @@
 //! Making and removing networks.
 
 use network::ipam::Family;
-use network::{Identity, Network, Prefix, Subnet};
+use network::{Driver, Identity, Macvlan, MacvlanMode, Network, Prefix, Subnet};
 use oci::ContainerId;
 
 use super::addresses::{self, Wanted};
@@ -63,6 +63,22 @@ fn check(request: &NetworkRequest) -> Result<()> {
     drivers::check(request)
 }
 
+/// A device that a macvlan passes through is one network's.
+fn alone_on(wanted: &Macvlan, other: &Macvlan, id: &Identity) -> Result<()> {
+    let parent = wanted.parent.device();
+    if wanted.mode == MacvlanMode::Passthru {
+        return Err(Error::system(format!(
+            "cannot use mode passthru, macvlan network {id} is already using parent interface {parent}"
+        )));
+    }
+    if other.mode == MacvlanMode::Passthru {
+        return Err(Error::system(format!(
+            "macvlan network {id} is already using parent interface {parent} in mode passthru"
+        )));
+    }
+    Ok(())
+}
+
 impl Networks {
     /// Makes a network. When it returns there is all or nothing.
     pub(super) fn create(&self, request: NetworkRequest) -> Result<Identity> {
@@ -98,6 +114,7 @@ impl Networks {
     fn complete(&self, mut request: NetworkRequest) -> Result<NetworkRequest> {
         let from = request.config_from.clone();
         if from.is_empty() {
+            self.setup.complete(&mut request);
             return Ok(request);
         }
         if request.config_only {
@@ -150,12 +167,13 @@ impl Networks {
         let host = self.host()?;
         // Or another engine on this machine chooses the same at the same moment.
         let _alone = host.alone()?;
-        let (v4, v6) = self.allocate(&record.request, wanted, &host.prefixes()?)?;
+        let Wanted { v4, v6, more } = self.allocate(&record.request, wanted, &host.prefixes()?)?;
         let made = Network {
             id: record.id.clone(),
             driver: settings.driver,
             v4,
             v6,
+            more,
             internal: record.request.internal,
             mtu: settings.mtu,
         };
@@ -178,61 +196,89 @@ impl Networks {
         }
     }
 
-    /// Two networks on one bridge would not be told apart.
+    /// Two networks on one bridge would not be told apart; and who has a device of the host to himself shares it with nobody.
     fn check_device(&self, driver: &network::Driver) -> Result<()> {
-        let network::Driver::Bridge(wanted) = driver else {
-            return Ok(());
-        };
         let members = self.members();
-        let mut all = members.networks.values();
-        let user = all.find(|member| {
-            let bridge = member.record.made.as_ref().and_then(Network::bridge);
-            bridge.is_some_and(|bridge| bridge.device == wanted.device)
-        });
-        match user {
-            None => Ok(()),
-            Some(member) => Err(Error::new(
-                ErrorKind::Forbidden,
-                format!(
-                    "cannot create network {}: conflicts with network {} ({}): networks have same bridge name",
-                    wanted.device,
-                    member.record.id,
-                    member.record.name()
-                ),
-            )),
+        let made =
+            |member: &super::Member| member.record.made.as_ref().map(|made| made.driver.clone());
+        for member in members.networks.values() {
+            let record = &member.record;
+            match (driver, made(member)) {
+                (Driver::Bridge(wanted), Some(Driver::Bridge(other)))
+                    if other.device == wanted.device =>
+                {
+                    return Err(Error::new(
+                        ErrorKind::Forbidden,
+                        format!(
+                            "cannot create network {}: conflicts with network {} ({}): networks have same bridge name",
+                            wanted.device,
+                            record.id,
+                            record.name()
+                        ),
+                    ));
+                }
+                (Driver::Macvlan(wanted), Some(Driver::Macvlan(other)))
+                    if other.parent.device() == wanted.parent.device() =>
+                {
+                    alone_on(wanted, &other, &record.id)?;
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
+    /// The subnets that were wanted, and ours where none was, all of them taken.
     fn allocate(
         &self,
         request: &NetworkRequest,
         wanted: Wanted,
         avoid: &[Prefix],
-    ) -> Result<(Option<Subnet>, Option<Subnet>)> {
+    ) -> Result<Wanted> {
         let v4 = request.enable_ipv4.unwrap_or(true);
         let v6 = request.enable_ipv6.unwrap_or(false);
         if !v4 && !v6 {
             return Err(Error::invalid("IPv4 or IPv6 must be enabled"));
         }
         let members = &mut *self.members();
-        let mut one = |wanted: Option<Subnet>, family| -> Result<Subnet> {
-            if let Some(subnet) = wanted {
-                members.subnets.claim(subnet.prefix)?;
-                return Ok(subnet);
-            }
-            let prefix = members.subnets.allocate(&self.pools, family, avoid)?;
-            Ok(Subnet::new(prefix))
+        let mut taken = Vec::new();
+        let mut claim = |subnet: Subnet| -> Result<Subnet> {
+            members.subnets.claim(subnet.prefix)?;
+            taken.push(subnet.prefix);
+            Ok(subnet)
         };
-        let first = v4.then(|| one(wanted.v4, Family::V4)).transpose()?;
-        match v6.then(|| one(wanted.v6, Family::V6)).transpose() {
-            Ok(second) => Ok((first, second)),
-            Err(error) => {
-                if let Some(first) = first {
-                    members.subnets.release(first.prefix);
+        let is_on = |subnet: &Subnet| if subnet.prefix.is_ipv4() { v4 } else { v6 };
+        let claim_all = || -> Result<Wanted> {
+            let more = wanted.more.into_iter().filter(is_on);
+            Ok(Wanted {
+                v4: wanted.v4.filter(is_on).map(&mut claim).transpose()?,
+                v6: wanted.v6.filter(is_on).map(&mut claim).transpose()?,
+                more: more.map(&mut claim).collect::<Result<_>>()?,
+            })
+        };
+        let claimed = claim_all();
+        let all = claimed.and_then(|mut all| {
+            for (place, family, is_on) in
+                [(&mut all.v4, Family::V4, v4), (&mut all.v6, Family::V6, v6)]
+            {
+                if is_on && place.is_none() {
+                    let prefix = members.subnets.allocate(&self.pools, family, avoid)?;
+                    taken.push(prefix);
+                    let mut subnet = Subnet::new(prefix);
+                    if addresses::is_without_gateway(request) {
+                        subnet.gateway = None;
+                    }
+                    *place = Some(subnet);
                 }
-                Err(error)
+            }
+            Ok(all)
+        });
+        if all.is_err() {
+            for prefix in taken {
+                members.subnets.release(prefix);
             }
         }
+        all
     }
 
     pub(super) fn give_back(&self, made: &Network) {

@@ -47,6 +47,8 @@ pub struct Networking {
     pub proxy: bool,
     /// Where subnets come from that nobody chose: a prefix, and the length of the parts that it is cut into. None: Docker's.
     pub pools: Vec<(String, u8)>,
+    /// What new networks get that say nothing else: options by driver. Not for the default bridge.
+    pub options: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// How published ports lead to containers.
@@ -97,6 +99,7 @@ impl Default for Networking {
             direct: false,
             proxy: true,
             pools: Vec::new(),
+            options: BTreeMap::new(),
         }
     }
 }
@@ -110,6 +113,15 @@ struct Said<'a> {
 }
 
 impl Networking {
+    /// Gives a request the options of its driver that it does not say itself.
+    pub(super) fn complete(&self, request: &mut NetworkRequest) {
+        let options = self.options.get(super::record::driver(request));
+        for (name, value) in options.into_iter().flatten() {
+            let place = request.options.entry(name.clone());
+            place.or_insert_with(|| value.clone());
+        }
+    }
+
     /// Whether there is a default bridge at all.
     #[must_use]
     pub fn has_bridge(&self) -> bool {

@@ -79,14 +79,9 @@ pub(super) fn settings(id: &Identity, request: &NetworkRequest) -> Result<Settin
     let driver = match driver(request) {
         "macvlan" => Driver::Macvlan(Macvlan {
             mode: macvlan_mode(options.take("macvlan_mode").unwrap_or_default())?,
-            parent: parent(
-                "macvlan",
-                id,
-                request.internal,
-                options.take("parent").unwrap_or_default(),
-            )?,
+            parent: parent("macvlan", id, options.take("parent").unwrap_or_default())?,
         }),
-        "ipvlan" => Driver::Ipvlan(ipvlan(id, request, &mut options)?),
+        "ipvlan" => Driver::Ipvlan(ipvlan(id, &mut options)?),
         _ => {
             let bridge = bridge(id, &mut options)?;
             let modes = [bridge.gateway_mode_v4, bridge.gateway_mode_v6];
@@ -215,7 +210,7 @@ fn macvlan_mode(text: &str) -> Result<MacvlanMode> {
     }
 }
 
-fn ipvlan(id: &Identity, request: &NetworkRequest, options: &mut Options<'_>) -> Result<Ipvlan> {
+fn ipvlan(id: &Identity, options: &mut Options<'_>) -> Result<Ipvlan> {
     let mode = match options.take("ipvlan_mode").unwrap_or_default() {
         "" | "l2" => IpvlanMode::L2,
         "l3" => IpvlanMode::L3,
@@ -228,38 +223,33 @@ fn ipvlan(id: &Identity, request: &NetworkRequest, options: &mut Options<'_>) ->
     };
     match options.take("ipvlan_flag").unwrap_or_default() {
         "" | "bridge" => {}
+        flag if !matches!(flag, "private" | "vepa") => {
+            return Err(Error::invalid(format!(
+                "requested ipvlan flag '{flag}' is not valid, 'bridge' is the ipvlan driver default"
+            )));
+        }
         flag => {
             return Err(Error::unsupported(format_args!(
                 "the ipvlan_flag {flag:?} (--opt)"
             )));
         }
     }
-    let parent = parent(
-        "ipvlan",
-        id,
-        request.internal,
-        options.take("parent").unwrap_or_default(),
-    )?;
+    let parent = parent("ipvlan", id, options.take("parent").unwrap_or_default())?;
     Ok(Ipvlan { parent, mode })
 }
 
 /// A device of the host, a VLAN of one (`eth0.50`), or one of our own that leads nowhere.
-fn parent(kind: &str, id: &Identity, internal: bool, text: &str) -> Result<Parent> {
+fn parent(kind: &str, id: &Identity, text: &str) -> Result<Parent> {
     let device = |text: &str| {
         let parsed = text.parse::<DeviceName>();
         parsed.map_err(|why| invalid("parent", text, &why))
     };
     if text == "lo" {
-        return Err(Error::invalid(format!(
+        return Err(Error::system(format!(
             "loopback interface is not a valid {kind} parent link"
         )));
     }
-    if internal || text.is_empty() {
-        if !text.is_empty() {
-            return Err(Error::invalid(
-                "an internal network has no parent: leave out either --internal or --opt parent",
-            ));
-        }
+    if text.is_empty() {
         return Ok(Parent::Dummy(device(&format!("dm-{}", id.short()))?));
     }
     let vlan = text

@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use network::{Address, DeviceName, Driver, Endpoint, GatewayMode, Identity, Mac, Network};
+use network::{Address, Driver, Endpoint, GatewayMode, Identity, Network};
 use oci::ContainerId;
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
-use super::{BRIDGE, Member, Networks, addresses, drivers, wish};
-use crate::error::{Error, ErrorKind, Result};
+use super::{BRIDGE, Networks, drivers, wish};
+use crate::error::{Error, Result};
 use crate::options::EndpointOptions;
 use crate::view::PlaceView;
 
@@ -219,12 +218,7 @@ impl Networks {
             return;
         }
         member.endpoints.remove(container);
-        let addresses = [(&mut member.v4, endpoint.v4), (&mut member.v6, endpoint.v6)];
-        for (pool, address) in addresses {
-            if let (Some(pool), Some(address)) = (pool, address) {
-                pool.release(address.ip);
-            }
-        }
+        member.give_back(endpoint.v4.iter().chain(&endpoint.v6));
     }
 
     /// Where the host is reached from containers: the default bridge's address.
@@ -248,7 +242,8 @@ impl Networks {
         names: impl FnOnce(&[String]) -> Vec<String>,
     ) -> PlaceView {
         let made = place.network.as_ref().and_then(|id| self.made_of(id));
-        let (v4, v6) = made.as_ref().map_or((None, None), gateways);
+        let of = |made| gateways(made, place.endpoint.as_ref());
+        let (v4, v6) = made.as_ref().map_or((None, None), of);
         let is_default = place.name == BRIDGE;
         let names = match is_default {
             true => Vec::new(),
@@ -281,126 +276,26 @@ impl Networks {
     }
 }
 
-impl Member {
-    /// Frames for an address of two containers would find one of them only.
-    fn has(&self, mac: Mac) -> bool {
-        self.endpoints.values().any(|other| other.mac == mac)
-    }
-
-    /// An endpoint after a wish; the addresses are taken, if all went well.
-    fn endpoint(
-        &mut self,
-        network: &Network,
-        wanted: &EndpointOptions,
-        devices: &[&str],
-    ) -> Result<Endpoint> {
-        let settings = wish::settings(wanted)?;
-        let id: Identity = ContainerId::random().as_str().parse()?;
-        let device = match settings.device {
-            Some(name) if devices.contains(&name.as_str()) => {
-                return Err(Error::invalid(format!(
-                    "the container has a device {name} already"
-                )));
-            }
-            Some(name) => name,
-            None => free_device(drivers::device_prefix(&self.record.request), devices)?,
-        };
-        if let Some(mac) = settings.mac.filter(|mac| self.has(*mac)) {
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                format!(
-                    "the MAC address {mac} is in use in the network {}",
-                    self.record.name()
-                ),
-            ));
-        }
-        let v4 = take(self.v4.as_mut(), &wanted.ipv4, &self.record)?;
-        let v6 = match take(self.v6.as_mut(), &wanted.ipv6, &self.record) {
-            Ok(v6) => v6,
-            Err(error) => {
-                if let (Some(pool), Some(address)) = (&mut self.v4, v4) {
-                    pool.release(address.ip);
-                }
-                return Err(error);
-            }
-        };
-        let of_address = match (&network.driver, v4.map(|address| address.ip)) {
-            // Unless somebody has chosen it already.
-            (Driver::Bridge(_), Some(IpAddr::V4(ip))) if !self.has(Mac::of(ip)) => Mac::of(ip),
-            // A new one each time: a link takes none twice, and the kernel removes the device of a container that has ended in its own
-            // time, when the next one has its IP address already.
-            _ => Mac::from_seed(u64::from_str_radix(&id.as_str()[..16], 16).unwrap_or(1)),
-        };
-        debug_assert_eq!(network.id, self.record.id);
-        Ok(Endpoint {
-            id,
-            device,
-            mac: settings.mac.unwrap_or(of_address),
-            v4,
-            v6,
-            extra: settings.link_local,
-            gateway_v4: None,
-            gateway_v6: None,
-            routes: Vec::new(),
-            sysctls: settings.sysctls,
-            names: false,
-            any_source: false,
-            ports: Vec::new(),
-            carried: false,
-        })
-    }
-}
-
-/// The address that is wished for, or the lowest that is free.
-fn take(
-    pool: Option<&mut network::ipam::Pool>,
-    wish: &str,
-    record: &Record,
-) -> Result<Option<Address>> {
-    let Some(pool) = pool else {
-        return Ok(None);
-    };
-    let ip = match wish.parse::<IpAddr>() {
-        Ok(ip) => {
-            pool.claim(ip)?;
-            ip
-        }
-        Err(_) => pool.take().map_err(|error| match error {
-            network::Error::NoAddress(prefix) => Error::system(format!(
-                "no available {} addresses on this network's address pools: {} ({})",
-                addresses::family(prefix.address()),
-                record.name(),
-                record.id
-            )),
-            other => other.into(),
-        })?,
-    };
-    Ok(Some(Address::new(ip, pool.prefix().length())?))
-}
-
-fn free_device(prefix: &str, taken: &[&str]) -> Result<DeviceName> {
-    let mut names = (0..).map(|number: u32| format!("{prefix}{number}"));
-    let free = names
-        .find(|name| !taken.contains(&name.as_str()))
-        .unwrap_or_default();
-    Ok(free.parse()?)
-}
-
-/// Where a network's containers send what is for elsewhere, if it leads anywhere.
-fn gateways(network: &Network) -> (Option<IpAddr>, Option<IpAddr>) {
+/// Where a container with this endpoint, or any, sends what is for elsewhere, if the network leads anywhere. Of several subnets
+/// it is that of the endpoint's address.
+fn gateways(network: &Network, endpoint: Option<&Endpoint>) -> (Option<IpAddr>, Option<IpAddr>) {
     let open = |mode| !network.internal && mode != GatewayMode::Isolated;
     let (v4, v6) = match &network.driver {
         Driver::Bridge(bridge) => (open(bridge.gateway_mode_v4), open(bridge.gateway_mode_v6)),
         Driver::Macvlan(_) | Driver::Ipvlan(_) => (!network.internal, !network.internal),
     };
-    let of = |subnet: &Option<network::Subnet>| {
-        let subnet = subnet.as_ref()?;
-        let other = drivers::gateway_name(subnet.prefix.is_ipv4());
+    let of = |is_v4: bool, address: Option<Address>| {
+        let is_near = |subnet: &&network::Subnet| {
+            address.is_none_or(|address| subnet.prefix.contains(address.ip))
+        };
+        let subnet = network.subnets_of(is_v4).find(is_near)?;
+        let other = drivers::gateway_name(is_v4);
         subnet.reserved.get(other).copied().or(subnet.gateway)
     };
+    let own = endpoint.map_or((None, None), |endpoint| (endpoint.v4, endpoint.v6));
     (
-        of(&network.v4).filter(|_| v4),
-        of(&network.v6).filter(|_| v6),
+        of(true, own.0).filter(|_| v4),
+        of(false, own.1).filter(|_| v6),
     )
 }
 
@@ -414,8 +309,9 @@ pub(crate) fn lead_out(places: &mut [Place], joined: &mut [Connection]) {
     });
     let (mut has_v4, mut has_v6) = (false, false);
     for index in order {
-        let (v4, v6) = gateways(&joined[index].network);
-        let endpoint = &mut joined[index].endpoint;
+        let one = &mut joined[index];
+        let (v4, v6) = gateways(&one.network, Some(&one.endpoint));
+        let endpoint = &mut one.endpoint;
         endpoint.gateway_v4 = v4.filter(|_| !has_v4);
         endpoint.gateway_v6 = v6.filter(|_| !has_v6);
         has_v4 |= v4.is_some();

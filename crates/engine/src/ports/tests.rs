@@ -96,6 +96,7 @@ fn network(mode: GatewayMode, internal: bool) -> network::Network {
         driver: network::Driver::Bridge(bridge),
         v4: Some(network::Subnet::new("10.0.0.0/24".parse().unwrap())),
         v6: None,
+        more: Vec::new(),
         internal,
         mtu: None,
     }

@@ -50,6 +50,7 @@ impl World {
             id,
             v4: subnet(true),
             v6: subnet(false),
+            more: Vec::new(),
             internal: false,
             mtu: None,
         });
@@ -75,10 +76,7 @@ impl World {
     fn taken(&self) -> (usize, u128) {
         let members = self.networks.members();
         let endpoints = members.networks.values().map(|m| m.endpoints.len()).sum();
-        let pools = members
-            .networks
-            .values()
-            .flat_map(|m| m.v4.iter().chain(&m.v6));
+        let pools = members.networks.values().flat_map(|m| &m.pools);
         (endpoints, pools.map(network::ipam::Pool::used).sum())
     }
 }
@@ -143,6 +141,50 @@ fn one_network_that_cannot_be_joined_takes_all_back() {
     let error = world.join(&a, &mut places).unwrap_err().to_string();
     assert_eq!(error, "Address already in use");
     assert_eq!(world.taken(), with_one);
+}
+
+fn with_more(name: &'static str, more: &'static [&str]) -> World {
+    World::new().with(name, &["10.0.0.0/29", "fd00::/64"], |record| {
+        let more = more.iter().map(|text| Subnet::new(text.parse().unwrap()));
+        record.made.as_mut().unwrap().more.extend(more);
+    })
+}
+
+#[test]
+fn a_subnet_that_is_full_has_another_behind_it() {
+    let world = with_more("link", &["10.1.0.0/30", "fd01::/64"]);
+    let empty = world.taken();
+    let mut joined = Vec::new();
+    let mut join = |wish: &EndpointOptions| {
+        let container = ContainerId::random();
+        let mut places = [world.place("link", wish)];
+        let result = world.join(&container, &mut places).map(|_| ());
+        let endpoint = places[0].endpoint.clone();
+        joined.extend(endpoint.clone().map(|endpoint| (container, endpoint)));
+        result.map(|()| endpoint.unwrap())
+    };
+    let (v4, gateway) = (ip, |endpoint: &Endpoint| {
+        endpoint.gateway_v4.unwrap().to_string()
+    });
+    for host in 2..=6 {
+        let endpoint = join(&any()).unwrap();
+        assert_eq!(v4(&endpoint), format!("10.0.0.{host}/29"));
+        assert_eq!(gateway(&endpoint), "10.0.0.1");
+    }
+    let endpoint = join(&wish("", "fd01::9")).unwrap();
+    assert_eq!(v4(&endpoint), "10.1.0.2/30");
+    assert_eq!(gateway(&endpoint), "10.1.0.1");
+    assert_eq!(endpoint.gateway_v6.unwrap().to_string(), "fd01::1");
+    let error = join(&any()).unwrap_err().to_string();
+    let text = "no available IPv4 addresses on this network's address pools: link (";
+    assert!(error.starts_with(text), "{error}");
+    let error = join(&wish("10.1.0.2", "")).unwrap_err().to_string();
+    assert_eq!(error, "Address already in use");
+    let network = world.networks.find("link").unwrap();
+    for (container, endpoint) in &joined {
+        world.networks.release(container, &network, endpoint);
+    }
+    assert_eq!(world.taken(), empty);
 }
 
 #[test]
@@ -282,7 +324,7 @@ proptest! {
     /// Whatever comes and goes, no address belongs to two, and all that is taken is somebody's.
     #[test]
     fn addresses_belong_to_one(steps in prop::collection::vec((0usize..6, 0u8..20), 1..60)) {
-        let world = World::new().plain("one", &["10.0.0.0/28"]).plain("two", &["10.1.0.0/28"]);
+        let world = with_more("two", &["10.1.0.0/30", "10.2.0.0/28"]).plain("one", &["10.3.0.0/28"]);
         let empty = world.taken();
         let containers: Vec<_> = (0..6).map(|_| ContainerId::random()).collect();
         let mut places: Vec<Option<Vec<Place>>> = vec![None; 6];
@@ -295,7 +337,7 @@ proptest! {
                     }
                 }
                 None => {
-                    let fixed = if host < 14 { format!("10.0.0.{host}") } else { String::new() };
+                    let fixed = if host < 14 { format!("10.3.0.{host}") } else { String::new() };
                     let mut wanted = vec![world.place("two", &any())];
                     if let Ok(place) = world.networks.place("one", &wish(&fixed, "")) {
                         wanted.push(place);

@@ -529,6 +529,7 @@ pub(super) fn network(number: u8, v4: &str, v6: Option<&str>) -> Network {
         driver: Driver::Bridge(Bridge::new(format!("br-{number}").parse().unwrap())),
         v4: Some(subnet(v4)),
         v6: v6.map(subnet),
+        more: Vec::new(),
         internal: false,
         mtu: None,
     }
