@@ -351,7 +351,9 @@ proptest! {
             prop_assert_eq!(held.iter().collect::<BTreeSet<_>>().len(), held.len());
             let (endpoints, addresses) = world.taken();
             prop_assert_eq!(endpoints, held.len());
-            prop_assert_eq!(addresses - empty.1, held.len() as u128);
+            let endpoints = places.iter().flatten().flatten().flat_map(|place| &place.endpoint);
+            let of_all: usize = endpoints.map(|endpoint| endpoint.addresses().count()).sum();
+            prop_assert_eq!(addresses - empty.1, of_all as u128);
         }
     }
 }
