@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use network::{Bridge, Published, Subnet};
+use network::{Bridge, DeviceName, Mac, Published, Subnet};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::record::NetworkRequest;
+use super::super::record::{NetworkRequest, Record};
 use super::*;
 use crate::config::Config;
 
