@@ -8,11 +8,11 @@ use linux::epoll::{Event, EventFlags};
 use super::super::numbered::Numbered;
 use super::super::watch::{Kind, Token, Watch};
 
-/// How many connections are carried on at once, if so many descriptors may be open: a connection takes two, and as many stay for the rest.
+/// How many connections are carried on at once, if so many descriptors may be open: a connection takes two, and a third stays for the rest.
 const MOST: u64 = 65536;
-const DESCRIPTORS: u64 = 4;
+const DESCRIPTORS: u64 = 3;
 /// A door has at most one in so many of them: whoever holds all of its connections shuts no other one.
-const SHARE: usize = 4;
+const SHARE: usize = 2;
 /// How many are accepted at one door before others have their turn.
 const BURST: usize = 64;
 
