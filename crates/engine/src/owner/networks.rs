@@ -168,7 +168,7 @@ fn connect_running(
     };
     let place = places.last().cloned();
     shared.networks.note(id, &joined);
-    keep(shared, container, places)?;
+    let kept = keep(shared, container, places);
     let mut written = netfiles::add_addresses(shared, container, &joined[last].endpoint);
     if connected.names.is_some() {
         written = written.and(netfiles::use_own_server(shared, container));
@@ -178,7 +178,7 @@ fn connect_running(
     if let Some(place) = place {
         announce(shared, "connect", container, &place);
     }
-    Ok(())
+    kept
 }
 
 fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<()> {
@@ -214,12 +214,13 @@ fn disconnect(shared: &Shared, container: &Container, network: &str) -> Result<(
             host.set_default_routes(&one.endpoint, netns.as_fd())?;
         }
         shared.networks.note(id, &joined);
-        keep(shared, container, places)?;
+        let kept = keep(shared, container, places);
         tell_of_files(
             container,
             netfiles::remove_addresses(shared, container, endpoint),
         );
         naming::left(shared, container, network)?;
+        kept?;
     } else {
         keep(shared, container, places)?;
     }
