@@ -7,7 +7,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::*;
 
-/// Reads one request's head, and the body that its length promises.
+/// Reads one request's head, and its body, which the head gives a length or which comes in chunks.
 async fn read_request(stream: &mut UnixStream) -> Option<String> {
     let mut text = Vec::new();
     let mut byte = [0; 1];
@@ -25,6 +25,13 @@ async fn read_request(stream: &mut UnixStream) -> Option<String> {
     });
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap_or(0))];
     stream.read_exact(&mut body).await.ok()?;
+    if head.to_lowercase().contains("transfer-encoding: chunked") {
+        while !body.ends_with(b"\r\n0\r\n\r\n") {
+            if stream.read_buf(&mut body).await.ok()? == 0 {
+                return None;
+            }
+        }
+    }
     Some(head + &String::from_utf8_lossy(&body))
 }
 

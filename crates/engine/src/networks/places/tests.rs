@@ -145,8 +145,14 @@ fn one_network_that_cannot_be_joined_takes_all_back() {
 
 fn with_more(name: &'static str, more: &'static [&str]) -> World {
     World::new().with(name, &["10.0.0.0/29", "fd00::/64"], |record| {
-        let more = more.iter().map(|text| Subnet::new(text.parse().unwrap()));
-        record.made.as_mut().unwrap().more.extend(more);
+        for text in more {
+            let subnet = Subnet::new(text.parse().unwrap());
+            record.made.as_mut().unwrap().more.push(subnet);
+            record.request.pools.push(super::super::AddressPool {
+                subnet: (*text).into(),
+                ..Default::default()
+            });
+        }
     })
 }
 
