@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::{Daemon, IMAGE, Options, oracle};
+use tests::{Daemon, IMAGE};
 
 const AT: &str = "127.0.0.153:53";
 const A: u16 = 1;
@@ -13,15 +13,7 @@ const AAAA: u16 = 28;
 const PTR: u16 = 12;
 
 fn with(args: &[&str], check: impl FnOnce(&Daemon)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        ..Options::default()
-    };
-    Daemon::with(options, |d| {
+    Daemon::in_own_network(args, |d| {
         d.network().expect("a namespace").bring_loopback_up();
         check(d);
     });

@@ -1,16 +1,9 @@
 //! /etc/hosts of a container, which follows it through its networks. As Docker 28 writes it.
 
-use tests::{Cli, Daemon, IMAGE, Options, oracle};
+use tests::{Cli, Daemon, IMAGE};
 
 fn with(check: impl FnOnce(&Daemon)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        ..Options::default()
-    };
-    Daemon::with(options, check);
+    Daemon::in_own_network(&[], check);
 }
 
 /// The lines behind those of loopback.

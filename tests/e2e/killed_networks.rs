@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use network::{DeviceName, Owner};
 use serde_json::{Value, json};
-use tests::{Connection, Daemon, IMAGE, Options, oracle};
+use tests::{Connection, Daemon, IMAGE};
 
 use crate::killed::Moments;
 use crate::lost::AtEnd;
@@ -197,14 +197,7 @@ fn check_names(d: &Daemon, known: &[(String, String)]) {
 
 /// Kills the daemon so many times while workers do something.
 fn killed(rounds: usize, kills: usize, work: fn(&Worker<'_>)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        ..Options::default()
-    };
-    Daemon::with(options, |d| {
+    Daemon::in_own_network(&[], |d| {
         d.network().expect("a namespace").bring_loopback_up();
         let docker = d.docker();
         docker.ok(&["network", "create", "more"]);

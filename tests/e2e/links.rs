@@ -1,17 +1,9 @@
 //! `--link` on the default bridge, beyond what a container that starts gets of it: as names for the engine, and ways for packets.
 
-use tests::{Cli, Daemon, IMAGE, Options, oracle};
+use tests::{Cli, Daemon, IMAGE};
 
 fn with(args: &[&str], check: impl FnOnce(&Daemon)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        ..Options::default()
-    };
-    Daemon::with(options, check);
+    Daemon::in_own_network(args, check);
 }
 
 fn sleep(cli: &Cli, name: &str, more: &[&str]) {

@@ -4,17 +4,10 @@ use std::fs;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use tests::{Daemon, IMAGE, Options, oracle};
+use tests::{Daemon, IMAGE};
 
 fn with(check: impl FnOnce(&Daemon)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        ..Options::default()
-    };
-    Daemon::with(options, check);
+    Daemon::in_own_network(&[], check);
 }
 
 /// Starts a container that sleeps.

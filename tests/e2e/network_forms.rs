@@ -1,18 +1,11 @@
 //! Networks as people use them: what they say to `network` and `--network`, with both clients, and what Docker answers.
 
 use serde_json::json;
-use tests::{Cli, Daemon, IMAGE, Options, oracle};
+use tests::{Cli, Daemon, IMAGE};
 
 /// A daemon that may make bridges.
 fn with(check: impl FnOnce(&Daemon)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        ..Options::default()
-    };
-    Daemon::with(options, check);
+    Daemon::in_own_network(&[], check);
 }
 
 /// A command line in one piece; `IMAGE` stands for the image.

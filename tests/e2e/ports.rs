@@ -6,20 +6,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use tests::{Daemon, IMAGE, Options, OwnNetwork, oracle};
+use tests::{Daemon, IMAGE, OwnNetwork};
 
 /// The host as the machine outside sees it.
 pub(crate) const HOST: &str = "198.51.100.1";
 
 pub(crate) fn with(check: impl FnOnce(&Daemon, &OwnNetwork)) {
-    if oracle().is_some() {
-        return;
-    }
-    let options = Options {
-        own_network: true,
-        ..Options::default()
-    };
-    Daemon::with(options, |d| {
+    Daemon::in_own_network(&[], |d| {
         let host = d.network().expect("a namespace");
         host.bring_loopback_up();
         check(d, host);
@@ -580,20 +573,8 @@ fn ports_that_are_sockets_of_the_host() {
 /// By a container's own address nobody comes in from elsewhere, unless the daemon allows it; then to published ports, no further.
 #[test]
 fn direct_routing() {
-    if oracle().is_some() {
-        return;
-    }
-    let allowed = Options {
-        own_network: true,
-        args: vec!["--allow-direct-routing".to_owned()],
-        ..Options::default()
-    };
-    let usual = Options {
-        own_network: true,
-        ..Options::default()
-    };
-    for (options, is_allowed) in [(usual, false), (allowed, true)] {
-        Daemon::with(options, |d| {
+    for (args, is_allowed) in [(&[][..], false), (&["--allow-direct-routing"], true)] {
+        Daemon::in_own_network(args, |d| {
             let host = d.network().expect("a namespace");
             host.bring_loopback_up();
             let outside = host.outside();

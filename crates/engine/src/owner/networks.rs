@@ -287,14 +287,6 @@ pub(crate) fn first_places(
     if main == BRIDGE || main == "default" {
         wish = wishes.remove("default").unwrap_or(wish);
     }
-    if !wish.mac_address.is_empty()
-        && !options.mac_address.is_empty()
-        && wish.mac_address != options.mac_address
-    {
-        return Err(Error::invalid(
-            "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
-        ));
-    }
     if wish.mac_address.is_empty() {
         wish.mac_address.clone_from(&options.mac_address);
     } else if !options.mac_address.is_empty() && options.mac_address != wish.mac_address {
