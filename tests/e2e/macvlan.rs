@@ -109,7 +109,8 @@ fn several_subnets_of_both_families() {
         ];
         let v6 = ["--subnet", "2001:db8::/64", "--subnet", "fd99:2::/64"];
         create(&docker, "link", &[&LINK[..], &further, &v6].concat());
-        start(&docker, "aa", "link", &["--ip", "198.51.100.7"]);
+        let own = ["--ip", "198.51.100.7", "--ip6", "2001:db8::7"];
+        start(&docker, "aa", "link", &own);
         for (name, last) in [("bb", "8"), ("cc", "9")] {
             let (v4, v6) = (format!("10.202.0.{last}"), format!("fd99:2::{last}"));
             start(&docker, name, "link", &["--ip", &v4, "--ip6", &v6]);
